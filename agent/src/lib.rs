@@ -1,1 +1,18 @@
-//! x
+//! The agent: manages the Docker services of one node, by records that a controller keeps.
+//!
+//! `core` decides (pure), `execute` does, `reconciler` joins the two with what it observes,
+//! `session` speaks with the controller.
+
+pub mod cli;
+pub mod config;
+pub mod core;
+pub mod daemon;
+pub mod docker;
+pub mod execute;
+pub mod faults;
+pub mod host;
+pub mod identity;
+pub mod ledger;
+pub mod probe;
+pub mod reconciler;
+pub mod session;

@@ -1,1 +1,19 @@
-//! x
+//! What controller and agent share: the domain's words as types, role definitions, conversions
+//! from and to the wire, the identity layer, and small helpers.
+//!
+//! Nothing here decides what happens to a server: that is the cores' work, in `extend-controller`
+//! and `extend-agent`.
+
+pub mod backoff;
+pub mod clock;
+pub mod duration;
+pub mod exit;
+pub mod files;
+pub mod ids;
+pub mod operation;
+pub mod record;
+pub mod roles;
+pub mod status;
+pub mod telemetry;
+pub mod tls;
+pub mod wire;

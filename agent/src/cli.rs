@@ -1,0 +1,138 @@
+//! The command line of `extend-agent`: `run` is what the unit calls, `join` is typed once.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use extend_common::exit::{self, Exit};
+use extend_common::tls::{JoinToken, system_time};
+
+use crate::config::Config;
+use crate::{daemon, identity};
+
+/// A token is one line of about a hundred characters.
+const MAX_TOKEN: u64 = 1024;
+
+/// Manages the Docker services of one node, as its controller says.
+#[derive(Debug, Parser)]
+#[command(name = "extend-agent", version, after_help = exit::HELP)]
+struct Arguments {
+    /// The configuration file [default: /etc/extend/agent.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the agent (the default; what the systemd unit does)
+    Run,
+    /// Join a controller: reads the line that `extend node token -a IP` printed
+    Join {
+        /// Read the token from this file rather than from standard input
+        #[arg(long, value_name = "FILE")]
+        token_file: Option<PathBuf>,
+    },
+    /// Check the configuration and the role definitions, and say what is wrong with them
+    CheckConfig,
+}
+
+/// Parses the arguments and does what they say.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match act(arguments) {
+        Ok(()) => Exit::Done.into(),
+        Err(error) => {
+            complain(&error);
+            Exit::Failed.into()
+        }
+    }
+}
+
+fn act(arguments: Arguments) -> anyhow::Result<()> {
+    let config = Config::load(arguments.config.as_deref())?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("starting the runtime")?;
+    match arguments.command.unwrap_or(Command::Run) {
+        Command::Run => {
+            extend_common::telemetry::start();
+            runtime.block_on(daemon::run(&config))
+        }
+        Command::Join { token_file } => {
+            let token = read_token(token_file)?;
+            let joined =
+                runtime.block_on(identity::join::join(&token, &config.state_dir, system_time()))?;
+            say(&format!(
+                "node {} has joined the controller at {}\nhint: systemctl enable --now extend-agent",
+                joined.node, joined.agents
+            ));
+            Ok(())
+        }
+        Command::CheckConfig => {
+            extend_common::roles::RoleSet::load(&config.roles_dir)?;
+            say("the configuration and the role definitions are good");
+            Ok(())
+        }
+    }
+}
+
+/// The token comes by standard input or by file: an argument could be read by every user of the
+/// node.
+fn read_token(file: Option<PathBuf>) -> anyhow::Result<JoinToken> {
+    let mut line = String::new();
+    match file {
+        Some(path) => {
+            let found = std::fs::File::open(&path)
+                .with_context(|| format!("opening the token file {}", path.display()))?;
+            read_line(found, &mut line)?;
+        }
+        None => {
+            let input = std::io::stdin();
+            if input.is_terminal() {
+                say("paste the line that `extend node token` printed on the primary:");
+            }
+            read_line(input.lock(), &mut line)?;
+        }
+    }
+    line.trim().parse().context("reading the token")
+}
+
+fn read_line(from: impl std::io::Read, line: &mut String) -> anyhow::Result<()> {
+    std::io::BufReader::new(from.take(MAX_TOKEN)).read_line(line).context("reading the token")?;
+    Ok(())
+}
+
+fn say(words: &str) {
+    drop(writeln!(std::io::stderr(), "{words}"));
+}
+
+fn complain(error: &anyhow::Error) {
+    let mut words = format!("error: {error}");
+    for cause in error.chain().skip(1) {
+        words.push_str(&format!("\n  cause: {cause}"));
+    }
+    if let Some(hint) = hint(error) {
+        words.push_str(&format!("\nhint: {hint}"));
+    }
+    say(&words);
+}
+
+fn hint(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(|cause| {
+        if let Some(file) = cause.downcast_ref::<extend_common::files::FileError>() {
+            return file.hint();
+        }
+        match cause.downcast_ref::<identity::IdentityError>() {
+            Some(identity::IdentityError::NotJoined) => Some(
+                "on the primary run `extend node token -a ADDRESS`, and here `extend-agent join`"
+                    .to_owned(),
+            ),
+            _ => None,
+        }
+    })
+}

@@ -1,0 +1,237 @@
+//! What the agent remembers of its server: the content of the ledger, and how steps change it.
+//!
+//! Everything here is pure. `ledger` writes it to disk; `reconciler` is its only writer.
+
+use extend_common::record::{Deployment, Instance, ServerRecord, Stamp};
+use extend_common::status::{Evidence, Outcome, OutcomeKind, ResolvedImage};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::spec::ContainerSpec;
+use super::step::{Done, Step};
+
+/// The version of the ledger's format that this agent writes.
+pub const LEDGER_VERSION: u32 = 1;
+
+/// Everything the agent remembers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ledger {
+    /// The format.
+    pub version: u32,
+    /// The controller's store that the record came from.
+    pub store: Option<String>,
+    /// The highest epoch that a controller has welcomed this agent with.
+    pub epoch: u64,
+    /// The server.
+    pub server: Option<Entry>,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self { version: LEDGER_VERSION, store: None, epoch: 0, server: None }
+    }
+}
+
+/// A deployment that has its image and its container specification.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Served {
+    /// Its number.
+    pub deployment: Deployment,
+    /// The number on the container's label: an earlier one when the deployment found nothing to
+    /// change and left the container as it was.
+    pub made_by: Deployment,
+    /// Its image.
+    pub image: ResolvedImage,
+    /// What its container is made from.
+    pub spec: ContainerSpec,
+    /// Whether its container has ever been seen healthy.
+    pub proven: bool,
+}
+
+/// A deployment that failed: it is not tried again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spent {
+    /// Its number.
+    pub deployment: Deployment,
+    /// Why, in words.
+    pub reason: String,
+    /// What was seen.
+    pub evidence: Option<Evidence>,
+}
+
+/// A start that was begun for a record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attempt {
+    /// For which record.
+    pub stamp: Stamp,
+    /// The container as it was before: as long as it shows this start time, it has not been
+    /// started.
+    pub before: Instance,
+}
+
+/// A stop that was begun: the signal is sent after this is on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stopping {
+    /// What has to end.
+    pub instance: Instance,
+    /// When it is killed.
+    pub deadline: Timestamp,
+}
+
+/// The agent's server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// What it should be.
+    pub record: ServerRecord,
+    /// The deployment that serves.
+    pub serving: Option<Served>,
+    /// The record's deployment, while it is tried.
+    pub candidate: Option<Served>,
+    /// The record's deployment, once it has failed.
+    pub spent: Option<Spent>,
+    /// The start that was begun last.
+    pub attempt: Option<Attempt>,
+    /// The stop in flight.
+    pub stopping: Option<Stopping>,
+    /// The record's end.
+    pub outcome: Option<Outcome>,
+    /// How much data the role has, in bytes; measured when a tombstone comes to its end.
+    pub data_bytes: Option<u64>,
+    /// When the agent began a restart by itself, oldest first.
+    pub restarts: Vec<Timestamp>,
+    /// All restarts that the agent ever began by itself.
+    pub restarts_total: u64,
+}
+
+/// More restarts than the budget are never looked at.
+const RESTARTS_KEPT: usize = 16;
+
+impl Entry {
+    /// A server that has just been heard of.
+    pub fn new(record: ServerRecord) -> Self {
+        Self {
+            record,
+            serving: None,
+            candidate: None,
+            spent: None,
+            attempt: None,
+            stopping: None,
+            outcome: None,
+            data_bytes: None,
+            restarts: Vec::new(),
+            restarts_total: 0,
+        }
+    }
+
+    /// Takes a newer record. What serves, and a stop in flight, are facts that outlive it.
+    pub fn take(&mut self, record: ServerRecord) {
+        let deployment = record.desired.deployment;
+        self.candidate = self.candidate.take().filter(|c| c.deployment == deployment);
+        self.spent = self.spent.take().filter(|s| s.deployment == deployment);
+        self.record = record;
+        self.attempt = None;
+        self.outcome = None;
+        self.data_bytes = None;
+        self.restarts.clear();
+    }
+
+    /// Whether the record's own deployment is still to be brought about.
+    pub fn is_deploying(&self) -> bool {
+        let wanted = self.record.desired.deployment;
+        let spent = self.spent.as_ref().is_some_and(|spent| spent.deployment == wanted);
+        let serves = self.serving.as_ref().is_some_and(|served| served.deployment == wanted);
+        !spent && !serves
+    }
+
+    /// What has to be on disk before the step's effect, if anything.
+    pub fn intend(&mut self, step: &Step) -> bool {
+        match step {
+            Step::Stop { instance, deadline, restart, .. } => {
+                self.stopping =
+                    Some(Stopping { instance: instance.clone(), deadline: *deadline });
+                if let Some(at) = restart {
+                    self.note_restart(*at);
+                }
+                true
+            }
+            Step::Kill { again, .. } => {
+                if let Some(stopping) = &mut self.stopping {
+                    stopping.deadline = *again;
+                }
+                true
+            }
+            Step::Start { before, restart, .. } => {
+                self.attempt =
+                    Some(Attempt { stamp: self.record.id.stamp, before: before.clone() });
+                if let Some(at) = restart {
+                    self.note_restart(*at);
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn note_restart(&mut self, at: Timestamp) {
+        self.restarts_total = self.restarts_total.saturating_add(1);
+        self.restarts.push(at);
+        let excess = self.restarts.len().saturating_sub(RESTARTS_KEPT);
+        self.restarts.drain(..excess);
+    }
+
+    /// What the step's end changes; `true` when it has to be written.
+    pub fn note(&mut self, step: &Step, done: Done, now: Timestamp) -> bool {
+        match (step, done) {
+            (Step::EndStop, _) => self.stopping = None,
+            (Step::Resolve { .. }, Done::Resolved(served)) => self.candidate = Some(*served),
+            (Step::Recall, Done::Resolved(served)) => self.serving = Some(*served),
+            (Step::Promote { unchanged, proven }, _) => self.promote(*unchanged, *proven),
+            (Step::MarkProven, _) => {
+                if let Some(serving) = &mut self.serving {
+                    serving.proven = true;
+                }
+            }
+            (Step::Spend { reason, .. }, Done::Seen(evidence)) => {
+                self.candidate = None;
+                self.spent = Some(Spent {
+                    deployment: self.record.desired.deployment,
+                    reason: reason.clone(),
+                    evidence: evidence.evidence,
+                });
+            }
+            (Step::Settle { kind, reason, .. }, Done::Seen(seen)) => {
+                let evidence =
+                    seen.evidence.or_else(|| self.spent.as_ref().and_then(|s| s.evidence.clone()));
+                let evidence = evidence.filter(|_| *kind != OutcomeKind::Succeeded);
+                self.outcome =
+                    Some(Outcome { kind: *kind, reason: reason.clone(), evidence, at: now });
+                if self.record.desired.run_state.is_tombstone() {
+                    self.serving = None;
+                    self.candidate = None;
+                    self.spent = None;
+                    self.data_bytes = seen.data_bytes;
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn promote(&mut self, unchanged: bool, proven: bool) {
+        let Some(mut candidate) = self.candidate.take() else { return };
+        candidate.proven = proven;
+        if unchanged {
+            if let Some(serving) = &self.serving {
+                candidate.made_by = serving.made_by;
+                candidate.proven = proven || serving.proven;
+            }
+        }
+        self.serving = Some(candidate);
+    }
+}

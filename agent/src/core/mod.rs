@@ -1,0 +1,13 @@
+//! The agent's decisions: synchronous, without clocks, Docker or network. Whatever they need to
+//! know comes as a parameter; what they decide is a value that can be compared and printed.
+
+pub mod accept;
+pub mod entry;
+pub mod health;
+pub mod image;
+pub mod observed;
+pub mod plan;
+pub mod restart;
+pub mod spec;
+pub mod status;
+pub mod step;

@@ -1,0 +1,151 @@
+//! A new deployment: everything that can fail without hurting the service comes first, the old
+//! container stays until the new one has shown that it works, and a failure ends in `Spend`,
+//! after which `serve` puts the old one back.
+
+use extend_common::clock::after;
+use extend_common::record::RunState;
+use extend_common::roles::RestartPolicy;
+use extend_common::status::{ContainerState, Phase};
+use jiff::Timestamp;
+
+use super::{Decision, View, ending_words};
+use crate::core::entry::Served;
+use crate::core::health::Verdict;
+use crate::core::observed::Place;
+use crate::core::step::Step;
+use crate::docker::Container;
+
+pub(super) fn plan(view: &View<'_>, now: Timestamp, given_up: Option<&str>) -> Decision {
+    let candidate = view.entry.candidate.as_ref();
+    let of_candidate =
+        |c: &&Container| candidate.is_some_and(|k| view.owner.made_by(c, k.made_by));
+    let trial = view.current().filter(of_candidate);
+    if let Some(reason) = given_up {
+        return spend(reason, trial);
+    }
+    if let Some(foreign) = view.foreign() {
+        let words = format!(
+            "the name {} is held by a container that is not ours ({})",
+            view.official,
+            foreign.id.get(..12).unwrap_or(&foreign.id)
+        );
+        return spend(&words, None);
+    }
+    let Some(candidate) = candidate else {
+        if view.entry.serving.is_none() && view.current().is_some() {
+            return Decision::step(Step::Recall, Phase::Preparing, "taking stock");
+        }
+        let step = Step::Resolve { first: view.entry.serving.is_none() };
+        let words = format!("fetching and checking {}", view.desired().image.reference);
+        return Decision::step(step, Phase::Pulling, words);
+    };
+    if let Some(trial) = trial {
+        return verify(view, trial, now);
+    }
+    if let Some(decision) = unchanged(view, candidate) {
+        return decision;
+    }
+    if let Some(decision) = make_room(view, now) {
+        return decision;
+    }
+    let spec = Box::new(candidate.spec.clone());
+    let words = format!("making {} from {}", view.official, candidate.image.version);
+    Decision::step(Step::Create { spec }, Phase::Creating, words)
+}
+
+/// The image and the container would be the same, and the service runs: there is nothing to do.
+fn unchanged(view: &View<'_>, candidate: &Served) -> Option<Decision> {
+    let serving = view.entry.serving.as_ref()?;
+    let current = view.current().filter(|c| view.owner.made_by(c, serving.made_by))?;
+    let running = current.state == ContainerState::Running
+        && view.desired().run_state == RunState::Running
+        && !matches!(view.verdict, Verdict::Unhealthy(_));
+    let mut spec = candidate.spec.clone();
+    spec.labels.clone_from(&serving.spec.labels);
+    if !running || spec != serving.spec {
+        return None;
+    }
+    let step = Step::Promote { unchanged: true, proven: serving.proven };
+    Some(Decision::step(step, Phase::Verifying, "the image is the one that serves"))
+}
+
+/// Clears the official name: the serving container goes aside, leftovers go.
+fn make_room(view: &View<'_>, now: Timestamp) -> Option<Decision> {
+    let serving = view.entry.serving.as_ref();
+    let serves = |c: &Container| serving.is_some_and(|s| view.owner.made_by(c, s.made_by));
+    let remove = |c: &Container, now| {
+        if c.state.is_live() {
+            return view.end(c, view.timing.short_grace, now);
+        }
+        let step = Step::Remove { id: c.id.clone() };
+        Decision::step(step, Phase::Preparing, format!("removing the old {}", c.name))
+    };
+    if let Some(failed) = view.failed() {
+        return Some(remove(failed, now));
+    }
+    if let Some(previous) = view.previous().filter(|c| !serves(c)) {
+        return Some(remove(previous, now));
+    }
+    let current = view.current()?;
+    if !serves(current) {
+        return Some(remove(current, now));
+    }
+    if current.state.is_live() {
+        return Some(view.end(current, view.grace(), now));
+    }
+    if current.policy != RestartPolicy::No {
+        let step = Step::SetPolicy { id: current.id.clone(), policy: RestartPolicy::No };
+        return Some(Decision::step(step, Phase::Stopping, "putting the old container aside"));
+    }
+    let step = Step::Rename { id: current.id.clone(), to: Place::Previous };
+    Some(Decision::step(step, Phase::Creating, "putting the old container aside"))
+}
+
+/// The new container is there: it is started, watched, and taken or given up.
+fn verify(view: &View<'_>, trial: &Container, now: Timestamp) -> Decision {
+    let promote = |proven, words: &str| {
+        Decision::step(Step::Promote { unchanged: false, proven }, Phase::Verifying, words)
+    };
+    if view.desired().run_state == RunState::Stopped {
+        if trial.policy != RestartPolicy::No {
+            let step = Step::SetPolicy { id: trial.id.clone(), policy: RestartPolicy::No };
+            return Decision::step(step, Phase::Creating, "it stays stopped");
+        }
+        return promote(false, "it stays stopped");
+    }
+    if let Some(reason) = view.has_ended(trial) {
+        return spend(&reason, Some(trial));
+    }
+    if !trial.state.is_live() {
+        let step = Step::Start { before: trial.instance(), restart: None };
+        return Decision::step(step, Phase::Starting, format!("starting {}", trial.name));
+    }
+    let started = trial.started_at.parse().unwrap_or(now);
+    let window_ends = after(started, view.timing.start_window);
+    let settles = after(started, view.timing.settle);
+    let old_was_proven = view.entry.serving.as_ref().is_some_and(|serving| serving.proven);
+    match view.verdict {
+        Verdict::Healthy => promote(true, "healthy"),
+        Verdict::NotProven if !old_was_proven && now >= settles => {
+            promote(false, "it runs, and no port has answered yet")
+        }
+        _ if now >= window_ends => {
+            let window = extend_common::duration::show(view.timing.start_window);
+            spend(&format!("{} did not become healthy in {window}", trial.name), Some(trial))
+        }
+        Verdict::NotProven if !old_was_proven => {
+            Decision::wait(Some(settles), Phase::Verifying, "waiting for it to answer")
+        }
+        _ => Decision::wait(Some(window_ends), Phase::Verifying, "waiting for it to answer"),
+    }
+}
+
+fn spend(reason: &str, container: Option<&Container>) -> Decision {
+    let seen = container.filter(|c| c.state.is_live() || ending_words(c) != reason);
+    let reason = match seen {
+        Some(c) if !c.state.is_live() => format!("{reason} ({})", ending_words(c)),
+        _ => reason.to_owned(),
+    };
+    let step = Step::Spend { reason: reason.clone(), container: container.map(|c| c.id.clone()) };
+    Decision::step(step, Phase::RollingBack, reason)
+}

@@ -1,0 +1,266 @@
+//! From what should be, what is, and what was begun, to the one next step. Pure: the same view at
+//! the same time gives the same decision, and a decision that was carried out halfway is decided
+//! anew from what is then seen.
+//!
+//! ```text
+//!   a stop in flight ── wait, kill at the deadline
+//!   tombstone ───────── remove: stop and remove what is ours
+//!   new deployment ──── deploy: resolve → old aside → create → start → verify → promote
+//!   otherwise ───────── serve: the serving container under the official name, run state as wanted
+//! ```
+
+mod deploy;
+mod remove;
+mod serve;
+
+use std::time::Duration;
+
+use extend_common::clock::after;
+use extend_common::record::{Desired, Stamp};
+use extend_common::roles::{RestartPolicy, Timing};
+use extend_common::status::{ContainerState, OutcomeKind, Phase};
+use jiff::Timestamp;
+
+use super::entry::Entry;
+use super::health::Verdict;
+use super::observed::{Observed, Owner};
+use super::step::{Step, StepKind};
+use crate::docker::Container;
+
+/// A step that the Engine or the host refuses is tried so often before the record fails.
+pub const MAX_TRIES: u32 = 3;
+/// A killed container is killed again after this long: SIGKILL needs no time, but a process that
+/// waits for a disk does not die at once.
+const KILL_AGAIN: Duration = Duration::from_secs(10);
+
+/// A step that was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// For which record.
+    pub stamp: Stamp,
+    /// Which step.
+    pub kind: StepKind,
+    /// How often in a row.
+    pub tries: u32,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// Everything that a decision depends on, besides the time.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// What the agent remembers.
+    pub entry: &'a Entry,
+    /// What Docker shows.
+    pub observed: &'a Observed,
+    /// Whether the current container answers.
+    pub verdict: &'a Verdict,
+    /// Whose containers may be touched.
+    pub owner: &'a Owner,
+    /// The official container name.
+    pub official: &'a str,
+    /// The role's times.
+    pub timing: &'a Timing,
+    /// The role's restart policy.
+    pub policy: RestartPolicy,
+    /// The step that was refused last.
+    pub trouble: Option<&'a Trouble>,
+}
+
+/// What comes next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// A step.
+    Do(Step),
+    /// Nothing until something changes, or until this time.
+    Wait(Option<Timestamp>),
+}
+
+/// A decision, with the words that tell people what is going on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// What comes next.
+    pub next: Next,
+    /// Where the record is.
+    pub phase: Phase,
+    /// In words.
+    pub detail: String,
+}
+
+impl Decision {
+    fn step(step: Step, phase: Phase, detail: impl Into<String>) -> Self {
+        Self { next: Next::Do(step), phase, detail: detail.into() }
+    }
+
+    fn wait(until: Option<Timestamp>, phase: Phase, detail: impl Into<String>) -> Self {
+        Self { next: Next::Wait(until), phase, detail: detail.into() }
+    }
+}
+
+/// Decides what comes next.
+pub fn plan(view: &View<'_>, now: Timestamp) -> Decision {
+    if let Some(decision) = stop_in_flight(view, now) {
+        return decision;
+    }
+    let given_up = view.given_up();
+    if view.desired().run_state.is_tombstone() {
+        return remove::plan(view, now, given_up);
+    }
+    if view.entry.is_deploying() {
+        return deploy::plan(view, now, given_up);
+    }
+    serve::plan(view, now, given_up)
+}
+
+/// A stop that was begun runs to its end, whatever the record says meanwhile: a signal cannot be
+/// taken back.
+fn stop_in_flight(view: &View<'_>, now: Timestamp) -> Option<Decision> {
+    let stopping = view.entry.stopping.as_ref()?;
+    let instance = &stopping.instance;
+    let phase = view.stopping_phase();
+    let same = view
+        .observed
+        .by_id(&instance.container_id)
+        .filter(|c| c.state.is_live() && c.started_at == instance.started_at);
+    let Some(container) = same else {
+        return Some(Decision::step(Step::EndStop, phase, "it has ended"));
+    };
+    if now < stopping.deadline {
+        let left = extend_common::clock::since(now, stopping.deadline);
+        let words = format!(
+            "waiting for {} to end, at most {}",
+            container.name,
+            extend_common::duration::show(left)
+        );
+        return Some(Decision::wait(Some(stopping.deadline), phase, words));
+    }
+    let step = Step::Kill { id: container.id.clone(), again: after(now, KILL_AGAIN) };
+    let words = format!("{} did not end in time: killing it", container.name);
+    Some(Decision::step(step, phase, words))
+}
+
+impl View<'_> {
+    fn desired(&self) -> &Desired {
+        &self.entry.record.desired
+    }
+
+    fn is_settled(&self) -> bool {
+        self.entry.outcome.is_some()
+    }
+
+    /// Why the step that was refused last is not tried again.
+    fn given_up(&self) -> Option<&str> {
+        let trouble = self.trouble?;
+        let same_record = trouble.stamp == self.entry.record.id.stamp;
+        (same_record && trouble.tries >= MAX_TRIES).then_some(trouble.reason.as_str())
+    }
+
+    /// The container under the official name, if it is ours.
+    fn current(&self) -> Option<&Container> {
+        self.observed.current.as_ref().filter(|c| self.owner.owns(c))
+    }
+
+    /// The container under the official name, if it is somebody else's.
+    fn foreign(&self) -> Option<&Container> {
+        self.observed.current.as_ref().filter(|c| !self.owner.owns(c))
+    }
+
+    fn previous(&self) -> Option<&Container> {
+        self.observed.previous.as_ref().filter(|c| self.owner.owns(c))
+    }
+
+    fn failed(&self) -> Option<&Container> {
+        self.observed.failed.as_ref().filter(|c| self.owner.owns(c))
+    }
+
+    fn stopping_phase(&self) -> Phase {
+        match self.desired().run_state {
+            state if state.is_tombstone() => Phase::Removing,
+            _ if self.entry.spent.is_some() => Phase::RollingBack,
+            _ => Phase::Stopping,
+        }
+    }
+
+    /// Takes a live container a step towards its end: its restart policy goes first, so that
+    /// Docker does not bring it back after a restart of its own.
+    fn end(&self, container: &Container, grace: Duration, now: Timestamp) -> Decision {
+        let phase = self.stopping_phase();
+        if container.policy != RestartPolicy::No {
+            let step = Step::SetPolicy { id: container.id.clone(), policy: RestartPolicy::No };
+            return Decision::step(step, phase, format!("stopping {}", container.name));
+        }
+        self.signal(container, grace, now, None)
+    }
+
+    fn signal(
+        &self,
+        container: &Container,
+        grace: Duration,
+        now: Timestamp,
+        restart: Option<Timestamp>,
+    ) -> Decision {
+        let signal = if container.stop_signal.is_empty() {
+            "SIGTERM".to_owned()
+        } else {
+            container.stop_signal.clone()
+        };
+        let step = Step::Stop {
+            instance: container.instance(),
+            signal,
+            deadline: after(now, grace),
+            restart,
+        };
+        Decision::step(step, self.stopping_phase(), format!("stopping {}", container.name))
+    }
+
+    /// The time a container gets to end: the long one only for a service that was not failing.
+    fn grace(&self) -> Duration {
+        match self.verdict {
+            Verdict::Unhealthy(_) => self.timing.short_grace,
+            _ => self.timing.stop_grace,
+        }
+    }
+
+    /// Why a container that was started for this record does not run as it should.
+    fn has_ended(&self, container: &Container) -> Option<String> {
+        let started = self.entry.attempt.as_ref().is_some_and(|attempt| {
+            attempt.stamp == self.entry.record.id.stamp
+                && attempt.before.container_id == container.id
+                && attempt.before.started_at != container.started_at
+        });
+        let restarts = container.restart_count > 0 || container.state == ContainerState::Restarting;
+        (started && (restarts || !container.state.is_live())).then(|| ending_words(container))
+    }
+
+    fn settle(&self, kind: OutcomeKind, reason: impl Into<String>) -> Decision {
+        if self.is_settled() {
+            return Decision::wait(None, Phase::Settled, "");
+        }
+        let step = Step::Settle { kind, reason: reason.into(), container: None };
+        Decision::step(step, Phase::Settled, "")
+    }
+
+    fn fail(&self, reason: impl Into<String>, container: Option<&Container>) -> Decision {
+        let reason = reason.into();
+        if self.is_settled() {
+            return Decision::wait(None, Phase::Settled, reason);
+        }
+        let container = container.map(|c| c.id.clone());
+        let step = Step::Settle { kind: OutcomeKind::Failed, reason: reason.clone(), container };
+        Decision::step(step, Phase::Settled, reason)
+    }
+}
+
+/// How a container ended, in words.
+pub(crate) fn ending_words(container: &Container) -> String {
+    if container.oom_killed {
+        return format!("{} was killed by the kernel for want of memory", container.name);
+    }
+    if !container.error.is_empty() {
+        return format!("{} could not be started: {}", container.name, container.error);
+    }
+    format!("{} exited with code {}", container.name, container.exit_code)
+}
+
+#[cfg(test)]
+mod tests;

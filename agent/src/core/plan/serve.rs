@@ -1,0 +1,216 @@
+//! The serving deployment: its container under the official name, running or stopped as the
+//! record says. Also the way back after a deployment that failed.
+
+use extend_common::clock::after;
+use extend_common::record::{Instance, RunState};
+use extend_common::roles::RestartPolicy;
+use extend_common::status::{OutcomeKind, Phase};
+use jiff::Timestamp;
+
+use super::{Decision, View};
+use crate::core::entry::Served;
+use crate::core::health::Verdict;
+use crate::core::observed::Place;
+use crate::core::restart::{self, Allowance};
+use crate::core::step::Step;
+use crate::docker::Container;
+
+pub(super) fn plan(view: &View<'_>, now: Timestamp, given_up: Option<&str>) -> Decision {
+    if let Some(reason) = given_up {
+        return view.fail(with_spent(view, reason), None);
+    }
+    if let Some(foreign) = view.foreign() {
+        let words = format!(
+            "the name {} is held by a container that is not ours ({})",
+            view.official,
+            foreign.id.get(..12).unwrap_or(&foreign.id)
+        );
+        return view.fail(with_spent(view, &words), None);
+    }
+    let Some(serving) = &view.entry.serving else {
+        return nothing_serves(view, now);
+    };
+    match view.current() {
+        Some(current) if view.owner.made_by(current, serving.made_by) => {
+            match view.desired().run_state {
+                RunState::Running => running(view, serving, current, now),
+                _ => stopped(view, current, now),
+            }
+        }
+        Some(other) => put_aside(view, other, now),
+        None => bring_back(view, serving, now),
+    }
+}
+
+/// The first deployment failed: its container is kept as evidence, and nothing runs.
+fn nothing_serves(view: &View<'_>, now: Timestamp) -> Decision {
+    match view.current() {
+        Some(current) => put_aside(view, current, now),
+        None => view.settle(OutcomeKind::Failed, with_spent(view, "")),
+    }
+}
+
+/// A container of another deployment holds the official name.
+fn put_aside(view: &View<'_>, other: &Container, now: Timestamp) -> Decision {
+    let phase = Phase::RollingBack;
+    if other.state.is_live() {
+        return view.end(other, view.timing.short_grace, now);
+    }
+    if other.policy != RestartPolicy::No {
+        let step = Step::SetPolicy { id: other.id.clone(), policy: RestartPolicy::No };
+        return Decision::step(step, phase, format!("putting {} aside", other.name));
+    }
+    if let Some(failed) = view.failed() {
+        if failed.state.is_live() {
+            return view.end(failed, view.timing.short_grace, now);
+        }
+        let step = Step::Remove { id: failed.id.clone() };
+        return Decision::step(step, phase, format!("removing the old {}", failed.name));
+    }
+    let step = Step::Rename { id: other.id.clone(), to: Place::Failed };
+    Decision::step(step, phase, format!("putting {} aside", other.name))
+}
+
+/// Nothing has the official name: the serving container is aside, or gone.
+fn bring_back(view: &View<'_>, serving: &Served, now: Timestamp) -> Decision {
+    let phase = view.returning_phase();
+    if let Some(previous) = view.previous().filter(|c| view.owner.made_by(c, serving.made_by)) {
+        let step = Step::Rename { id: previous.id.clone(), to: Place::Current };
+        return Decision::step(step, phase, "putting the old container back");
+    }
+    if let Some(wait) = unasked(view, now) {
+        return wait;
+    }
+    let words = format!("making {} again: it is gone", view.official);
+    Decision::step(Step::Create { spec: Box::new(serving.spec.clone()) }, phase, words)
+}
+
+fn stopped(view: &View<'_>, current: &Container, now: Timestamp) -> Decision {
+    if current.state.is_live() {
+        return view.end(current, view.grace(), now);
+    }
+    if current.policy != RestartPolicy::No {
+        let step = Step::SetPolicy { id: current.id.clone(), policy: RestartPolicy::No };
+        return Decision::step(step, Phase::Stopping, "it stays stopped");
+    }
+    finish(view, "", now)
+}
+
+fn running(view: &View<'_>, serving: &Served, current: &Container, now: Timestamp) -> Decision {
+    if let Some(decision) = replace(view, current, now) {
+        return decision;
+    }
+    if current.policy != view.policy {
+        let step = Step::SetPolicy { id: current.id.clone(), policy: view.policy };
+        let words = format!("starting {}", current.name);
+        return Decision::step(step, view.returning_phase(), words);
+    }
+    if !view.is_settled() {
+        if let Some(reason) = view.has_ended(current) {
+            return view.fail(with_spent(view, &reason), Some(current));
+        }
+    }
+    if !current.state.is_live() {
+        if let Some(wait) = unasked(view, now) {
+            return wait;
+        }
+        let restart = view.is_settled().then_some(now);
+        let step = Step::Start { before: current.instance(), restart };
+        return Decision::step(step, view.returning_phase(), format!("starting {}", current.name));
+    }
+    if matches!(view.verdict, Verdict::Healthy) && !serving.proven {
+        return Decision::step(Step::MarkProven, Phase::Verifying, "it answers");
+    }
+    if view.is_settled() {
+        return finish(view, "", now);
+    }
+    verify(view, serving, current, now)
+}
+
+/// A restart names the run it replaces, and is done once that run is over.
+fn replace(view: &View<'_>, current: &Container, now: Timestamp) -> Option<Decision> {
+    let replace: &Instance = view.desired().replace.as_ref()?;
+    let meant = *replace == current.instance() && current.state.is_live() && !view.is_settled();
+    meant.then(|| view.signal(current, view.grace(), now, None))
+}
+
+fn verify(view: &View<'_>, serving: &Served, current: &Container, now: Timestamp) -> Decision {
+    let started = current.started_at.parse().unwrap_or(now);
+    let window_ends = after(started, view.timing.start_window);
+    let settles = after(started, view.timing.settle);
+    let phase = view.returning_phase();
+    match view.verdict {
+        Verdict::Healthy => finish(view, "", now),
+        Verdict::NotProven if !serving.proven && now >= settles => {
+            finish(view, "not proven: it runs, and no port has answered yet", now)
+        }
+        _ if now >= window_ends => {
+            let window = extend_common::duration::show(view.timing.start_window);
+            let words = format!("{} did not become healthy in {window}", current.name);
+            view.fail(with_spent(view, &words), Some(current))
+        }
+        Verdict::NotProven if !serving.proven => {
+            Decision::wait(Some(settles), phase, "waiting for it to answer")
+        }
+        _ => Decision::wait(Some(window_ends), phase, "waiting for it to answer"),
+    }
+}
+
+/// Everything is in its place: what was kept for the way back goes, and the end is written.
+fn finish(view: &View<'_>, warning: &str, now: Timestamp) -> Decision {
+    if let Some(previous) = view.previous() {
+        if previous.state.is_live() {
+            return view.end(previous, view.timing.short_grace, now);
+        }
+        let step = Step::Remove { id: previous.id.clone() };
+        return Decision::step(step, Phase::Verifying, format!("removing {}", previous.name));
+    }
+    match (&view.entry.spent, &view.entry.serving) {
+        (Some(spent), _) => view.settle(OutcomeKind::RolledBack, spent.reason.clone()),
+        (None, Some(serving)) if found_nothing_to_change(view, serving) => {
+            let words = format!("{} is the newest: nothing was restarted", serving.image.version);
+            view.settle(OutcomeKind::Succeeded, words)
+        }
+        (None, _) => view.settle(OutcomeKind::Succeeded, warning),
+    }
+}
+
+/// Whether the record brought a deployment that left the container as it was.
+fn found_nothing_to_change(view: &View<'_>, serving: &Served) -> bool {
+    let record = &view.entry.record;
+    serving.made_by != serving.deployment
+        && record.desired.deployment.0 == record.id.stamp.generation
+}
+
+/// After the record's end the agent acts by itself, within its budget, and not at all when the
+/// record failed: then the next word is the operator's.
+fn unasked(view: &View<'_>, now: Timestamp) -> Option<Decision> {
+    let outcome = view.entry.outcome.as_ref()?;
+    let wait = |until, words: &str| Some(Decision::wait(until, Phase::Settled, words));
+    if outcome.kind == OutcomeKind::Failed || view.desired().run_state != RunState::Running {
+        return wait(None, "");
+    }
+    match restart::allowance(&view.entry.restarts, now) {
+        Allowance::Now => None,
+        Allowance::NotBefore(at) => wait(Some(at), "waiting before it is started again"),
+        Allowance::Exhausted(at) => wait(Some(at), "restarted too often: waiting"),
+    }
+}
+
+fn with_spent(view: &View<'_>, reason: &str) -> String {
+    match &view.entry.spent {
+        Some(spent) if reason.is_empty() => spent.reason.clone(),
+        Some(spent) => format!("{}; putting the old one back: {reason}", spent.reason),
+        None => reason.to_owned(),
+    }
+}
+
+impl View<'_> {
+    fn returning_phase(&self) -> Phase {
+        match (&self.entry.spent, &self.entry.outcome) {
+            (_, Some(_)) => Phase::Settled,
+            (Some(_), None) => Phase::RollingBack,
+            (None, None) => Phase::Starting,
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! What the agent can do: the closed list of steps. One at a time is in flight for a server.
+//!
+//! `plan` decides on them, `execute` does them. Every step may be repeated, and may have taken
+//! effect without the agent having heard of it: the next look decides.
+
+use extend_common::record::Instance;
+use extend_common::roles::RestartPolicy;
+use extend_common::status::{Evidence, OutcomeKind};
+use jiff::Timestamp;
+
+use super::entry::Served;
+use super::observed::Place;
+use super::spec::ContainerSpec;
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Note that a stop in flight is over.
+    EndStop,
+    /// Fetch and check the image of the record's deployment, and render its container.
+    Resolve {
+        /// Whether the host must be free for it: nothing serves yet.
+        first: bool,
+    },
+    /// Take the container that is there as the serving one: the ledger does not know it, because
+    /// the ledger was lost.
+    Recall,
+    /// Change a container's restart policy.
+    SetPolicy {
+        /// Which container.
+        id: String,
+        /// The policy.
+        policy: RestartPolicy,
+    },
+    /// Ask a container to end, by its stop signal.
+    Stop {
+        /// Which run of which container.
+        instance: Instance,
+        /// By which signal.
+        signal: String,
+        /// When it is killed.
+        deadline: Timestamp,
+        /// Set when the agent restarts it by itself: charged to the budget at this time.
+        restart: Option<Timestamp>,
+    },
+    /// Kill a container whose time to end is over.
+    Kill {
+        /// Which container.
+        id: String,
+        /// When to try again, should it still be there.
+        again: Timestamp,
+    },
+    /// Give a container another of the server's names.
+    Rename {
+        /// Which container.
+        id: String,
+        /// The place whose name it gets.
+        to: Place,
+    },
+    /// Make the directories and the container of a deployment.
+    Create {
+        /// From what.
+        spec: Box<ContainerSpec>,
+    },
+    /// Start a container.
+    Start {
+        /// The container as it is before.
+        before: Instance,
+        /// Set when the agent starts it by itself: charged to the budget at this time.
+        restart: Option<Timestamp>,
+    },
+    /// Remove a container that does not run.
+    Remove {
+        /// Which container.
+        id: String,
+    },
+    /// Give the record's deployment up: look at what failed, and write that it is spent.
+    Spend {
+        /// Why, in words.
+        reason: String,
+        /// Whose output and exit code are the evidence.
+        container: Option<String>,
+    },
+    /// Make the candidate the deployment that serves.
+    Promote {
+        /// It needed no new container.
+        unchanged: bool,
+        /// It has been seen healthy.
+        proven: bool,
+    },
+    /// Note that the serving container has been seen healthy.
+    MarkProven,
+    /// Write the record's end.
+    Settle {
+        /// Which end.
+        kind: OutcomeKind,
+        /// Why, in words; a warning when it succeeded.
+        reason: String,
+        /// Whose output and exit code are the evidence.
+        container: Option<String>,
+    },
+}
+
+/// The kinds of [`Step`], for fault sweeps: each is a place where the agent may be killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "named after the steps")]
+pub enum StepKind {
+    EndStop,
+    Resolve,
+    Recall,
+    SetPolicy,
+    Stop,
+    Kill,
+    Rename,
+    Create,
+    Start,
+    Remove,
+    Spend,
+    Promote,
+    MarkProven,
+    Settle,
+}
+
+impl StepKind {
+    /// Every kind. The match in [`Step::kind`] and the test beside it keep this complete.
+    pub const ALL: [Self; 14] = [
+        Self::EndStop,
+        Self::Resolve,
+        Self::Recall,
+        Self::SetPolicy,
+        Self::Stop,
+        Self::Kill,
+        Self::Rename,
+        Self::Create,
+        Self::Start,
+        Self::Remove,
+        Self::Spend,
+        Self::Promote,
+        Self::MarkProven,
+        Self::Settle,
+    ];
+}
+
+impl Step {
+    /// Which kind of step it is.
+    pub fn kind(&self) -> StepKind {
+        match self {
+            Self::EndStop => StepKind::EndStop,
+            Self::Resolve { .. } => StepKind::Resolve,
+            Self::Recall => StepKind::Recall,
+            Self::SetPolicy { .. } => StepKind::SetPolicy,
+            Self::Stop { .. } => StepKind::Stop,
+            Self::Kill { .. } => StepKind::Kill,
+            Self::Rename { .. } => StepKind::Rename,
+            Self::Create { .. } => StepKind::Create,
+            Self::Start { .. } => StepKind::Start,
+            Self::Remove { .. } => StepKind::Remove,
+            Self::Spend { .. } => StepKind::Spend,
+            Self::Promote { .. } => StepKind::Promote,
+            Self::MarkProven => StepKind::MarkProven,
+            Self::Settle { .. } => StepKind::Settle,
+        }
+    }
+
+    /// Whether the step may take minutes and is given up when a newer record comes.
+    pub fn is_long(&self) -> bool {
+        matches!(self, Self::Resolve { .. })
+    }
+}
+
+/// What a step brought to light.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Done {
+    /// Nothing that the next look would not show.
+    Effect,
+    /// The deployment's image and container.
+    Resolved(Box<Served>),
+    /// What was seen of the container that a step was about.
+    Seen(Seen),
+}
+
+/// What was seen before an end was written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Seen {
+    /// Of the container.
+    pub evidence: Option<Evidence>,
+    /// The size of the role's data, for a tombstone.
+    pub data_bytes: Option<u64>,
+}

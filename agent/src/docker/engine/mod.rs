@@ -1,0 +1,237 @@
+//! The Docker Engine of this node, over its local socket.
+//!
+//! `main` makes one and gives it to `execute` and the reconciler as `dyn Docker`. Every call has
+//! its own time-out, since a frozen daemon takes connections and never answers. Nothing is tried
+//! again here, and nothing is kept but the address: a daemon that is not there yet, or that was
+//! restarted, is found at the next call.
+
+mod convert;
+mod events;
+mod logs;
+mod names;
+mod pull;
+mod trouble;
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bollard::API_DEFAULT_VERSION;
+use bollard::errors::Error;
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, InspectContainerOptions, KillContainerOptionsBuilder,
+    ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder,
+    StartContainerOptions,
+};
+use extend_common::roles::RestartPolicy;
+use futures_util::stream::BoxStream;
+
+use super::{Container, ContainerName, Docker, DockerError, Image, PullProgress, RegistryAuth};
+use crate::core::spec::ContainerSpec;
+use trouble::{explain, silent, unreachable};
+
+/// How long the Engine may take, by kind of call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EngineTimeouts {
+    /// Inspections, lists, logs, and the beginning of the event stream.
+    pub read: Duration,
+    /// Create, start, rename, remove, update: on a busy disk they take seconds.
+    pub change: Duration,
+    /// Signals. For SIGKILL the Engine waits for the end of the process, a few seconds at most.
+    pub signal: Duration,
+    /// A pull without any news from the registry.
+    pub pull_silence: Duration,
+}
+
+impl Default for EngineTimeouts {
+    fn default() -> Self {
+        Self {
+            read: Duration::from_secs(5),
+            change: Duration::from_secs(30),
+            signal: Duration::from_secs(10),
+            pull_silence: Duration::from_secs(120),
+        }
+    }
+}
+
+/// bollard's own limit, which covers the response's head only: out of the way of ours.
+const UNLIMITED_S: u64 = 24 * 3600;
+
+/// The local Docker Engine.
+pub struct Engine {
+    socket: PathBuf,
+    timeouts: EngineTimeouts,
+    /// Made at the first call that finds a socket: bollard refuses to make one earlier.
+    client: OnceLock<bollard::Docker>,
+}
+
+impl Engine {
+    /// The Engine behind a socket. Nothing is connected yet: each call makes its own connection.
+    pub fn connect(socket: &Path, timeouts: EngineTimeouts) -> Self {
+        Self { socket: socket.to_owned(), timeouts, client: OnceLock::new() }
+    }
+
+    fn client(&self, doing: &str) -> Result<&bollard::Docker, DockerError> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let path = self.socket.to_string_lossy();
+        let made = bollard::Docker::connect_with_unix(&path, UNLIMITED_S, API_DEFAULT_VERSION);
+        let client = made.map_err(|error| unreachable(doing, &error))?;
+        Ok(self.client.get_or_init(|| client.with_request_modifier(pull::url_safe_auth)))
+    }
+
+    /// Makes one call within `limit`; `doing` says which, in the words of an error.
+    async fn call<'a, T, F>(
+        &'a self,
+        limit: Duration,
+        doing: String,
+        call: impl FnOnce(&'a bollard::Docker) -> F,
+    ) -> Result<T, DockerError>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let client = self.client(&doing)?;
+        match tokio::time::timeout(limit, call(client)).await {
+            Ok(answer) => answer.map_err(|error| explain(&doing, error)),
+            Err(_) => Err(silent(limit, &doing)),
+        }
+    }
+}
+
+#[async_trait]
+impl Docker for Engine {
+    async fn container(&self, name: &str) -> Result<Option<Container>, DockerError> {
+        names::check_container(name)?;
+        let doing = format!("inspecting {name}");
+        let answer = self
+            .call(self.timeouts.read, doing.clone(), |client| {
+                client.inspect_container(name, None::<InspectContainerOptions>)
+            })
+            .await;
+        let found = match answer {
+            Err(error) if error.is_missing() => return Ok(None),
+            other => convert::container(&doing, other?)?,
+        };
+        // The Engine also takes ids and the beginnings of ids.
+        Ok(Some(found).filter(|container| container.name == name))
+    }
+
+    async fn names(&self) -> Result<Vec<ContainerName>, DockerError> {
+        let options = ListContainersOptionsBuilder::default().all(true).build();
+        let doing = "listing containers".to_owned();
+        let listed = self
+            .call(self.timeouts.read, doing, |client| client.list_containers(Some(options)))
+            .await?;
+        Ok(listed.into_iter().filter_map(convert::container_name).collect())
+    }
+
+    async fn image(&self, reference: &str) -> Result<Option<Image>, DockerError> {
+        names::check_image(reference)?;
+        let doing = format!("inspecting image {reference}");
+        let answer = self
+            .call(self.timeouts.read, doing.clone(), |client| client.inspect_image(reference))
+            .await;
+        match answer {
+            Err(error) if error.is_missing() => Ok(None),
+            other => Ok(Some(convert::image(&doing, other?)?)),
+        }
+    }
+
+    async fn pull(
+        &self,
+        reference: &str,
+        auth: Option<&RegistryAuth>,
+        progress: &PullProgress,
+    ) -> Result<(), DockerError> {
+        names::check_image(reference)?;
+        let client = self.client(&format!("pulling {reference}"))?;
+        pull::pull(client, self.timeouts.pull_silence, reference, auth, progress).await
+    }
+
+    async fn create(&self, spec: &ContainerSpec) -> Result<String, DockerError> {
+        names::check_container(&spec.name)?;
+        let options = CreateContainerOptionsBuilder::default().name(&spec.name).build();
+        let body = convert::create_body(spec);
+        let doing = format!("creating {}", spec.name);
+        let made = self
+            .call(self.timeouts.change, doing, |client| {
+                client.create_container(Some(options), body)
+            })
+            .await?;
+        Ok(made.id)
+    }
+
+    async fn start(&self, id: &str) -> Result<(), DockerError> {
+        names::check_container(id)?;
+        // bollard takes 304, that it runs already, for success.
+        self.call(self.timeouts.change, format!("starting {id}"), |client| {
+            client.start_container(id, None::<StartContainerOptions>)
+        })
+        .await
+    }
+
+    async fn signal(&self, id: &str, signal: &str) -> Result<(), DockerError> {
+        names::check_container(id)?;
+        let options = KillContainerOptionsBuilder::default().signal(signal).build();
+        self.call(self.timeouts.signal, format!("sending {signal} to {id}"), |client| {
+            client.kill_container(id, Some(options))
+        })
+        .await
+    }
+
+    async fn set_policy(&self, id: &str, policy: RestartPolicy) -> Result<(), DockerError> {
+        names::check_container(id)?;
+        let body = convert::update_body(policy);
+        self.call(self.timeouts.change, format!("changing the policy of {id}"), |client| {
+            client.update_container(id, body)
+        })
+        .await
+    }
+
+    async fn rename(&self, id: &str, name: &str) -> Result<(), DockerError> {
+        names::check_container(id)?;
+        names::check_container(name)?;
+        let options = RenameContainerOptionsBuilder::default().name(name).build();
+        let answer = self
+            .call(self.timeouts.change, format!("renaming {id} to {name}"), |client| {
+                client.rename_container(id, options)
+            })
+            .await;
+        answer.map_err(trouble::of_rename)
+    }
+
+    async fn remove(&self, id: &str) -> Result<(), DockerError> {
+        names::check_container(id)?;
+        let options = RemoveContainerOptionsBuilder::default().v(false).force(false).build();
+        let answer = self
+            .call(self.timeouts.change, format!("removing {id}"), |client| {
+                client.remove_container(id, Some(options))
+            })
+            .await;
+        match answer {
+            Err(error) if error.is_missing() => Ok(()),
+            other => other,
+        }
+    }
+
+    async fn log_tail(&self, id: &str, lines: usize) -> Result<Vec<String>, DockerError> {
+        names::check_container(id)?;
+        self.call(self.timeouts.read, format!("reading the output of {id}"), |client| {
+            logs::tail(client, id, lines)
+        })
+        .await
+    }
+
+    fn events(&self) -> BoxStream<'static, Result<(), DockerError>> {
+        match self.client(events::DOING) {
+            Ok(client) => events::hints(client, self.timeouts.read),
+            Err(error) => Box::pin(futures_util::stream::iter([Err(error)])),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

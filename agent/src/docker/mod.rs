@@ -1,0 +1,239 @@
+//! What the agent needs of a Docker Engine, and nothing more: no exec, no attach, no volumes, no
+//! builds. Two implementations ship: [`engine::Engine`] over the local socket and
+//! [`memory::MemoryDocker`] for tests and simulations.
+//!
+//! Only `execute` and `reconciler` call this. Every call is bounded in time by its
+//! implementation and can be repeated: the caller looks again before it decides anything.
+
+pub mod credentials;
+pub mod engine;
+pub mod memory;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use async_trait::async_trait;
+use extend_common::ids::{NodeAddr, RoleName, ServerName};
+use extend_common::record::{Deployment, Instance};
+use extend_common::roles::RestartPolicy;
+use extend_common::status::ContainerState;
+use futures_util::stream::BoxStream;
+use serde::{Deserialize, Serialize};
+
+use crate::core::spec::ContainerSpec;
+
+/// The node that a container belongs to. Containers without it, or with another address, are
+/// never touched.
+pub const LABEL_NODE: &str = "io.extend.node";
+/// The server's portal name.
+pub const LABEL_SERVER: &str = "io.extend.server";
+/// The server's role.
+pub const LABEL_ROLE: &str = "io.extend.role";
+/// The number of the deployment that made the container.
+pub const LABEL_DEPLOYMENT: &str = "io.extend.deployment";
+
+/// Why a call to Docker did not do what it should.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DockerError {
+    /// The Engine does not answer, or not in time. What became of the call is not known.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The Engine answered, and refused.
+    #[error("{message}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// The Engine's own words.
+        message: String,
+    },
+}
+
+impl DockerError {
+    /// Whether the object that the call was about does not exist.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Refused { status: 404, .. })
+    }
+
+    /// Whether the Engine says that nothing had to be done (HTTP 304) or that the object is
+    /// already in that state.
+    pub fn is_already_so(&self) -> bool {
+        matches!(self, Self::Refused { status: 304, .. })
+    }
+}
+
+/// What our labels on a container say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ownership {
+    /// Whose it is.
+    pub node: NodeAddr,
+    /// Which server.
+    pub server: ServerName,
+    /// Which role.
+    pub role: RoleName,
+    /// Which deployment made it.
+    pub deployment: Deployment,
+}
+
+impl Ownership {
+    /// Reads our labels; `None` when any is missing or damaged, since a container whose owner is
+    /// in doubt is not ours.
+    pub fn from_labels(labels: &BTreeMap<String, String>) -> Option<Self> {
+        let get = |name: &str| labels.get(name);
+        Some(Self {
+            node: get(LABEL_NODE)?.parse().ok()?,
+            server: get(LABEL_SERVER)?.parse().ok()?,
+            role: get(LABEL_ROLE)?.parse().ok()?,
+            deployment: Deployment(get(LABEL_DEPLOYMENT)?.parse().ok()?),
+        })
+    }
+
+    /// The labels that say this.
+    pub fn to_labels(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([
+            (LABEL_NODE.to_owned(), self.node.to_string()),
+            (LABEL_SERVER.to_owned(), self.server.to_string()),
+            (LABEL_ROLE.to_owned(), self.role.to_string()),
+            (LABEL_DEPLOYMENT.to_owned(), self.deployment.to_string()),
+        ])
+    }
+}
+
+/// Docker's own health check, if the image has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DockerHealth {
+    /// No verdict yet.
+    Starting,
+    /// It passes.
+    Healthy,
+    /// It fails.
+    Unhealthy,
+}
+
+/// A container as an inspection shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    /// Docker's full id.
+    pub id: String,
+    /// Its name, without the slash.
+    pub name: String,
+    /// What our labels say; `None` for everybody else's containers.
+    pub owner: Option<Ownership>,
+    /// Docker's word.
+    pub state: ContainerState,
+    /// When it was last started, in Docker's words; Docker's zero time when it never was.
+    pub started_at: String,
+    /// The exit code of its last run.
+    pub exit_code: i64,
+    /// Whether the kernel killed its last run for memory.
+    pub oom_killed: bool,
+    /// Docker's words when it could not be started.
+    pub error: String,
+    /// Its restart policy.
+    pub policy: RestartPolicy,
+    /// Restarts by that policy since it was last started on purpose.
+    pub restart_count: u64,
+    /// The id of its image.
+    pub image_id: String,
+    /// The signal that asks it to end, by the image's word; empty means SIGTERM.
+    pub stop_signal: String,
+    /// Docker's health check.
+    pub health: Option<DockerHealth>,
+}
+
+impl Container {
+    /// Which run of it this is.
+    pub fn instance(&self) -> Instance {
+        Instance { container_id: self.id.clone(), started_at: self.started_at.clone() }
+    }
+}
+
+/// An image as an inspection shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// Docker's id: `sha256:…`.
+    pub id: String,
+    /// `repo@sha256:…` for each repository it was pulled from; empty for local imports.
+    pub repo_digests: Vec<String>,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Credentials for a registry, as Docker's `config.json` has them.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistryAuth {
+    /// User name.
+    pub username: String,
+    /// Password or token.
+    pub password: String,
+    /// The registry.
+    pub server: String,
+}
+
+impl fmt::Debug for RegistryAuth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistryAuth").field("server", &self.server).finish_non_exhaustive()
+    }
+}
+
+/// Takes the words of a pull's progress.
+pub type PullProgress = tokio::sync::watch::Sender<String>;
+
+/// A local Docker Engine.
+#[async_trait]
+pub trait Docker: Send + Sync + 'static {
+    /// The container of exactly this name.
+    async fn container(&self, name: &str) -> Result<Option<Container>, DockerError>;
+
+    /// Every container, whoever made it, whether it runs or not; without the details that only
+    /// an inspection shows.
+    async fn names(&self) -> Result<Vec<ContainerName>, DockerError>;
+
+    /// The image that a reference, digest or id means on this node.
+    async fn image(&self, reference: &str) -> Result<Option<Image>, DockerError>;
+
+    /// Fetches an image. Fails when the registry has been silent for too long, not when the
+    /// image is large.
+    async fn pull(
+        &self,
+        reference: &str,
+        auth: Option<&RegistryAuth>,
+        progress: &PullProgress,
+    ) -> Result<(), DockerError>;
+
+    /// Makes a container and gives its id. Refused with 409 when the name is taken.
+    async fn create(&self, spec: &ContainerSpec) -> Result<String, DockerError>;
+
+    /// Starts a container. Starting one that runs is no error.
+    async fn start(&self, id: &str) -> Result<(), DockerError>;
+
+    /// Sends a signal to its first process. Docker then does not restart it by its policy.
+    async fn signal(&self, id: &str, signal: &str) -> Result<(), DockerError>;
+
+    /// Changes its restart policy.
+    async fn set_policy(&self, id: &str, policy: RestartPolicy) -> Result<(), DockerError>;
+
+    /// Gives it another name. Refused with 409 when that name is taken.
+    async fn rename(&self, id: &str, name: &str) -> Result<(), DockerError>;
+
+    /// Removes a container that does not run. Its volumes stay. Removing one that is gone is no
+    /// error.
+    async fn remove(&self, id: &str) -> Result<(), DockerError>;
+
+    /// The last lines of its output, oldest first.
+    async fn log_tail(&self, id: &str, lines: usize) -> Result<Vec<String>, DockerError>;
+
+    /// Ends with an item whenever something may have happened to a container: a hint to look
+    /// again, never a fact. Breaks off with an error when the Engine goes.
+    fn events(&self) -> BoxStream<'static, Result<(), DockerError>>;
+}
+
+/// A container in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerName {
+    /// Docker's full id.
+    pub id: String,
+    /// Its name, without the slash.
+    pub name: String,
+    /// What our labels say.
+    pub owner: Option<Ownership>,
+}

@@ -1,0 +1,305 @@
+//! Does one step. One exhaustive `match`; what to do and in which order was decided by
+//! `core::plan`, and the ledger is the reconciler's.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use extend_common::record::{Desired, PullPolicy};
+use extend_common::roles::{RoleDefinition, RoleSet};
+use extend_common::status::{Evidence, ResolvedImage};
+use extend_common::wire::{MAX_LOG_LINES, bounded_log_tail};
+
+use crate::core::entry::{Entry, Served};
+use crate::core::image::{ImageProblem, check_labels, check_repository, repository};
+use crate::core::observed::{Observed, Place};
+use crate::core::spec::{ContainerSpec, NodeFacts, render};
+use crate::core::step::{Done, Seen, Step};
+use crate::docker::{Container, Docker, DockerError, Image, PullProgress, RegistryAuth};
+use crate::host::Host;
+
+/// Why a step was not done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StepError {
+    /// Docker does not answer: wait, look again, and decide anew.
+    #[error("{0}")]
+    Unavailable(String),
+    /// It was refused; another try may help.
+    #[error("{0}")]
+    Refused(String),
+    /// Trying again changes nothing.
+    #[error("{0}")]
+    Permanent(String),
+}
+
+impl From<DockerError> for StepError {
+    fn from(error: DockerError) -> Self {
+        match error {
+            DockerError::Unavailable(words) => Self::Unavailable(words),
+            DockerError::Refused { message, .. } => Self::Refused(message),
+        }
+    }
+}
+
+impl From<ImageProblem> for StepError {
+    fn from(problem: ImageProblem) -> Self {
+        Self::Permanent(problem.to_string())
+    }
+}
+
+/// What this node allows and knows; from `agent.toml` and the files beside it.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Address and data directory.
+    pub facts: NodeFacts,
+    /// The roles that this node knows.
+    pub roles: Arc<RoleSet>,
+    /// The repositories that images may come from.
+    pub repositories: Vec<String>,
+    /// Credentials by registry.
+    pub credentials: BTreeMap<String, RegistryAuth>,
+}
+
+/// Does steps.
+#[derive(Clone)]
+pub struct Executor {
+    docker: Arc<dyn Docker>,
+    host: Arc<dyn Host>,
+    settings: Arc<Settings>,
+}
+
+impl Executor {
+    /// An executor on one node.
+    pub fn new(docker: Arc<dyn Docker>, host: Arc<dyn Host>, settings: Arc<Settings>) -> Self {
+        Self { docker, host, settings }
+    }
+
+    /// Does one step for the server that `entry` remembers.
+    ///
+    /// # Errors
+    /// When it was not done, or when that is not known.
+    pub async fn execute(
+        &self,
+        step: &Step,
+        entry: &Entry,
+        observed: &Observed,
+        progress: &PullProgress,
+    ) -> Result<Done, StepError> {
+        let desired = &entry.record.desired;
+        match step {
+            Step::EndStop | Step::Promote { .. } | Step::MarkProven => {}
+            Step::Resolve { first } => {
+                let served = self.resolve(entry, *first, progress).await?;
+                return Ok(Done::Resolved(Box::new(served)));
+            }
+            Step::Recall => {
+                let served = self.recall(desired, observed).await?;
+                return Ok(Done::Resolved(Box::new(served)));
+            }
+            Step::SetPolicy { id, policy } => self.docker.set_policy(id, *policy).await?,
+            Step::Stop { instance, signal, .. } => {
+                self.signal(&instance.container_id, signal).await?;
+            }
+            Step::Kill { id, .. } => self.signal(id, "SIGKILL").await?,
+            Step::Rename { id, to } => {
+                let official = &self.definition(desired)?.main_container().name;
+                self.docker.rename(id, &to.name(official)).await?;
+            }
+            Step::Create { spec } => self.create(spec).await?,
+            Step::Start { before, .. } => self.docker.start(&before.container_id).await?,
+            Step::Remove { id } => self.docker.remove(id).await?,
+            Step::Spend { container, .. } => {
+                return Ok(Done::Seen(self.look_at(container.as_deref(), observed).await));
+            }
+            Step::Settle { container, .. } => {
+                let mut seen = self.look_at(container.as_deref(), observed).await;
+                if desired.run_state.is_tombstone() {
+                    seen.data_bytes = self.data_size(desired).await;
+                }
+                return Ok(Done::Seen(seen));
+            }
+        }
+        Ok(Done::Effect)
+    }
+
+    fn definition(&self, desired: &Desired) -> Result<&RoleDefinition, StepError> {
+        self.settings.roles.get(&desired.role).ok_or_else(|| {
+            StepError::Permanent(format!("this node has no definition of {}", desired.role))
+        })
+    }
+
+    /// A container that ended between the look and the signal is what was wanted.
+    async fn signal(&self, id: &str, signal: &str) -> Result<(), StepError> {
+        match self.docker.signal(id, signal).await {
+            Err(DockerError::Refused { status: 404 | 409, .. }) => Ok(()),
+            other => other.map_err(StepError::from),
+        }
+    }
+
+    async fn resolve(
+        &self,
+        entry: &Entry,
+        first: bool,
+        progress: &PullProgress,
+    ) -> Result<Served, StepError> {
+        let desired = &entry.record.desired;
+        let definition = self.definition(desired)?;
+        if definition.digest() != desired.definition {
+            let words = format!(
+                "the definition of {} on this node differs from the controller's",
+                desired.role
+            );
+            return Err(StepError::Permanent(words));
+        }
+        let reference = &desired.image.reference;
+        check_repository(reference, &self.settings.repositories)?;
+        if first {
+            self.check_ports(definition).await?;
+        }
+        self.pull(desired, progress).await?;
+        let image = self.docker.image(reference).await?.ok_or_else(|| {
+            StepError::Permanent(format!("there is no image {reference} on this node"))
+        })?;
+        let serving = entry.serving.as_ref().filter(|_| !desired.image.allow_older);
+        let serving = serving.map(|served| served.image.version.as_str());
+        let resolved = check_labels(reference, &image, &definition.image, serving)?;
+        Ok(self.served(desired, definition, resolved))
+    }
+
+    fn served(&self, desired: &Desired, role: &RoleDefinition, image: ResolvedImage) -> Served {
+        Served {
+            deployment: desired.deployment,
+            made_by: desired.deployment,
+            spec: render(role, desired, &self.settings.facts, &image.identity),
+            image,
+            proven: false,
+        }
+    }
+
+    /// The serving deployment, as the container itself tells it.
+    async fn recall(&self, desired: &Desired, observed: &Observed) -> Result<Served, StepError> {
+        let definition = self.definition(desired)?;
+        let gone = || StepError::Refused("the container is gone".to_owned());
+        let current = observed.current.as_ref().ok_or_else(gone)?;
+        let made_by = current.owner.as_ref().ok_or_else(gone)?.deployment;
+        let image = self.docker.image(&current.image_id).await?;
+        let image = image.unwrap_or_else(|| Image {
+            id: current.image_id.clone(),
+            repo_digests: Vec::new(),
+            labels: BTreeMap::new(),
+        });
+        let reference = &desired.image.reference;
+        let resolved = check_labels(reference, &image, &definition.image, None).unwrap_or_else(
+            // What runs is a fact, whatever its labels say.
+            |_| ResolvedImage {
+                reference: reference.clone(),
+                identity: image.id.clone(),
+                version: String::new(),
+            },
+        );
+        let mut served = self.served(desired, definition, resolved);
+        served.spec.labels.clone_from(&current.owner.as_ref().ok_or_else(gone)?.to_labels());
+        Ok(Served { deployment: made_by, made_by, ..served })
+    }
+
+    async fn check_ports(&self, definition: &RoleDefinition) -> Result<(), StepError> {
+        let ports: Vec<_> = definition.probes.iter().map(|probe| probe.ports).collect();
+        let (host, node) = (self.host.clone(), self.settings.facts.node);
+        let busy = blocking(move || host.busy_port(&ports, node)).await?;
+        match busy.map_err(|error| StepError::Refused(error.to_string()))? {
+            Some(port) => Err(StepError::Permanent(format!(
+                "port {port}/tcp of the {} is in use by another process on this node",
+                definition.title
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    async fn pull(&self, desired: &Desired, progress: &PullProgress) -> Result<(), StepError> {
+        let reference = desired.image.reference.as_str();
+        let wanted = match desired.image.pull {
+            PullPolicy::Always => true,
+            PullPolicy::Missing => self.docker.image(reference).await?.is_none(),
+        };
+        if !wanted {
+            return Ok(());
+        }
+        let registry = registry(reference);
+        let auth = self.settings.credentials.get(registry);
+        match self.docker.pull(reference, auth, progress).await {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                // A registry that is silent is the record's trouble; a silent Docker is not.
+                self.docker.names().await?;
+                Err(StepError::Refused(format!("pulling {reference} failed: {error}")))
+            }
+        }
+    }
+
+    async fn create(&self, spec: &ContainerSpec) -> Result<(), StepError> {
+        let (host, directories) = (self.host.clone(), spec.directories.clone());
+        blocking(move || host.ensure_directories(&directories))
+            .await?
+            .map_err(|error| StepError::Refused(error.to_string()))?;
+        self.docker.create(spec).await?;
+        Ok(())
+    }
+
+    /// Evidence is worth having and never worth failing for.
+    async fn look_at(&self, container: Option<&str>, observed: &Observed) -> Seen {
+        let Some(container) = container.and_then(|id| observed.by_id(id)) else {
+            return Seen::default();
+        };
+        let log_tail = match self.docker.log_tail(&container.id, MAX_LOG_LINES).await {
+            Ok(lines) => bounded_log_tail(lines),
+            Err(error) => vec![format!("(its output could not be read: {error})")],
+        };
+        Seen { evidence: Some(evidence(container, log_tail)), data_bytes: None }
+    }
+
+    async fn data_size(&self, desired: &Desired) -> Option<u64> {
+        let definition = self.settings.roles.get(&desired.role)?;
+        let path = self.settings.facts.data_directory(definition, desired);
+        let host = self.host.clone();
+        blocking(move || host.directory_size(Path::new(&path))).await.ok()?.ok()
+    }
+
+    /// Looks at the containers that bear a server's names.
+    ///
+    /// # Errors
+    /// When Docker does not answer.
+    pub async fn observe(&self, official: &str) -> Result<Observed, DockerError> {
+        let mut found = Vec::new();
+        for place in Place::ALL {
+            found.push(self.docker.container(&place.name(official)).await?);
+        }
+        let mut found = found.into_iter();
+        let mut next = || found.next().flatten();
+        Ok(Observed { current: next(), previous: next(), failed: next() })
+    }
+}
+
+fn evidence(container: &Container, log_tail: Vec<String>) -> Evidence {
+    Evidence {
+        container_id: container.id.clone(),
+        exit_code: (!container.state.is_live()).then_some(container.exit_code),
+        oom_killed: container.oom_killed,
+        log_tail,
+    }
+}
+
+/// The registry that a reference names; Docker's own when it names none.
+fn registry(reference: &str) -> &str {
+    match repository(reference).split_once('/') {
+        Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => first,
+        _ => "docker.io",
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, StepError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| StepError::Refused(format!("a blocking task failed: {error}")))
+}

@@ -1,0 +1,96 @@
+//! `extend-agent join`: spends a token. The key is made here and stays here; the controller is
+//! known by the fingerprint in the token before anything is sent to it.
+
+use std::net::{SocketAddr, SocketAddrV4};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use extend_common::files;
+use extend_common::ids::NodeAddr;
+use extend_common::tls::{
+    Fingerprint, JoinToken, NodeKey, PeerNode, Time, dial, pinned_client_config,
+};
+use extend_common::wire::{MAX_HEADER_LIST_BYTES, MAX_MESSAGE_BYTES, shown_text};
+use extend_proto::v1;
+use extend_proto::v1::enrolment_client::EnrolmentClient;
+use hyper_util::rt::TokioIo;
+use rustls_pki_types::CertificateDer;
+use tonic::transport::{Channel, Endpoint, Uri};
+use tower::service_fn;
+
+use super::{Enrolment, Identity, validity};
+
+/// Dialling and each call.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Joins the controller that the token names.
+///
+/// # Errors
+/// When the token is not accepted, or nothing can be written. A node that has joined already
+/// joins anew: the new identity replaces the old one only once it is whole.
+pub async fn join(token: &JoinToken, state: &Path, time: Time) -> anyhow::Result<Enrolment> {
+    let node = NodeAddr::try_from(token.node)?;
+    files::private_directory(state)
+        .with_context(|| format!("preparing the state directory {}", state.display()))?;
+    let key = NodeKey::generate()?;
+    let mut client = enrolment_client(node, token.controller, token.ca, time).await?;
+    let request = v1::JoinRequest {
+        node: node.to_string(),
+        secret: token.secret.to_vec(),
+        csr_der: key.csr()?,
+    };
+    let response = client.join(request).await.map_err(refused)?.into_inner();
+    let authority = CertificateDer::from(response.ca_der);
+    if Fingerprint::of(&authority) != token.ca {
+        bail!("the controller sent another authority than the one it proved to have");
+    }
+    let leaf = CertificateDer::from(response.leaf_der);
+    let peer = PeerNode::from_certificate(&leaf).context("reading the new certificate")?;
+    if peer.node != node.ip() || peer.spki != key.spki() {
+        bail!("the new certificate is not for this node and its key");
+    }
+    let port = u16::try_from(response.agents_port).context("reading the agents' port")?;
+    let enrolment = Enrolment {
+        node,
+        enrolment: token.controller,
+        agents: SocketAddrV4::new(*token.controller.ip(), port),
+    };
+    let valid = validity(&leaf).map_err(anyhow::Error::msg)?;
+    let directory = state.to_owned();
+    let identity =
+        Identity { directory, enrolment: enrolment.clone(), key, leaf, valid, authority };
+    identity.save().context("writing the identity")?;
+    Ok(enrolment)
+}
+
+/// Dials the enrolment listener; the controller must show the authority with this fingerprint.
+pub(super) async fn enrolment_client(
+    node: NodeAddr,
+    controller: SocketAddrV4,
+    pin: Fingerprint,
+    time: Time,
+) -> anyhow::Result<EnrolmentClient<Channel>> {
+    let config = pinned_client_config(pin, time)?;
+    let remote = SocketAddr::V4(controller);
+    let connect = service_fn(move |_: Uri| {
+        let config = Arc::clone(&config);
+        async move { dial(Some(node.ip()), remote, config, LIMIT).await.map(TokioIo::new) }
+    });
+    let channel = Endpoint::from_static("https://controller.extend")
+        .timeout(LIMIT)
+        .http2_max_header_list_size(MAX_HEADER_LIST_BYTES)
+        .connect_with_connector(connect)
+        .await
+        .map_err(|error| crate::session::dialled(&error))
+        .with_context(|| format!("reaching the controller at {controller}"))?;
+    Ok(EnrolmentClient::new(channel)
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES))
+}
+
+/// The controller's own sentence.
+pub(super) fn refused(status: tonic::Status) -> anyhow::Error {
+    anyhow::anyhow!("the controller refused: {}", shown_text(status.message().to_owned()))
+}

@@ -1,0 +1,214 @@
+//! One thing in flight: a look at Docker, a record going to the ledger, or a step with the ledger
+//! written before and after it.
+
+use extend_common::clock::Clock;
+use extend_common::status::Unclaimed;
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinHandle};
+
+use super::Reconciler;
+use crate::core::entry::Ledger;
+use crate::core::observed::Observed;
+use crate::core::step::Step;
+use crate::docker::{Docker, DockerError};
+use crate::execute::{Executor, Settings, StepError};
+use crate::faults::{FaultPoint, Faults};
+use crate::ledger::LedgerFile;
+
+use std::sync::Arc;
+
+/// What to do.
+pub(super) enum Job {
+    /// See what Docker has.
+    Look,
+    /// Put a ledger with a new record on disk.
+    Accept(Box<Ledger>),
+    /// Do a step.
+    Step(Box<Step>),
+}
+
+/// How it ended.
+pub(super) enum Ended {
+    Looked(Result<(Observed, Vec<Unclaimed>), DockerError>),
+    Accepted(Result<Box<Ledger>, String>),
+    Stepped {
+        step: Box<Step>,
+        /// As it is in memory now; `unwritten` tells why it is not on disk.
+        ledger: Box<Ledger>,
+        result: Result<(), StepError>,
+        unwritten: Option<String>,
+    },
+    /// The ledger could not be written: the step counts as not done.
+    NotWritten(String),
+    Lost(JoinError),
+}
+
+/// A job in flight. Dropping it gives it up.
+pub(super) struct Running {
+    task: JoinHandle<Ended>,
+    long: bool,
+    progress: watch::Receiver<String>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Running {
+    pub(super) fn is_long(&self) -> bool {
+        self.long
+    }
+
+    /// What a pull tells of its progress.
+    pub(super) fn progress(&self) -> Option<String> {
+        Some(self.progress.borrow().clone()).filter(|words| !words.is_empty())
+    }
+}
+
+/// Waits for the end of the job, for ever when there is none. Safe to be dropped and called
+/// again: the job is taken out only at its end. Progress wakes nobody; it is told with the next
+/// publication.
+pub(super) async fn ended(job: &mut Option<Running>) -> Ended {
+    let Some(running) = job else {
+        return std::future::pending().await;
+    };
+    let ended = (&mut running.task).await.unwrap_or_else(Ended::Lost);
+    *job = None;
+    ended
+}
+
+/// What a job's task works with.
+struct Means {
+    docker: Arc<dyn Docker>,
+    executor: Executor,
+    settings: Arc<Settings>,
+    file: LedgerFile,
+    ledger: Ledger,
+    observed: Observed,
+    clock: Clock,
+    faults: Arc<dyn Faults>,
+}
+
+impl Job {
+    pub(super) fn spawn(self, of: &Reconciler) -> Running {
+        let means = Means {
+            docker: of.parts.docker.clone(),
+            executor: of.parts.executor.clone(),
+            settings: of.parts.settings.clone(),
+            file: of.parts.file.clone(),
+            ledger: of.parts.ledger.clone(),
+            observed: of.observed.clone().unwrap_or_default(),
+            clock: of.parts.clock,
+            faults: of.parts.faults.clone(),
+        };
+        let long = matches!(&self, Self::Step(step) if step.is_long());
+        let (progress_to, progress) = watch::channel(String::new());
+        let task = tokio::spawn(async move {
+            match self {
+                Self::Look => Ended::Looked(means.look().await),
+                Self::Accept(ledger) => Ended::Accepted(means.accept(ledger).await),
+                Self::Step(step) => means.step(step, &progress_to).await,
+            }
+        });
+        Running { task, long, progress }
+    }
+}
+
+impl Means {
+    async fn look(&self) -> Result<(Observed, Vec<Unclaimed>), DockerError> {
+        let entry = self.ledger.server.as_ref();
+        let role = entry.and_then(|entry| self.settings.roles.get(&entry.record.desired.role));
+        let observed = match role {
+            Some(role) => self.executor.observe(&role.main_container().name).await?,
+            None => Observed::default(),
+        };
+        // A confirmed tombstone claims nothing any more.
+        let claimed = entry.filter(|entry| {
+            !(entry.record.desired.run_state.is_tombstone() && entry.outcome.is_some())
+        });
+        let mut unclaimed = Vec::new();
+        for container in self.docker.names().await? {
+            let Some(role) = self.settings.roles.by_container(&container.name) else { continue };
+            let other_node = container
+                .owner
+                .as_ref()
+                .is_some_and(|owner| owner.node != self.settings.facts.node);
+            let ours = container.owner.is_some()
+                && claimed.is_some_and(|entry| entry.record.desired.role == role.role);
+            if !ours && !other_node {
+                unclaimed.push(Unclaimed {
+                    container_name: container.name,
+                    container_id: container.id,
+                    role: role.role.clone(),
+                });
+            }
+        }
+        Ok((observed, unclaimed))
+    }
+
+    async fn accept(&self, ledger: Box<Ledger>) -> Result<Box<Ledger>, String> {
+        self.faults.at(FaultPoint::Accepting).await;
+        self.write(&ledger).await?;
+        self.faults.at(FaultPoint::Accepted).await;
+        Ok(ledger)
+    }
+
+    /// Intent to disk, effect, note to disk. Only steps without an effect on Docker are noted: one
+    /// that cannot be written has not been done.
+    async fn step(self, step: Box<Step>, progress: &watch::Sender<String>) -> Ended {
+        let mut ledger = self.ledger.clone();
+        let Some(entry) = ledger.server.as_mut() else {
+            return Ended::NotWritten("there is no record".to_owned());
+        };
+        let unasked = matches!(
+            *step,
+            Step::Stop { restart: Some(_), .. } | Step::Start { restart: Some(_), .. }
+        );
+        let mut unwritten = None;
+        if entry.intend(&step) {
+            if let Err(error) = self.write(&ledger).await {
+                // A service that hung is restarted even when the disk is full; what an operator
+                // asked for waits.
+                if !unasked {
+                    return Ended::NotWritten(error);
+                }
+                unwritten = Some(error);
+            }
+        }
+        self.faults.at(FaultPoint::Before(step.kind())).await;
+        let Some(entry) = ledger.server.as_mut() else {
+            return Ended::NotWritten("there is no record".to_owned());
+        };
+        let done = self.executor.execute(&step, entry, &self.observed, progress).await;
+        self.faults.at(FaultPoint::After(step.kind())).await;
+        let result = match done {
+            Ok(done) => {
+                if entry.note(&step, done, self.clock.now()) {
+                    if let Err(error) = self.write(&ledger).await {
+                        return Ended::NotWritten(error);
+                    }
+                }
+                self.faults.at(FaultPoint::Noted(step.kind())).await;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        };
+        Ended::Stepped { step, ledger: Box::new(ledger), result, unwritten }
+    }
+
+    async fn write(&self, ledger: &Ledger) -> Result<(), String> {
+        let (file, ledger) = (self.file.clone(), ledger.clone());
+        tokio::task::spawn_blocking(move || {
+            file.write(&ledger)?;
+            file.fill_reserve();
+            Ok(())
+        })
+            .await
+            .map_err(|error| format!("writing the ledger: {error}"))?
+            .map_err(|error: crate::ledger::LedgerError| {
+                if error.is_disk_full() { format!("disk full: {error}") } else { error.to_string() }
+            })
+    }
+}

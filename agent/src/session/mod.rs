@@ -1,0 +1,73 @@
+//! The agent's side of a session: dials, says hello, tells what changed, takes assignments, and
+//! comes back with patience when the stream ends.
+//!
+//! Decides nothing about the server: it reads the reconciler's view and gives it commands. What it
+//! dials through is a [`Dial`], so that a simulated network can stand in for TCP and TLS.
+
+pub mod dial;
+mod talk;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use extend_common::backoff::{Backoff, jitter};
+use extend_common::ids::{NodeAddr, RoleName};
+use extend_common::roles::Digest;
+use tokio_util::sync::CancellationToken;
+
+pub use dial::{Dial, dialled};
+
+use crate::reconciler::Handle;
+
+/// Between sessions. The most keeps a fleet's return after an outage of the controller short; the
+/// jitter keeps it from coming in step.
+const AGAIN: Backoff =
+    Backoff { first: Duration::from_millis(250), most: Duration::from_secs(5) };
+
+/// What the agent says of itself.
+#[derive(Debug, Clone)]
+pub struct About {
+    /// Its node.
+    pub node: NodeAddr,
+    /// Its own version.
+    pub version: String,
+    /// The role definitions it renders from.
+    pub definitions: Vec<(RoleName, Digest)>,
+}
+
+/// Holds a session for as long as `stop` allows.
+pub async fn run(handle: Handle, dial: Arc<dyn Dial>, about: About, stop: CancellationToken) {
+    let mut attempt = 0;
+    while !stop.is_cancelled() {
+        let mut welcomed = false;
+        let outcome = tokio::select! {
+            () = stop.cancelled() => return,
+            outcome = once(&handle, dial.as_ref(), &about, &mut welcomed) => outcome,
+        };
+        attempt = if welcomed { 0 } else { attempt };
+        let wait = AGAIN.wait(attempt, jitter());
+        attempt = attempt.saturating_add(1);
+        match outcome {
+            Ok(()) => tracing::info!(?wait, "session ended"),
+            Err(error) => tracing::warn!(error = format!("{error:#}"), ?wait, "no session"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+async fn once(
+    handle: &Handle,
+    dial: &dyn Dial,
+    about: &About,
+    welcomed: &mut bool,
+) -> anyhow::Result<()> {
+    let channel = dial.channel().await?;
+    tokio::select! {
+        outcome = talk::talk(handle, channel.clone(), about, welcomed) => outcome,
+        // Never ends: it keeps the certificate good for as long as there is a connection.
+        () = dial.keep_identity(channel.clone()) => Ok(()),
+    }
+}

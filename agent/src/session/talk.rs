@@ -1,0 +1,159 @@
+//! One stream, from hello to its end.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use extend_common::ids::RoleName;
+use extend_common::roles::Digest;
+use extend_common::wire::MAX_MESSAGE_BYTES;
+use extend_proto::v1;
+use extend_proto::v1::agent_client::AgentClient;
+use extend_proto::v1::agent_message::Kind as Said;
+use extend_proto::v1::controller_message::Kind as Heard;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
+
+use super::About;
+use crate::core::accept::SessionFacts;
+use crate::reconciler::{AgentView, Command, Handle};
+
+/// Messages on their way out; a status waits when the controller reads slowly, and is then the
+/// newest one.
+const OUTBOUND: usize = 4;
+/// Until the welcome names another.
+const FIRST_HEARTBEAT: Duration = Duration::from_secs(1);
+/// Whatever a controller asks for, the agent does not flood it or fall silent.
+const HEARTBEATS: std::ops::RangeInclusive<u64> = 50..=60_000;
+/// A controller that has not welcomed the agent by then does not speak our language.
+const WELCOME_LIMIT: Duration = Duration::from_secs(10);
+
+pub(super) async fn talk(
+    handle: &Handle,
+    channel: Channel,
+    about: &About,
+    welcomed: &mut bool,
+) -> anyhow::Result<()> {
+    let mut view = handle.view();
+    let (to, outbound) = mpsc::channel(OUTBOUND);
+    let mut told = view.borrow_and_update().clone();
+    to.send(message(Said::Hello(hello(about, &told)))).await?;
+    let mut client = AgentClient::new(channel)
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let mut inbound = tokio::time::timeout(WELCOME_LIMIT, client.session(ReceiverStream::new(outbound)))
+        .await
+        .context("the controller does not open the session")?
+        .map_err(|status| refused(&status))?
+        .into_inner();
+    let mut facts: Option<SessionFacts> = None;
+    let mut beat = interval_at(Instant::now() + FIRST_HEARTBEAT, FIRST_HEARTBEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut sequence = 0;
+    let mut unsent = false;
+    loop {
+        tokio::select! {
+            heard = inbound.message() => match heard.map_err(|status| refused(&status))? {
+                None => return Ok(()),
+                Some(message) => {
+                    let period = take(handle, message, &mut facts).await?;
+                    *welcomed = facts.is_some();
+                    if let Some(period) = period {
+                        beat = interval_at(Instant::now() + period, period);
+                        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+                    }
+                }
+            },
+            changed = view.changed() => {
+                changed.context("the reconciler has ended")?;
+                unsent = true;
+            }
+            permit = to.reserve(), if unsent => {
+                unsent = false;
+                let now = view.borrow_and_update().clone();
+                if let Some(status) = now.status.clone().filter(|_| now.status != told.status) {
+                    permit.context("the stream is closed")?.send(message(Said::Status(status.into())));
+                }
+                told = now;
+            }
+            _ = beat.tick() => {
+                sequence += 1;
+                // A full queue is proof of life enough; the next beat comes soon.
+                drop(to.try_send(message(Said::Heartbeat(heartbeat(sequence, &told)))));
+            }
+        }
+    }
+}
+
+fn message(kind: Said) -> v1::AgentMessage {
+    v1::AgentMessage { kind: Some(kind) }
+}
+
+fn hello(about: &About, view: &AgentView) -> v1::Hello {
+    let digest = |(role, digest): &(RoleName, Digest)| v1::DefinitionDigest {
+        role: role.to_string(),
+        digest: digest.to_string(),
+    };
+    v1::Hello {
+        node: about.node.to_string(),
+        agent_version: about.version.clone(),
+        store_id: view.store.clone().unwrap_or_default(),
+        epoch: view.epoch,
+        record: view.record.clone().map(Into::into),
+        definitions: about.definitions.iter().map(digest).collect(),
+        status: view.status.clone().map(Into::into),
+        unclaimed: view.unclaimed.iter().cloned().map(Into::into).collect(),
+    }
+}
+
+fn heartbeat(sequence: u64, view: &AgentView) -> v1::Heartbeat {
+    v1::Heartbeat {
+        sequence,
+        docker_trouble: view.docker_trouble.clone(),
+        ledger_trouble: view.ledger_trouble.clone(),
+        unclaimed: view.unclaimed.iter().cloned().map(Into::into).collect(),
+    }
+}
+
+/// Takes a message in; gives the heartbeat period when it names one.
+async fn take(
+    handle: &Handle,
+    message: v1::ControllerMessage,
+    facts: &mut Option<SessionFacts>,
+) -> anyhow::Result<Option<Duration>> {
+    match message.kind {
+        Some(Heard::Welcome(welcome)) => {
+            if welcome.ahead {
+                tracing::warn!(
+                    "this node follows records that the controller does not have; it waits for \
+                     `extend controller recover`"
+                );
+            }
+            let next = SessionFacts { store: welcome.store_id, epoch: welcome.epoch };
+            tracing::info!(epoch = next.epoch, session = welcome.session, "welcomed");
+            handle.command(Command::Welcomed(next.clone())).await?;
+            *facts = Some(next);
+            let period = u64::from(welcome.heartbeat_interval_ms);
+            let period = period.clamp(*HEARTBEATS.start(), *HEARTBEATS.end());
+            Ok(Some(Duration::from_millis(period)))
+        }
+        Some(Heard::Assignment(assignment)) => {
+            let Some(session) = facts.clone() else {
+                bail!("the controller assigned a record before its welcome");
+            };
+            let record = assignment.record.context("an assignment without a record")?;
+            let record = Box::new(record.try_into()?);
+            let recovered = assignment.recovered;
+            handle.command(Command::Assign { session, record, recovered }).await?;
+            Ok(None)
+        }
+        // A newer controller may say more than this agent knows.
+        None => Ok(None),
+    }
+}
+
+fn refused(status: &tonic::Status) -> anyhow::Error {
+    let words = extend_common::wire::shown_text(status.message().to_owned());
+    anyhow::anyhow!("the controller ended the session: {words}")
+}

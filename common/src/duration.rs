@@ -1,0 +1,65 @@
+//! Durations as people write them: `300s`, `10m`, `1h 30m`.
+
+use std::time::Duration;
+
+use jiff::fmt::friendly::{Designator, Spacing, SpanParser, SpanPrinter};
+
+/// Parses a duration with units; a bare number is refused, since nobody knows its unit.
+///
+/// # Errors
+/// A sentence for the user.
+pub fn parse(text: &str) -> Result<Duration, String> {
+    SpanParser::new()
+        .parse_unsigned_duration(text.trim())
+        .map_err(|_| format!("`{text}` is no duration: write 90s, 10m or 1h"))
+}
+
+/// Prints a duration in whole seconds, compactly: `4m 10s`.
+pub fn show(duration: Duration) -> String {
+    if duration < Duration::from_secs(1) {
+        return format!("{}ms", duration.as_millis());
+    }
+    SpanPrinter::new()
+        .designator(Designator::Compact)
+        .spacing(Spacing::BetweenUnits)
+        .unsigned_duration_to_string(&Duration::from_secs(duration.as_secs()))
+}
+
+/// For serde: `#[serde(with = "duration::text")]`.
+pub mod text {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    /// Writes the duration as text.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&super::show(*value))
+    }
+
+    /// Reads the duration from text.
+    ///
+    /// # Errors
+    /// A sentence when the text is no duration.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        let text = String::deserialize(from)?;
+        super::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_as_written() {
+        assert_eq!(parse("300s"), Ok(Duration::from_secs(300)));
+        assert_eq!(parse("1h 30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(parse("200ms"), Ok(Duration::from_millis(200)));
+        assert!(parse("300").is_err() && parse("soon").is_err() && parse("-5s").is_err());
+        assert_eq!(show(Duration::from_millis(250_400)), "4m 10s");
+        assert_eq!(show(Duration::from_millis(400)), "400ms");
+    }
+}

@@ -1,0 +1,200 @@
+//! Desired state: what a server should be, in which order such records came, and which one
+//! exactly is meant.
+
+use std::fmt;
+
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{NodeAddr, OperationId, RoleName, ServerName};
+use crate::roles::Digest;
+
+/// Orders the records of one node: by epoch first, then by generation.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub struct Stamp {
+    /// Raised and committed at every start of a controller.
+    pub epoch: u64,
+    /// Counts the records of one node, from 1.
+    pub generation: u64,
+}
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.epoch, self.generation)
+    }
+}
+
+/// SHA-256 of a record as its controller wrote it. Opaque to agents, which give it back unread.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RecordHash(pub [u8; 32]);
+
+impl fmt::Display for RecordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&HEXLOWER.encode(&self.0))
+    }
+}
+
+impl fmt::Debug for RecordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&HEXLOWER.encode(self.0.get(..4).unwrap_or_default()))
+    }
+}
+
+impl From<RecordHash> for String {
+    fn from(hash: RecordHash) -> Self {
+        hash.to_string()
+    }
+}
+
+impl TryFrom<String> for RecordHash {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let bytes = HEXLOWER.decode(text.as_bytes()).map_err(|e| e.to_string())?;
+        Ok(Self(bytes.try_into().map_err(|_| "a record hash has 32 bytes".to_owned())?))
+    }
+}
+
+/// Names one record exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RecordId {
+    /// Its place in the order.
+    pub stamp: Stamp,
+    /// Its content.
+    pub hash: RecordHash,
+}
+
+/// Whether a server should run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunState {
+    /// It should run.
+    Running,
+    /// It should be there and not run.
+    Stopped,
+    /// A tombstone: the operator removed it.
+    Removed,
+    /// A tombstone: its first deployment failed or was cancelled. A failed container stays on
+    /// the node as evidence, until the next deployment there.
+    Withdrawn,
+}
+
+impl RunState {
+    /// Whether the record only waits for the agent's word that nothing is left.
+    pub fn is_tombstone(self) -> bool {
+        matches!(self, Self::Removed | Self::Withdrawn)
+    }
+}
+
+/// When to ask the registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PullPolicy {
+    /// At every deployment: PortSIP re-releases the same tag.
+    #[default]
+    Always,
+    /// Only when the node has no such image.
+    Missing,
+}
+
+/// Which image a deployment wants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageRequest {
+    /// As the operator wrote it, for example `portsip/pbx:22`.
+    pub reference: String,
+    /// When to ask the registry.
+    pub pull: PullPolicy,
+    /// Accept an image whose `version` label is older than the serving one (`--force`).
+    pub allow_older: bool,
+}
+
+/// The number of a deployment: the generation of the record that introduced its image and
+/// parameters. Records that only start, stop or restart carry the number they leave in place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Deployment(pub u64);
+
+impl fmt::Display for Deployment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What the agent fills into the role definition. Never a container specification.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parameters {
+    /// The PBX address given to the binaries.
+    pub pbx_address: String,
+    /// The node's Elastic address, if one was named.
+    pub public_address: Option<NodeAddr>,
+}
+
+/// One run of one container.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Instance {
+    /// Docker's full container id.
+    pub container_id: String,
+    /// When it was started, in Docker's own words (RFC 3339), compared as text.
+    pub started_at: String,
+}
+
+/// A named secret and the version of it that a record means. Values travel apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretVersion {
+    /// Which secret.
+    pub name: String,
+    /// Which value of it.
+    pub version: u64,
+}
+
+/// What a server should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Desired {
+    /// Where.
+    pub node: NodeAddr,
+    /// Its portal name.
+    pub name: ServerName,
+    /// Which role.
+    pub role: RoleName,
+    /// The role definition that the controller knows under this name.
+    pub definition: Digest,
+    /// Whether it should run.
+    pub run_state: RunState,
+    /// Which deployment.
+    pub deployment: Deployment,
+    /// The image of the deployment.
+    pub image: ImageRequest,
+    /// The parameters of the deployment.
+    pub parameters: Parameters,
+    /// A restart: the instance that has to end. Acted upon only while it runs.
+    pub replace: Option<Instance>,
+    /// The secrets the deployment uses.
+    pub secrets: Vec<SecretVersion>,
+    /// The operation that caused the record.
+    pub operation: Option<OperationId>,
+}
+
+/// A desired state with its place in the order: the unit that is stored, sent and kept in
+/// ledgers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerRecord {
+    /// Which record.
+    pub id: RecordId,
+    /// What it says.
+    pub desired: Desired,
+}
+
+impl ServerRecord {
+    /// Gives `desired` its place in the order and its hash.
+    pub fn seal(stamp: Stamp, desired: Desired) -> Self {
+        // Serialising a plain struct to memory cannot fail; an empty text would still hash to
+        // something that no other record of this stamp has.
+        let text = serde_json::to_vec(&(stamp, &desired)).unwrap_or_default();
+        let digest = ring::digest::digest(&ring::digest::SHA256, &text);
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest.as_ref());
+        Self { id: RecordId { stamp, hash: RecordHash(hash) }, desired }
+    }
+}

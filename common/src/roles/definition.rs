@@ -1,0 +1,328 @@
+//! One role definition: its file's shape, the rules it must keep, and its digest.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+
+use super::PortRange;
+use crate::duration;
+use crate::ids::RoleName;
+
+/// SHA-256 of a definition's content, whatever its comments and layout.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Digest(pub [u8; 32]);
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&HEXLOWER.encode(&self.0))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&HEXLOWER.encode(self.0.get(..4).unwrap_or_default()))
+    }
+}
+
+impl TryFrom<String> for Digest {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let bytes = HEXLOWER.decode(text.as_bytes()).map_err(|e| e.to_string())?;
+        Ok(Self(bytes.try_into().map_err(|_| "a digest has 32 bytes".to_owned())?))
+    }
+}
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> Self {
+        digest.to_string()
+    }
+}
+
+/// A server role.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoleDefinition {
+    /// The word after `-s`.
+    pub role: RoleName,
+    /// Other words for it.
+    #[serde(default)]
+    pub aliases: Vec<RoleName>,
+    /// In sentences: `media server`.
+    pub title: String,
+    /// The portal's menu item.
+    pub portal: String,
+    /// Which images will do.
+    pub image: ImageRules,
+    /// The containers, in the order they start.
+    pub containers: Vec<ContainerDefinition>,
+    /// Directories made before the first start, in order.
+    #[serde(default)]
+    pub directories: Vec<DirectoryDefinition>,
+    /// How it is told whether the server answers.
+    #[serde(default)]
+    pub probes: Vec<ProbeDefinition>,
+    /// How long things may take.
+    pub timing: Timing,
+    /// How much log Docker keeps.
+    pub logs: LogLimits,
+    /// The ports that a firewall has to let through.
+    pub firewall: FirewallDefinition,
+    /// What the host has to offer.
+    pub preflight: PreflightLimits,
+}
+
+/// Which images a role accepts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageRules {
+    /// The image label `product` must say this.
+    pub product: String,
+    /// The first number of the image label `version` must be at least this.
+    pub minimum_major: u64,
+}
+
+/// One container of a role.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContainerDefinition {
+    /// Fixed by PortSIP.
+    pub name: String,
+    /// The user inside; the image's when empty.
+    #[serde(default)]
+    pub user: String,
+    /// Docker's network mode.
+    pub network: String,
+    /// Capabilities added to Docker's default.
+    #[serde(default)]
+    pub capabilities: Vec<String>,
+    /// The command, with placeholders; the image's entrypoint stays.
+    #[serde(default)]
+    pub command: Vec<String>,
+    /// The environment, with placeholders.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    /// Docker's restart policy while the container should run.
+    pub restart: RestartPolicy,
+    /// Directories and files of the host.
+    #[serde(default)]
+    pub mounts: Vec<MountDefinition>,
+}
+
+/// Docker's restart policies, as far as roles use them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartPolicy {
+    /// Never.
+    No,
+    /// Unless it was stopped on purpose.
+    UnlessStopped,
+    /// Always.
+    Always,
+}
+
+/// A bind mount.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MountDefinition {
+    /// On the host, with placeholders.
+    pub source: String,
+    /// In the container.
+    pub target: String,
+    /// Whether the container may not write there.
+    #[serde(default)]
+    pub read_only: bool,
+}
+
+/// A directory of the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DirectoryDefinition {
+    /// With placeholders.
+    pub path: String,
+    /// Its permission bits.
+    pub mode: u32,
+    /// Its owner; left alone when missing.
+    pub uid: Option<u32>,
+    /// Its group; left alone when missing.
+    pub gid: Option<u32>,
+}
+
+/// What a probe does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProbeKind {
+    /// Connects to a TCP port of the node's address.
+    Tcp,
+}
+
+/// How it is told whether a server answers: one probe for each port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProbeDefinition {
+    /// What it does.
+    pub kind: ProbeKind,
+    /// At which ports.
+    pub ports: PortRange,
+    /// From the start of one to the start of the next.
+    #[serde(with = "duration::text")]
+    pub interval: Duration,
+    /// How long an answer may take.
+    #[serde(with = "duration::text")]
+    pub timeout: Duration,
+    /// So many failures in a row make the server unhealthy.
+    pub failures: u32,
+    /// So many successes in a row make it healthy again.
+    pub successes: u32,
+}
+
+/// How long things may take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Timing {
+    /// From the stop signal to SIGKILL, for an operator's verb on a service that was healthy.
+    #[serde(with = "duration::text")]
+    pub stop_grace: Duration,
+    /// The same for one that was not: a health restart, a new container that never answered.
+    #[serde(with = "duration::text")]
+    pub short_grace: Duration,
+    /// How long a started container may take to become healthy.
+    #[serde(with = "duration::text")]
+    pub start_window: Duration,
+    /// How long a container that no probe has ever proven must run to count as started.
+    #[serde(with = "duration::text")]
+    pub settle: Duration,
+}
+
+/// How much log Docker keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogLimits {
+    /// Of one file, in Docker's notation: `50m`.
+    pub max_size: String,
+    /// How many files.
+    pub max_files: u32,
+}
+
+/// The ports that a firewall has to let through.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FirewallDefinition {
+    /// UDP.
+    #[serde(default)]
+    pub udp: Vec<PortRange>,
+    /// TCP.
+    #[serde(default)]
+    pub tcp: Vec<PortRange>,
+}
+
+/// What the host has to offer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PreflightLimits {
+    /// The smallest disk, in GB.
+    pub disk_minimum_gb: u64,
+    /// The recommended disk, in GB.
+    pub disk_recommended_gb: u64,
+}
+
+/// Why a definition cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DefinitionError {
+    /// Not TOML, a missing or an unknown key, a value out of its type.
+    #[error("parsing the role definition")]
+    Parse(#[from] Box<toml::de::Error>),
+    /// A rule that the types cannot express.
+    #[error("role {role}: {rule}")]
+    Rule {
+        /// Which role.
+        role: RoleName,
+        /// Which rule.
+        rule: String,
+    },
+}
+
+/// What may stand in braces in a definition.
+const PLACEHOLDERS: [&str; 5] = ["data", "node", "name", "pbx_address", "public_address"];
+
+impl RoleDefinition {
+    /// Reads a definition.
+    ///
+    /// # Errors
+    /// When the text is no definition, or one that breaks a rule.
+    pub fn parse(text: &str) -> Result<Self, DefinitionError> {
+        let definition: Self = toml::from_str(text).map_err(Box::new)?;
+        match definition.broken_rule() {
+            Some(rule) => Err(DefinitionError::Rule { role: definition.role, rule }),
+            None => Ok(definition),
+        }
+    }
+
+    /// The container that the server's life is told by.
+    pub fn main_container(&self) -> &ContainerDefinition {
+        // `parse` admits exactly one.
+        &self.containers[0]
+    }
+
+    /// Its digest.
+    pub fn digest(&self) -> Digest {
+        // Plain data to memory cannot fail.
+        let text = serde_json::to_vec(self).unwrap_or_default();
+        let digest = ring::digest::digest(&ring::digest::SHA256, &text);
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest.as_ref());
+        Digest(bytes)
+    }
+
+    fn broken_rule(&self) -> Option<String> {
+        let [container] = self.containers.as_slice() else {
+            return Some("it must have exactly one container".to_owned());
+        };
+        let docker_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        if container.name.is_empty() || !container.name.chars().all(docker_name) {
+            return Some(format!("`{}` is no container name", container.name));
+        }
+        let texts = container
+            .command
+            .iter()
+            .chain(container.environment.values())
+            .chain(container.mounts.iter().map(|mount| &mount.source))
+            .chain(self.directories.iter().map(|directory| &directory.path));
+        for text in texts {
+            if let Some(unknown) = unknown_placeholder(text) {
+                return Some(format!("`{{{unknown}}}` is no placeholder (in `{text}`)"));
+            }
+        }
+        for path in self.directories.iter().map(|d| &d.path) {
+            if path.contains("..") {
+                return Some(format!("`{path}` must not step out of its directory"));
+            }
+        }
+        for probe in &self.probes {
+            if probe.interval.is_zero() || probe.timeout.is_zero() {
+                return Some("a probe's interval and timeout must not be zero".to_owned());
+            }
+            if probe.failures == 0 || probe.successes == 0 {
+                return Some("a probe's thresholds must not be zero".to_owned());
+            }
+            if probe.ports.ports().count() > MAX_PROBED_PORTS {
+                return Some(format!("a probe has at most {MAX_PROBED_PORTS} ports"));
+            }
+        }
+        None
+    }
+}
+
+/// Each port is a connection every interval; more than this is a scan, not a probe.
+const MAX_PROBED_PORTS: usize = 16;
+
+fn unknown_placeholder(text: &str) -> Option<&str> {
+    text.split('{')
+        .skip(1)
+        .map(|rest| rest.split_once('}').map_or(rest, |(word, _)| word))
+        .find(|word| !PLACEHOLDERS.contains(word))
+}

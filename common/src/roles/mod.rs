@@ -1,0 +1,19 @@
+//! Roles are data: what containers a server role consists of, how they are probed and timed.
+//!
+//! The four cluster roles are built in and reproduce the official containers field by field.
+//! Files in a directory of the administrator's (`/etc/extend/roles.d`) replace or add roles.
+
+mod definition;
+mod ports;
+mod set;
+
+pub use definition::{
+    ContainerDefinition, DefinitionError, Digest, DirectoryDefinition, FirewallDefinition,
+    ImageRules, LogLimits, MountDefinition, PreflightLimits, ProbeDefinition, ProbeKind,
+    RestartPolicy, RoleDefinition, Timing,
+};
+pub use ports::PortRange;
+pub use set::{RoleSet, RoleSetError};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,245 @@
+//! Observed state: what agents see and report.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{RoleName, ServerName};
+use crate::record::{Deployment, Instance, RecordId};
+
+/// How a server is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Health {
+    /// It runs, and there has been no verdict yet.
+    Starting,
+    /// It runs and answers.
+    Healthy,
+    /// It does not answer, or does not run though it should.
+    Unhealthy,
+    /// It takes no new sessions.
+    Draining,
+    /// It does not run, as it should not.
+    Stopped,
+    /// The agent has given up restarting it.
+    Quarantined,
+    /// A container bears its name without a record.
+    Unclaimed,
+    /// Nobody can tell: the node or its Docker Engine is silent.
+    Unknown,
+}
+
+/// Where a record is on its way to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// The agent has not begun.
+    Pending,
+    /// Checks and directories.
+    Preparing,
+    /// The image is fetched and checked while the old container serves.
+    Pulling,
+    /// Present sessions come to their end.
+    Draining,
+    /// A container has been asked to end.
+    Stopping,
+    /// A container is made.
+    Creating,
+    /// A container is started.
+    Starting,
+    /// It runs; its health is awaited.
+    Verifying,
+    /// The deployment before is put back.
+    RollingBack,
+    /// Containers are removed.
+    Removing,
+    /// Nothing is left to do.
+    Settled,
+}
+
+/// The end that one record came to on its node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutcomeKind {
+    /// The server is as the record says.
+    Succeeded,
+    /// It is not.
+    Failed,
+    /// The record's deployment failed and is spent; the one before it serves again.
+    RolledBack,
+}
+
+/// What was seen before anything was done about a failure.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The container that failed.
+    pub container_id: String,
+    /// Its exit code, if it ended.
+    pub exit_code: Option<i64>,
+    /// Whether the kernel killed it for memory.
+    pub oom_killed: bool,
+    /// The last lines of its output, oldest first.
+    pub log_tail: Vec<String>,
+}
+
+/// How a record ended, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The end.
+    pub kind: OutcomeKind,
+    /// Why it failed, or a warning that goes with success; may be empty.
+    pub reason: String,
+    /// What was seen.
+    pub evidence: Option<Evidence>,
+    /// When, by the node's clock.
+    pub at: Timestamp,
+}
+
+/// An image as a node resolved it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResolvedImage {
+    /// As the record names it.
+    pub reference: String,
+    /// `repo@sha256:…` when it was pulled, otherwise the image id.
+    pub identity: String,
+    /// The image label `version`.
+    pub version: String,
+}
+
+/// Docker's word for the state of a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ContainerState {
+    /// Made, never started.
+    Created,
+    /// Runs.
+    Running,
+    /// Frozen by Docker.
+    Paused,
+    /// Ended, and Docker is about to start it again.
+    Restarting,
+    /// Being removed.
+    Removing,
+    /// Ended.
+    Exited,
+    /// Docker could not remove it.
+    Dead,
+}
+
+impl ContainerState {
+    /// Whether there is a process, or is about to be one without anybody's doing.
+    pub fn is_live(self) -> bool {
+        matches!(self, Self::Running | Self::Paused | Self::Restarting)
+    }
+}
+
+/// A container that belongs to a server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerStatus {
+    /// Its name.
+    pub name: String,
+    /// Which run of it.
+    pub instance: Instance,
+    /// Docker's word.
+    pub state: ContainerState,
+    /// Restarts by Docker's own policy since it was last started on purpose.
+    pub docker_restarts: u64,
+    /// Its last exit code, if it has ended.
+    pub exit_code: Option<i64>,
+}
+
+/// What an agent sees of its server, whole: a newer status replaces an older one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerStatus {
+    /// The record that the agent holds.
+    pub record: RecordId,
+    /// The server's portal name.
+    pub name: ServerName,
+    /// Its role.
+    pub role: RoleName,
+    /// How it is.
+    pub health: Health,
+    /// Why, in words.
+    pub reason: String,
+    /// Since when, by the node's clock.
+    pub since: Timestamp,
+    /// Where the record is.
+    pub phase: Phase,
+    /// What the present step is about, in words.
+    pub detail: String,
+    /// Set once the record has come to its end.
+    pub outcome: Option<Outcome>,
+    /// The container that bears the official name, if it is ours.
+    pub current: Option<ContainerStatus>,
+    /// The deployment that serves.
+    pub serving: Option<Deployment>,
+    /// Its image.
+    pub serving_image: Option<ResolvedImage>,
+    /// Where the role's data lies on the node.
+    pub data_directory: String,
+    /// How much that is, in bytes; measured for tombstones only.
+    pub data_bytes: Option<u64>,
+    /// Restarts that the agent began by itself.
+    pub agent_restarts: u64,
+}
+
+/// A container that bears the name of a service but belongs to no record of its node. It is left
+/// as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unclaimed {
+    /// Its name.
+    pub container_name: String,
+    /// Docker's id.
+    pub container_id: String,
+    /// The role whose name it bears.
+    pub role: RoleName,
+}
+
+/// How a node is, as the controller sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NodeState {
+    /// A token was made; the node has not joined yet.
+    Pending,
+    /// Its agent is connected and speaks.
+    Online,
+    /// Its agent is connected and has been silent for a while.
+    Suspect,
+    /// Its agent is away.
+    Offline,
+    /// Its agent follows records that this controller does not have: nothing is sent to it.
+    Ahead,
+    /// Its certificate is no longer accepted.
+    Revoked,
+}
+
+macro_rules! words {
+    ($($type:ident { $($variant:ident => $word:literal),* $(,)? })*) => {$(
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(match self { $(Self::$variant => $word),* })
+            }
+        }
+    )*};
+}
+
+words! {
+    Health {
+        Starting => "starting", Healthy => "healthy", Unhealthy => "unhealthy",
+        Draining => "draining", Stopped => "stopped", Quarantined => "quarantined",
+        Unclaimed => "unclaimed", Unknown => "unknown",
+    }
+    Phase {
+        Pending => "pending", Preparing => "preparing", Pulling => "pulling",
+        Draining => "draining", Stopping => "stopping", Creating => "creating",
+        Starting => "starting", Verifying => "verifying", RollingBack => "rolling back",
+        Removing => "removing", Settled => "settled",
+    }
+    ContainerState {
+        Created => "created", Running => "running", Paused => "paused",
+        Restarting => "restarting", Removing => "removing", Exited => "exited", Dead => "dead",
+    }
+    NodeState {
+        Pending => "pending", Online => "online", Suspect => "suspect", Offline => "offline",
+        Ahead => "ahead", Revoked => "revoked",
+    }
+}

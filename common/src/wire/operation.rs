@@ -1,0 +1,167 @@
+//! Operations, selectors and plans, both ways.
+
+use extend_proto::v1;
+
+use super::{
+    WireError, optional, optional_ms, optional_time, parse, parse_optional, required, shown_text,
+    time,
+};
+use crate::operation::{
+    Operation, PhaseEntry, PlannedTarget, Selector, Target, TargetState, Verb,
+};
+use crate::status::Phase;
+
+/// A selector cannot name more nodes than a fleet has.
+const MAX_NODES: usize = 10_000;
+
+impl From<Selector> for v1::Selector {
+    fn from(selector: Selector) -> Self {
+        Self {
+            role: optional(selector.role.as_ref()),
+            nodes: selector.nodes.iter().map(ToString::to_string).collect(),
+            name: optional(selector.name.as_ref()),
+        }
+    }
+}
+
+impl TryFrom<v1::Selector> for Selector {
+    type Error = WireError;
+
+    fn try_from(selector: v1::Selector) -> Result<Self, WireError> {
+        if selector.nodes.len() > MAX_NODES {
+            return Err(WireError::new("nodes", "there are too many"));
+        }
+        let nodes: Result<Vec<_>, _> =
+            selector.nodes.iter().map(|node| parse("nodes", node)).collect();
+        Ok(Self {
+            role: parse_optional("role", &selector.role)?,
+            nodes: nodes?,
+            name: parse_optional("name", &selector.name)?,
+        })
+    }
+}
+
+impl From<Target> for v1::Target {
+    fn from(target: Target) -> Self {
+        let entry = |entry: &PhaseEntry| v1::PhaseEntry {
+            phase: entry.phase.to_wire(),
+            at_ms: entry.at.as_millisecond(),
+        };
+        Self {
+            node: target.node.to_string(),
+            name: target.name.to_string(),
+            role: target.role.to_string(),
+            state: target.state.to_wire(),
+            detail: target.detail,
+            reason: target.reason,
+            evidence: target.evidence.map(Into::into),
+            stamp: target.stamp.map(Into::into),
+            begun_ms: optional_ms(target.begun),
+            ended_ms: optional_ms(target.ended),
+            phases: target.phases.iter().map(entry).collect(),
+            summary: target.summary,
+            image_before: target.image_before,
+            image_after: target.image_after,
+            late: target.late,
+        }
+    }
+}
+
+impl TryFrom<v1::Target> for Target {
+    type Error = WireError;
+
+    fn try_from(target: v1::Target) -> Result<Self, WireError> {
+        let entry = |entry: v1::PhaseEntry| {
+            Ok::<_, WireError>(PhaseEntry {
+                phase: Phase::from_wire(entry.phase)?,
+                at: time("at_ms", entry.at_ms)?,
+            })
+        };
+        let phases: Result<Vec<_>, _> = target.phases.into_iter().map(entry).collect();
+        Ok(Self {
+            node: parse("node", &target.node)?,
+            name: parse("name", &target.name)?,
+            role: parse("role", &target.role)?,
+            state: TargetState::from_wire(target.state)?,
+            detail: target.detail,
+            reason: target.reason,
+            evidence: target.evidence.map(Into::into),
+            stamp: target.stamp.map(Into::into),
+            begun: optional_time("begun_ms", target.begun_ms)?,
+            ended: optional_time("ended_ms", target.ended_ms)?,
+            phases: phases?,
+            summary: target.summary,
+            image_before: target.image_before,
+            image_after: target.image_after,
+            late: target.late,
+        })
+    }
+}
+
+impl From<Operation> for v1::Operation {
+    fn from(operation: Operation) -> Self {
+        Self {
+            id: operation.id.to_string(),
+            verb: operation.verb.to_wire(),
+            selector: Some(operation.selector.into()),
+            by: operation.by,
+            message: operation.message,
+            begun_ms: operation.begun.as_millisecond(),
+            ended_ms: optional_ms(operation.ended),
+            deadline_ms: operation.deadline.as_millisecond(),
+            targets: operation.targets.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl TryFrom<v1::Operation> for Operation {
+    type Error = WireError;
+
+    fn try_from(operation: v1::Operation) -> Result<Self, WireError> {
+        let targets: Result<Vec<_>, _> =
+            operation.targets.into_iter().map(TryInto::try_into).collect();
+        Ok(Self {
+            id: parse("id", &operation.id)?,
+            verb: Verb::from_wire(operation.verb)?,
+            selector: required("selector", operation.selector)?.try_into()?,
+            by: operation.by,
+            message: shown_text(operation.message),
+            begun: time("begun_ms", operation.begun_ms)?,
+            ended: optional_time("ended_ms", operation.ended_ms)?,
+            deadline: time("deadline_ms", operation.deadline_ms)?,
+            targets: targets?,
+        })
+    }
+}
+
+impl From<PlannedTarget> for v1::PlannedTarget {
+    fn from(planned: PlannedTarget) -> Self {
+        Self {
+            node: planned.node.to_string(),
+            name: planned.name.to_string(),
+            role: planned.role.to_string(),
+            already_so: planned.already_so,
+            summary: planned.summary,
+            image_before: planned.image_before,
+            image_after: planned.image_after,
+            wave: planned.wave,
+        }
+    }
+}
+
+impl TryFrom<v1::PlannedTarget> for PlannedTarget {
+    type Error = WireError;
+
+    fn try_from(planned: v1::PlannedTarget) -> Result<Self, WireError> {
+        Ok(Self {
+            node: parse("node", &planned.node)?,
+            name: parse("name", &planned.name)?,
+            role: parse("role", &planned.role)?,
+            already_so: planned.already_so,
+            summary: planned.summary,
+            image_before: planned.image_before,
+            image_after: planned.image_after,
+            wave: planned.wave,
+        })
+    }
+}

@@ -1,0 +1,144 @@
+//! Records, both ways.
+
+use extend_proto::v1;
+
+use super::{WireError, clipped, fixed, optional, parse, parse_optional, required};
+use crate::record::{
+    Deployment, Desired, ImageRequest, Instance, Parameters, PullPolicy, RecordHash, RecordId,
+    RunState, SecretVersion, ServerRecord, Stamp,
+};
+use crate::roles::Digest;
+
+/// Image references are this long at most (Docker's own bound is 255 for the name).
+const MAX_REFERENCE: usize = 512;
+/// A record names no more secrets than any role has.
+const MAX_SECRETS: usize = 16;
+
+impl From<Stamp> for v1::Stamp {
+    fn from(stamp: Stamp) -> Self {
+        Self { epoch: stamp.epoch, generation: stamp.generation }
+    }
+}
+
+impl From<v1::Stamp> for Stamp {
+    fn from(stamp: v1::Stamp) -> Self {
+        Self { epoch: stamp.epoch, generation: stamp.generation }
+    }
+}
+
+impl From<RecordId> for v1::RecordId {
+    fn from(id: RecordId) -> Self {
+        Self { stamp: Some(id.stamp.into()), hash: id.hash.0.to_vec() }
+    }
+}
+
+impl TryFrom<v1::RecordId> for RecordId {
+    type Error = WireError;
+
+    fn try_from(id: v1::RecordId) -> Result<Self, WireError> {
+        Ok(Self {
+            stamp: required("stamp", id.stamp)?.into(),
+            hash: RecordHash(fixed("hash", &id.hash)?),
+        })
+    }
+}
+
+impl From<Instance> for v1::Instance {
+    fn from(instance: Instance) -> Self {
+        Self { container_id: instance.container_id, started_at: instance.started_at }
+    }
+}
+
+impl From<v1::Instance> for Instance {
+    fn from(instance: v1::Instance) -> Self {
+        Self {
+            container_id: clipped(instance.container_id, 128),
+            started_at: clipped(instance.started_at, 64),
+        }
+    }
+}
+
+impl From<ImageRequest> for v1::ImageRequest {
+    fn from(image: ImageRequest) -> Self {
+        Self {
+            reference: image.reference,
+            pull: image.pull.to_wire(),
+            allow_older: image.allow_older,
+        }
+    }
+}
+
+impl TryFrom<v1::ImageRequest> for ImageRequest {
+    type Error = WireError;
+
+    fn try_from(image: v1::ImageRequest) -> Result<Self, WireError> {
+        if image.reference.is_empty() || image.reference.len() > MAX_REFERENCE {
+            return Err(WireError::new("reference", "it is empty or too long"));
+        }
+        Ok(Self {
+            pull: PullPolicy::from_wire(image.pull)?,
+            reference: image.reference,
+            allow_older: image.allow_older,
+        })
+    }
+}
+
+impl From<ServerRecord> for v1::ServerRecord {
+    fn from(record: ServerRecord) -> Self {
+        let desired = record.desired;
+        let secret =
+            |s: SecretVersion| v1::SecretVersion { name: s.name, version: s.version };
+        Self {
+            id: Some(record.id.into()),
+            node: desired.node.to_string(),
+            name: desired.name.to_string(),
+            role: desired.role.to_string(),
+            definition_digest: desired.definition.to_string(),
+            run_state: desired.run_state.to_wire(),
+            deployment: desired.deployment.0,
+            image: Some(desired.image.into()),
+            parameters: Some(v1::Parameters {
+                pbx_address: desired.parameters.pbx_address,
+                public_address: optional(desired.parameters.public_address.as_ref()),
+            }),
+            replace: desired.replace.map(Into::into),
+            secrets: desired.secrets.into_iter().map(secret).collect(),
+            operation: optional(desired.operation.as_ref()),
+        }
+    }
+}
+
+impl TryFrom<v1::ServerRecord> for ServerRecord {
+    type Error = WireError;
+
+    fn try_from(record: v1::ServerRecord) -> Result<Self, WireError> {
+        let parameters = required("parameters", record.parameters)?;
+        if record.secrets.len() > MAX_SECRETS {
+            return Err(WireError::new("secrets", "there are too many"));
+        }
+        let secret = |s: v1::SecretVersion| SecretVersion {
+            name: clipped(s.name, 64),
+            version: s.version,
+        };
+        Ok(Self {
+            id: required("id", record.id)?.try_into()?,
+            desired: Desired {
+                node: parse("node", &record.node)?,
+                name: parse("name", &record.name)?,
+                role: parse("role", &record.role)?,
+                definition: Digest::try_from(record.definition_digest)
+                    .map_err(|error| WireError::new("definition_digest", error))?,
+                run_state: RunState::from_wire(record.run_state)?,
+                deployment: Deployment(record.deployment),
+                image: required("image", record.image)?.try_into()?,
+                parameters: Parameters {
+                    pbx_address: clipped(parameters.pbx_address, 255),
+                    public_address: parse_optional("public_address", &parameters.public_address)?,
+                },
+                replace: record.replace.map(Into::into),
+                secrets: record.secrets.into_iter().map(secret).collect(),
+                operation: parse_optional("operation", &record.operation)?,
+            },
+        })
+    }
+}

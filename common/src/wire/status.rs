@@ -1,0 +1,193 @@
+//! Statuses, both ways.
+
+use extend_proto::v1;
+
+use super::{WireError, clipped, parse, required, shown_text, time};
+use crate::ids::RoleName;
+use crate::record::Deployment;
+use crate::status::{
+    ContainerState, ContainerStatus, Evidence, Health, Outcome, OutcomeKind, Phase, ResolvedImage,
+    ServerStatus, Unclaimed,
+};
+
+/// Evidence holds so many lines of a container's output.
+pub const MAX_LOG_LINES: usize = 20;
+/// A line of evidence is cut here, in bytes.
+const MAX_LOG_LINE: usize = 1024;
+/// A node cannot hold more services by PortSIP's fixed names.
+const MAX_UNCLAIMED: usize = 32;
+
+/// Cuts evidence to its bounds; the agent does so before it sends, the controller when it hears.
+pub fn bounded_log_tail(lines: Vec<String>) -> Vec<String> {
+    let skip = lines.len().saturating_sub(MAX_LOG_LINES);
+    lines.into_iter().skip(skip).map(|line| shown_text(clipped(line, MAX_LOG_LINE))).collect()
+}
+
+impl From<Evidence> for v1::Evidence {
+    fn from(evidence: Evidence) -> Self {
+        Self {
+            container_id: evidence.container_id,
+            exit_code: evidence.exit_code,
+            oom_killed: evidence.oom_killed,
+            log_tail: evidence.log_tail,
+        }
+    }
+}
+
+impl From<v1::Evidence> for Evidence {
+    fn from(evidence: v1::Evidence) -> Self {
+        Self {
+            container_id: clipped(evidence.container_id, 128),
+            exit_code: evidence.exit_code,
+            oom_killed: evidence.oom_killed,
+            log_tail: bounded_log_tail(evidence.log_tail),
+        }
+    }
+}
+
+impl From<Outcome> for v1::Outcome {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            kind: outcome.kind.to_wire(),
+            reason: outcome.reason,
+            evidence: outcome.evidence.map(Into::into),
+            at_ms: outcome.at.as_millisecond(),
+        }
+    }
+}
+
+impl TryFrom<v1::Outcome> for Outcome {
+    type Error = WireError;
+
+    fn try_from(outcome: v1::Outcome) -> Result<Self, WireError> {
+        Ok(Self {
+            kind: OutcomeKind::from_wire(outcome.kind)?,
+            reason: shown_text(outcome.reason),
+            evidence: outcome.evidence.map(Into::into),
+            at: time("at_ms", outcome.at_ms)?,
+        })
+    }
+}
+
+impl From<ResolvedImage> for v1::ResolvedImage {
+    fn from(image: ResolvedImage) -> Self {
+        Self { reference: image.reference, identity: image.identity, version: image.version }
+    }
+}
+
+impl From<v1::ResolvedImage> for ResolvedImage {
+    fn from(image: v1::ResolvedImage) -> Self {
+        Self {
+            reference: shown_text(image.reference),
+            identity: shown_text(image.identity),
+            version: shown_text(image.version),
+        }
+    }
+}
+
+impl From<ContainerStatus> for v1::ContainerStatus {
+    fn from(container: ContainerStatus) -> Self {
+        Self {
+            name: container.name,
+            instance: Some(container.instance.into()),
+            state: container.state.to_string(),
+            docker_restarts: container.docker_restarts,
+            exit_code: container.exit_code,
+        }
+    }
+}
+
+impl TryFrom<v1::ContainerStatus> for ContainerStatus {
+    type Error = WireError;
+
+    fn try_from(container: v1::ContainerStatus) -> Result<Self, WireError> {
+        Ok(Self {
+            name: shown_text(container.name),
+            instance: required("instance", container.instance)?.into(),
+            state: ContainerState::from_docker(&container.state)?,
+            docker_restarts: container.docker_restarts,
+            exit_code: container.exit_code,
+        })
+    }
+}
+
+impl From<ServerStatus> for v1::ServerStatus {
+    fn from(status: ServerStatus) -> Self {
+        Self {
+            record: Some(status.record.into()),
+            name: status.name.to_string(),
+            role: status.role.to_string(),
+            health: status.health.to_wire(),
+            reason: status.reason,
+            since_ms: status.since.as_millisecond(),
+            phase: status.phase.to_wire(),
+            detail: status.detail,
+            outcome: status.outcome.map(Into::into),
+            current: status.current.map(Into::into),
+            serving: status.serving.map_or(0, |deployment| deployment.0),
+            serving_image: status.serving_image.map(Into::into),
+            data_directory: status.data_directory,
+            data_bytes: status.data_bytes,
+            agent_restarts: status.agent_restarts,
+        }
+    }
+}
+
+impl TryFrom<v1::ServerStatus> for ServerStatus {
+    type Error = WireError;
+
+    fn try_from(status: v1::ServerStatus) -> Result<Self, WireError> {
+        Ok(Self {
+            record: required("record", status.record)?.try_into()?,
+            name: parse("name", &status.name)?,
+            role: parse("role", &status.role)?,
+            health: Health::from_wire(status.health)?,
+            reason: shown_text(status.reason),
+            since: time("since_ms", status.since_ms)?,
+            phase: Phase::from_wire(status.phase)?,
+            detail: shown_text(status.detail),
+            outcome: status.outcome.map(TryInto::try_into).transpose()?,
+            current: status.current.map(TryInto::try_into).transpose()?,
+            serving: Some(status.serving).filter(|n| *n > 0).map(Deployment),
+            serving_image: status.serving_image.map(Into::into),
+            data_directory: shown_text(status.data_directory),
+            data_bytes: status.data_bytes,
+            agent_restarts: status.agent_restarts,
+        })
+    }
+}
+
+impl From<Unclaimed> for v1::Unclaimed {
+    fn from(unclaimed: Unclaimed) -> Self {
+        Self {
+            container_name: unclaimed.container_name,
+            container_id: unclaimed.container_id,
+            role: unclaimed.role.to_string(),
+        }
+    }
+}
+
+impl TryFrom<v1::Unclaimed> for Unclaimed {
+    type Error = WireError;
+
+    fn try_from(unclaimed: v1::Unclaimed) -> Result<Self, WireError> {
+        Ok(Self {
+            container_name: shown_text(unclaimed.container_name),
+            container_id: clipped(unclaimed.container_id, 128),
+            role: parse::<RoleName>("role", &unclaimed.role)?,
+        })
+    }
+}
+
+impl Unclaimed {
+    /// Reads a bounded list.
+    ///
+    /// # Errors
+    /// When an entry cannot be understood, or there are more than a node can have.
+    pub fn list(entries: Vec<v1::Unclaimed>) -> Result<Vec<Self>, WireError> {
+        if entries.len() > MAX_UNCLAIMED {
+            return Err(WireError::new("unclaimed", "there are too many"));
+        }
+        entries.into_iter().map(TryInto::try_into).collect()
+    }
+}

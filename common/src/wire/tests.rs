@@ -1,0 +1,80 @@
+//! Round trips, and hostile messages.
+
+use extend_proto::v1;
+
+use super::*;
+use crate::record::{
+    Deployment, Desired, ImageRequest, Instance, Parameters, PullPolicy, RunState, SecretVersion,
+    ServerRecord, Stamp,
+};
+use crate::roles::Digest;
+
+fn record() -> ServerRecord {
+    ServerRecord::seal(
+        Stamp { epoch: 3, generation: 7 },
+        Desired {
+            node: "172.31.16.139".parse().unwrap(),
+            name: "media-server-1".parse().unwrap(),
+            role: "media-server-only".parse().unwrap(),
+            definition: Digest([7; 32]),
+            run_state: RunState::Running,
+            deployment: Deployment(5),
+            image: ImageRequest {
+                reference: "portsip/pbx:22".to_owned(),
+                pull: PullPolicy::Always,
+                allow_older: false,
+            },
+            parameters: Parameters {
+                pbx_address: "54.151.30.9".to_owned(),
+                public_address: Some("54.215.234.52".parse().unwrap()),
+            },
+            replace: Some(Instance { container_id: "ab".repeat(32), started_at: "t".to_owned() }),
+            secrets: vec![SecretVersion { name: "token".to_owned(), version: 2 }],
+            operation: None,
+        },
+    )
+}
+
+#[test]
+fn a_record_survives_the_wire() {
+    let wire = v1::ServerRecord::from(record());
+    assert_eq!(ServerRecord::try_from(wire).unwrap(), record());
+}
+
+#[test]
+fn a_record_with_an_unknown_or_missing_field_is_an_error_and_never_a_default() {
+    let broken: [fn(&mut v1::ServerRecord); 7] = [
+        |r| r.run_state = 0,
+        |r| r.run_state = 99,
+        |r| r.image = None,
+        |r| r.id = None,
+        |r| r.node = "::1".to_owned(),
+        |r| r.definition_digest = "00".to_owned(),
+        |r| r.id.as_mut().unwrap().hash.truncate(31),
+    ];
+    for (index, break_it) in broken.iter().enumerate() {
+        let mut wire = v1::ServerRecord::from(record());
+        break_it(&mut wire);
+        assert!(ServerRecord::try_from(wire).is_err(), "case {index}");
+    }
+}
+
+#[test]
+fn a_seal_depends_on_stamp_and_content() {
+    let one = record();
+    let other_stamp = ServerRecord::seal(Stamp { epoch: 3, generation: 8 }, one.desired.clone());
+    assert_ne!(one.id.hash, other_stamp.id.hash);
+    let mut desired = one.desired.clone();
+    desired.run_state = RunState::Stopped;
+    assert_ne!(one.id.hash, ServerRecord::seal(one.id.stamp, desired).id.hash);
+    assert_eq!(one.id.hash, record().id.hash);
+}
+
+#[test]
+fn texts_from_nodes_are_bounded_and_cannot_steer_a_terminal() {
+    let text = shown_text("\u{1b}]0;owned\u{7}".to_owned() + &"ä".repeat(4000));
+    assert!(text.len() < 2200 && !text.contains('\u{1b}') && !text.contains('\u{7}'));
+    let lines = bounded_log_tail((0..100).map(|n| format!("line {n}")).collect());
+    assert_eq!(lines.len(), MAX_LOG_LINES);
+    assert_eq!(lines.last().unwrap(), "line 99");
+}

@@ -1,0 +1,199 @@
+//! One session of one agent, from its hello to its end.
+//!
+//! ```text
+//! begin ── hello within 5 s, of the certificate's node ── opened ── statuses, heartbeats ──┐
+//!   └──────────────────┴───── verdict ◀── silent · too fast · not understood · expired ◀───┘
+//! ```
+//!
+//! Owns the reading side, as a task of its own; [`Outgoing`] is the other. It ends when either side
+//! goes, when the engine closes the session, at the end of the certificate, and at shutdown; and
+//! whatever the end, a session that was opened is closed at the engine exactly once.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use extend_common::wire::WireError;
+use extend_proto::v1;
+use extend_proto::v1::agent_message::Kind;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until, timeout};
+use tonic::{Status, Streaming};
+
+use super::outgoing::{Outgoing, Verdict};
+use super::{AgentSettings, IDLE_MARGIN};
+use crate::api::connection::AgentPeer;
+use crate::api::pace::{Pace, Rate};
+use crate::api::{status, wire};
+use crate::core::request::{Hello, PeerFacts, SessionNumber};
+use crate::engine::session::{self, SessionSender};
+use crate::engine::EngineHandle;
+
+/// An agent says hello before anything else, and has nothing to wait for.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+/// How fast an agent may speak: many times what one that watches a crash loop has to say.
+const MESSAGES: Rate = Rate { every: Duration::from_millis(20), burst: 100 };
+
+/// A timer cannot be set for the end of time. A session that lasts so long is no worry.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// How a session ends: with a verdict, or because there is nobody to tell one to.
+type End = Option<Verdict>;
+
+/// The reading side of a session.
+pub(super) struct Session {
+    engine: EngineHandle,
+    settings: AgentSettings,
+    peer: AgentPeer,
+    inbound: Streaming<v1::AgentMessage>,
+    verdict: oneshot::Sender<Verdict>,
+}
+
+impl Session {
+    /// Starts reading, and returns what the agent will hear.
+    pub(super) fn begin(
+        engine: EngineHandle,
+        settings: AgentSettings,
+        peer: AgentPeer,
+        inbound: Streaming<v1::AgentMessage>,
+    ) -> Outgoing {
+        let (sender, messages) = session::channel();
+        let (verdict, outcome) = oneshot::channel();
+        let closed = messages.closed();
+        let session = Self { engine, settings, peer, inbound, verdict };
+        tokio::spawn(session.run(sender, closed));
+        Outgoing::new(messages, outcome)
+    }
+
+    async fn run(mut self, sender: SessionSender, closed: impl Future<Output = ()>) {
+        let end = match self.hello().await {
+            Ok(hello) => self.talk(hello, sender, closed).await,
+            Err(end) => end,
+        };
+        let Some(verdict) = end else { return };
+        if let Verdict::Told(status) = &verdict {
+            tracing::warn!(node = %self.peer.node, reason = status.message(), "session refused");
+        }
+        // An agent that has gone in the meantime is not told.
+        let _ = self.verdict.send(verdict);
+    }
+
+    /// The first message, which must be the hello of the node that the certificate names.
+    async fn hello(&mut self) -> Result<Hello, End> {
+        let shutdown = self.settings.shutdown.clone();
+        let first = tokio::select! {
+            () = self.verdict.closed() => return Err(None),
+            () = shutdown.cancelled() => return Err(told(stopping())),
+            first = timeout(HELLO_TIMEOUT, self.inbound.message()) => first,
+        };
+        let message = first
+            .map_err(|_| told(Status::deadline_exceeded("there was no hello within 5 seconds")))?
+            .map_err(told)?
+            .ok_or(None)?;
+        let Some(Kind::Hello(hello)) = message.kind else {
+            return Err(told(Status::invalid_argument("the first message must be a hello")));
+        };
+        let hello = wire::hello(hello).map_err(not_understood)?;
+        if hello.node != self.peer.node {
+            return Err(told(Status::permission_denied(format!(
+                "the hello is of node {}, the certificate of node {}",
+                hello.node, self.peer.node
+            ))));
+        }
+        Ok(hello)
+    }
+
+    /// From the hello on. Opening is not cut short by anything: a session that the engine knows of
+    /// is closed at the engine.
+    async fn talk(
+        &mut self,
+        hello: Hello,
+        sender: SessionSender,
+        closed: impl Future<Output = ()>,
+    ) -> End {
+        let node = self.peer.node;
+        let facts =
+            PeerFacts { key: self.peer.spki_hash, leaf_not_after: self.peer.leaf_not_after };
+        let number = match self.engine.session_opened(node, facts, hello, sender).await {
+            Ok(number) => number,
+            Err(error) => return told(error.into()),
+        };
+        tracing::info!(%node, session = %number, "session opened");
+        let end = self.listen(number, closed).await;
+        // An engine that has stopped has no sessions.
+        let _ = self.engine.session_closed(number, node).await;
+        tracing::info!(%node, session = %number, "session ended");
+        end
+    }
+
+    async fn listen(&mut self, number: SessionNumber, closed: impl Future<Output = ()>) -> End {
+        let AgentSettings { heartbeat, clock, shutdown } = self.settings.clone();
+        let patience = heartbeat * 3 + IDLE_MARGIN;
+        let expiry = Instant::now() + clock.until(self.peer.leaf_not_after).min(LONGEST);
+        let mut pace = Pace::default();
+        let mut deadline = Instant::now() + patience;
+        let mut closed = pin!(closed);
+        loop {
+            // What a branch that loses has begun is only waiting: reading a message can be given up.
+            let message = tokio::select! {
+                biased;
+                () = self.verdict.closed() => return None,
+                () = &mut closed => return Some(Verdict::Closed),
+                () = shutdown.cancelled() => return told(stopping()),
+                () = sleep_until(expiry) => {
+                    return told(Status::unauthenticated("the certificate has expired"));
+                }
+                message = self.inbound.message() => message,
+                () = sleep_until(deadline) => {
+                    let text = format!("nothing was heard for {patience:?}");
+                    return told(Status::deadline_exceeded(text));
+                }
+            };
+            let message = match message {
+                Ok(Some(message)) => message,
+                // The agent has said goodbye.
+                Ok(None) => return None,
+                // The connection broke, or what came was no message: the library has the words.
+                Err(error) => return told(error),
+            };
+            if !pace.allows(MESSAGES, Instant::now()) {
+                return told(Status::resource_exhausted("the agent speaks too fast"));
+            }
+            if let Err(end) = self.pass_on(number, message).await {
+                return end;
+            }
+            deadline = Instant::now() + patience;
+        }
+    }
+
+    async fn pass_on(&self, number: SessionNumber, message: v1::AgentMessage) -> Result<(), End> {
+        let node = self.peer.node;
+        let passed = match message.kind {
+            Some(Kind::Status(status)) => {
+                let status = status.try_into().map_err(not_understood)?;
+                self.engine.session_report(number, node, status).await
+            }
+            Some(Kind::Heartbeat(heartbeat)) => {
+                let heartbeat = wire::heartbeat(heartbeat).map_err(not_understood)?;
+                self.engine.session_heartbeat(number, node, heartbeat).await
+            }
+            Some(Kind::Hello(_)) => {
+                return Err(told(Status::invalid_argument("a session has one hello")));
+            }
+            // A kind that this release does not know: a newer agent says it in addition.
+            None => return Ok(()),
+        };
+        passed.map_err(|error| told(error.into()))
+    }
+}
+
+fn told(status: Status) -> End {
+    Some(Verdict::Told(status))
+}
+
+fn not_understood(error: WireError) -> End {
+    told(status::from_wire(&error))
+}
+
+fn stopping() -> Status {
+    Status::unavailable("the controller is stopping")
+}

@@ -1,0 +1,195 @@
+//! The operators' face: the Unix socket, where the kernel says who is calling.
+//!
+//! Each handler identifies, parses, makes one call and converts. Which methods are root's alone is
+//! decided in [`super::access`], before any of this.
+
+mod archive;
+mod caller;
+mod watching;
+
+use std::net::SocketAddrV4;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use extend_common::clock::Clock;
+use extend_common::tls::{Fingerprint, JoinToken};
+use extend_common::wire::MAX_MESSAGE_BYTES;
+use extend_proto::v1;
+use extend_proto::v1::operator_server::{Operator, OperatorServer};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+use self::archive::Chunks;
+use self::watching::Watching;
+use super::{show, status, wire};
+use crate::engine::EngineHandle;
+
+/// The status of a fleet of 10,000 servers has about 10 MiB. What comes in is bounded as everywhere.
+const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+/// How many operations are listed when nobody says how many.
+const LISTED: usize = 20;
+/// As many as the controller keeps.
+const MOST_LISTED: usize = 1_000;
+
+/// What the operators' face is told by the daemon.
+#[derive(Debug, Clone)]
+pub struct OperatorSettings {
+    /// Where tokens send a node to join.
+    pub enrolment: SocketAddrV4,
+    /// The authority that tokens pin.
+    pub ca: Fingerprint,
+    /// What a backup is taken of.
+    pub state_dir: PathBuf,
+    /// The time.
+    pub clock: Clock,
+    /// Ends every stream.
+    pub shutdown: CancellationToken,
+}
+
+/// The handlers of the operators' face.
+#[derive(Debug)]
+pub struct OperatorApi {
+    engine: EngineHandle,
+    settings: OperatorSettings,
+    /// One backup at a time: each holds a copy of the store.
+    backup: Arc<Semaphore>,
+}
+
+/// The operators' face, for a server of any kind of connection whose requests bear an
+/// [`super::connection::OperatorPeer`].
+#[must_use]
+pub fn service(engine: EngineHandle, settings: OperatorSettings) -> OperatorServer<OperatorApi> {
+    OperatorServer::new(OperatorApi { engine, settings, backup: Arc::new(Semaphore::new(1)) })
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_ANSWER_BYTES)
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+/// What cannot be parsed, as an answer.
+fn parsed<T>(result: Result<T, extend_common::wire::WireError>) -> Result<T, Status> {
+    result.map_err(|error| status::from_wire(&error))
+}
+
+#[tonic::async_trait]
+impl Operator for OperatorApi {
+    type WatchOperationStream = Watching;
+    type BackupStream = Chunks;
+
+    async fn submit(&self, request: Request<v1::SubmitRequest>) -> Answer<v1::SubmitResponse> {
+        let by = caller::name(&request).await?;
+        let submission = parsed(wire::submission(request.into_inner(), by))?;
+        let submitted = self.engine.submit(submission).await?;
+        Ok(Response::new(show::submitted(submitted)))
+    }
+
+    async fn watch_operation(&self, request: Request<v1::OperationRequest>) -> Answer<Watching> {
+        let changes = self.engine.watch(&request.into_inner().id).await?;
+        Ok(Response::new(Watching::new(changes, &self.settings.shutdown)))
+    }
+
+    async fn list_operations(
+        &self,
+        request: Request<v1::ListOperationsRequest>,
+    ) -> Answer<v1::ListOperationsResponse> {
+        let v1::ListOperationsRequest { limit, open_only } = request.into_inner();
+        let limit = match usize::try_from(limit).unwrap_or(MOST_LISTED) {
+            0 => LISTED,
+            limit => limit.min(MOST_LISTED),
+        };
+        let operations = self.engine.operations(limit, open_only).await?;
+        let operations = operations.into_iter().map(Into::into).collect();
+        Ok(Response::new(v1::ListOperationsResponse { operations }))
+    }
+
+    async fn get_operation(&self, request: Request<v1::OperationRequest>) -> Answer<v1::Operation> {
+        let operation = self.engine.operation(&request.into_inner().id).await?;
+        Ok(Response::new(operation.into()))
+    }
+
+    async fn cancel_operation(
+        &self,
+        request: Request<v1::OperationRequest>,
+    ) -> Answer<v1::Operation> {
+        let by = caller::name(&request).await?;
+        let operation = self.engine.cancel(&request.into_inner().id, &by).await?;
+        Ok(Response::new(operation.into()))
+    }
+
+    async fn list_servers(
+        &self,
+        request: Request<v1::ListServersRequest>,
+    ) -> Answer<v1::ListServersResponse> {
+        let selector = parsed(wire::selector(request.into_inner().selector))?;
+        let view = self.engine.servers(selector).await?;
+        Ok(Response::new(show::servers(view)))
+    }
+
+    async fn list_nodes(
+        &self,
+        request: Request<v1::ListNodesRequest>,
+    ) -> Answer<v1::ListNodesResponse> {
+        let node = parsed(wire::parse_optional("node", &request.into_inner().node))?;
+        let nodes = self.engine.nodes(node).await?;
+        let nodes = nodes.into_iter().map(show::node).collect();
+        Ok(Response::new(v1::ListNodesResponse { nodes }))
+    }
+
+    async fn mint_token(
+        &self,
+        request: Request<v1::MintTokenRequest>,
+    ) -> Answer<v1::MintTokenResponse> {
+        let by = caller::name(&request).await?;
+        let v1::MintTokenRequest { node, ttl_seconds } = request.into_inner();
+        let node: extend_common::ids::NodeAddr = parsed(wire::parse("node", &node))?;
+        let OperatorSettings { enrolment, ca, .. } = self.settings;
+        let token = JoinToken::generate(enrolment, node.ip(), ca)
+            .map_err(|error| Status::internal(error.to_string()))?;
+        let ttl = wire::seconds(ttl_seconds);
+        let expires = self.engine.mint_token(node, ttl, token.secret_hash()).await?;
+        tracing::info!(by, %node, until = %expires, "join token made");
+        Ok(Response::new(v1::MintTokenResponse {
+            token: token.to_string(),
+            expires_ms: expires.as_millisecond(),
+        }))
+    }
+
+    async fn revoke_node(&self, request: Request<v1::NodeRequest>) -> Answer<v1::NodeResponse> {
+        let by = caller::name(&request).await?;
+        let node = parsed(wire::parse("node", &request.into_inner().node))?;
+        let (view, notes) = self.engine.revoke(node, &by).await?;
+        Ok(Response::new(show::noted(Some(view), notes)))
+    }
+
+    async fn remove_node(
+        &self,
+        request: Request<v1::RemoveNodeRequest>,
+    ) -> Answer<v1::NodeResponse> {
+        let by = caller::name(&request).await?;
+        let v1::RemoveNodeRequest { node, force } = request.into_inner();
+        let node = parsed(wire::parse("node", &node))?;
+        let (view, notes) = self.engine.remove(node, force, &by).await?;
+        Ok(Response::new(show::noted(view, notes)))
+    }
+
+    async fn backup(&self, request: Request<v1::BackupRequest>) -> Answer<Chunks> {
+        let by = caller::name(&request).await?;
+        let place = Arc::clone(&self.backup)
+            .try_acquire_owned()
+            .map_err(|_| Status::resource_exhausted("another backup is being taken"))?;
+        tracing::info!(by, "backup begun");
+        Ok(Response::new(archive::begin(&self.engine, &self.settings, place).await?))
+    }
+
+    async fn recover(&self, request: Request<v1::RecoverRequest>) -> Answer<v1::RecoverResponse> {
+        let by = caller::name(&request).await?;
+        let v1::RecoverRequest { nodes, finish } = request.into_inner();
+        let nodes = parsed(wire::nodes(&nodes))?;
+        let recovered = self.engine.recover(nodes, finish, &by).await?;
+        let node = |(view, notes)| show::noted(Some(view), notes);
+        let notes = recovered.notes;
+        let recovered = recovered.nodes.into_iter().map(node).collect();
+        Ok(Response::new(v1::RecoverResponse { recovered, notes }))
+    }
+}

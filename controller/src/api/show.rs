@@ -1,0 +1,80 @@
+//! What the controller shows, as protobuf messages. Called by the handlers.
+
+use extend_common::wire::optional_ms;
+use extend_proto::v1;
+
+use crate::core::request::{Submitted, ToAgent};
+use crate::core::view::{NodeView, ServerView, ServersView};
+
+pub(super) fn to_agent(message: ToAgent) -> v1::ControllerMessage {
+    use v1::controller_message::Kind;
+    let kind = match message {
+        ToAgent::Welcome(welcome) => Kind::Welcome(v1::Welcome {
+            store_id: welcome.store.to_string(),
+            epoch: welcome.epoch,
+            session: welcome.session.0,
+            heartbeat_interval_ms: welcome
+                .heartbeat_interval
+                .as_millis()
+                .try_into()
+                .unwrap_or(u32::MAX),
+            ahead: welcome.ahead,
+        }),
+        ToAgent::Assignment { record, recovered } => {
+            Kind::Assignment(v1::Assignment { record: Some((*record).into()), recovered })
+        }
+    };
+    v1::ControllerMessage { kind: Some(kind) }
+}
+
+pub(super) fn submitted(submitted: Submitted) -> v1::SubmitResponse {
+    v1::SubmitResponse {
+        plan: submitted.plan.into_iter().map(Into::into).collect(),
+        operation: submitted.operation.map(Into::into),
+    }
+}
+
+pub(super) fn servers(view: ServersView) -> v1::ListServersResponse {
+    let server = |server: ServerView| v1::ServerView {
+        record: Some(server.record.into()),
+        node_state: server.node_state.to_wire(),
+        status: server.status.map(Into::into),
+        operation: text(server.operation.as_ref()),
+    };
+    let unclaimed = |(node, unclaimed): (extend_common::ids::NodeAddr, _)| {
+        let v1::Unclaimed { container_name, container_id, role } =
+            extend_common::status::Unclaimed::into(unclaimed);
+        v1::UnclaimedView { node: node.to_string(), container_name, container_id, role }
+    };
+    v1::ListServersResponse {
+        servers: view.servers.into_iter().map(server).collect(),
+        unclaimed: view.unclaimed.into_iter().map(unclaimed).collect(),
+    }
+}
+
+pub(super) fn node(view: NodeView) -> v1::NodeView {
+    v1::NodeView {
+        node: view.node.to_string(),
+        state: view.state.to_wire(),
+        reason: view.reason,
+        agent_version: view.agent_version,
+        enrolled_ms: optional_ms(view.enrolled),
+        last_seen_ms: optional_ms(view.last_seen),
+        leaf_expires_ms: optional_ms(view.leaf_expires),
+        token_expires_ms: optional_ms(view.token_expires),
+        server_name: text(view.server_name.as_ref()),
+        role: text(view.role.as_ref()),
+        stamp: view.stamp.map(Into::into),
+        docker_trouble: view.docker_trouble,
+        ledger_trouble: view.ledger_trouble,
+    }
+}
+
+pub(super) fn noted(view: Option<NodeView>, notes: Vec<String>) -> v1::NodeResponse {
+    v1::NodeResponse { node: view.map(node), notes }
+}
+
+/// None is empty.
+fn text(value: Option<&impl ToString>) -> String {
+    value.map(ToString::to_string).unwrap_or_default()
+}

@@ -1,0 +1,140 @@
+//! What comes in over the wire, as domain types. Called by the handlers.
+//!
+//! Whatever is read here is hostile until it has passed: every list has a bound, every text is
+//! parsed or made fit to be shown.
+
+use std::fmt::Display;
+use std::str::FromStr;
+use std::time::Duration;
+
+use extend_common::ids::{NodeAddr, RoleName};
+use extend_common::operation::Verb;
+use extend_common::roles::Digest;
+use extend_common::status::Unclaimed;
+use extend_common::wire::{WireError, shown_text};
+use extend_proto::v1;
+
+use crate::core::request::{Heartbeat, Hello, SelectorWords, Submission};
+
+/// A selector cannot name more nodes than a fleet has.
+const MAX_NODES: usize = 10_000;
+/// An agent knows the built-in roles and a handful of its administrator's.
+const MAX_DEFINITIONS: usize = 64;
+/// No word that is a role is longer; what else was typed is shown back, cut.
+const MAX_WORD: usize = 80;
+/// An image reference, bounded as in records.
+const MAX_REFERENCE: usize = 512;
+
+pub(super) fn parse<T: FromStr<Err: Display>>(
+    field: &'static str,
+    text: &str,
+) -> Result<T, WireError> {
+    text.parse().map_err(|error| WireError::new(field, error))
+}
+
+/// Empty is none.
+pub(super) fn parse_optional<T: FromStr<Err: Display>>(
+    field: &'static str,
+    text: &str,
+) -> Result<Option<T>, WireError> {
+    if text.is_empty() { Ok(None) } else { parse(field, text).map(Some) }
+}
+
+/// 0 is none.
+pub(super) fn seconds(number: u32) -> Option<Duration> {
+    (number > 0).then(|| Duration::from_secs(number.into()))
+}
+
+/// Nodes by their addresses.
+pub(super) fn nodes(list: &[String]) -> Result<Vec<NodeAddr>, WireError> {
+    if list.len() > MAX_NODES {
+        return Err(WireError::new("nodes", format!("there are more than {MAX_NODES}")));
+    }
+    list.iter().map(|text| parse("nodes", text)).collect()
+}
+
+pub(super) fn selector(selector: Option<v1::Selector>) -> Result<SelectorWords, WireError> {
+    let selector = selector.unwrap_or_default();
+    Ok(SelectorWords {
+        role: shown_text(selector.role.chars().take(MAX_WORD).collect()),
+        nodes: nodes(&selector.nodes)?,
+        name: parse_optional("name", &selector.name)?,
+    })
+}
+
+pub(super) fn submission(
+    request: v1::SubmitRequest,
+    by: String,
+) -> Result<Submission, WireError> {
+    if request.image.len() > MAX_REFERENCE {
+        return Err(WireError::new("image", format!("it is longer than {MAX_REFERENCE} bytes")));
+    }
+    Ok(Submission {
+        request: parse("request_id", &request.request_id)?,
+        verb: Verb::from_wire(request.verb)?,
+        selector: selector(request.selector)?,
+        image: Some(shown_text(request.image)).filter(|image| !image.is_empty()),
+        public_address: parse_optional("public_address", &request.public_address)?,
+        plan_only: request.plan_only,
+        timeout: seconds(request.timeout_seconds),
+        message: shown_text(request.message),
+        force: request.force,
+        by,
+    })
+}
+
+pub(super) fn hello(hello: v1::Hello) -> Result<Hello, WireError> {
+    if hello.definitions.len() > MAX_DEFINITIONS {
+        return Err(WireError::new("definitions", format!("there are over {MAX_DEFINITIONS}")));
+    }
+    let definition = |definition: v1::DefinitionDigest| {
+        let role: RoleName = parse("role", &definition.role)?;
+        let digest = Digest::try_from(definition.digest)
+            .map_err(|error| WireError::new("digest", error))?;
+        Ok::<_, WireError>((role, digest))
+    };
+    Ok(Hello {
+        node: parse("node", &hello.node)?,
+        agent_version: shown_text(hello.agent_version.chars().take(MAX_WORD).collect()),
+        store: parse_optional("store_id", &hello.store_id)?,
+        epoch: hello.epoch,
+        record: hello.record.map(TryInto::try_into).transpose()?,
+        definitions: hello.definitions.into_iter().map(definition).collect::<Result<_, _>>()?,
+        status: hello.status.map(TryInto::try_into).transpose()?,
+        unclaimed: Unclaimed::list(hello.unclaimed)?,
+    })
+}
+
+pub(super) fn heartbeat(heartbeat: v1::Heartbeat) -> Result<Heartbeat, WireError> {
+    Ok(Heartbeat {
+        sequence: heartbeat.sequence,
+        docker_trouble: shown_text(heartbeat.docker_trouble),
+        ledger_trouble: shown_text(heartbeat.ledger_trouble),
+        unclaimed: Unclaimed::list(heartbeat.unclaimed)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_bounded_and_texts_made_fit_to_be_shown() {
+        let many = vec!["10.0.0.1".to_owned(); MAX_NODES + 1];
+        assert!(nodes(&many).is_err());
+        let words = v1::Selector { role: "\u{1b}[31m".repeat(99), ..v1::Selector::default() };
+        let role = selector(Some(words)).unwrap().role;
+        assert!(!role.contains('\u{1b}') && role.len() < 800, "{role}");
+        let definitions = vec![v1::DefinitionDigest::default(); MAX_DEFINITIONS + 1];
+        let node = "10.0.0.1".to_owned();
+        let long = v1::Hello { node, definitions, ..v1::Hello::default() };
+        assert_eq!(hello(long).unwrap_err().field, "definitions");
+    }
+
+    #[test]
+    fn a_hello_of_an_agent_that_was_never_welcomed_is_read() {
+        let read = hello(v1::Hello { node: "10.0.0.1".to_owned(), ..v1::Hello::default() });
+        let read = read.unwrap();
+        assert_eq!((read.store, read.epoch, read.record), (None, 0, None));
+    }
+}

@@ -1,0 +1,155 @@
+//! The way to the controller: its Unix socket, with gRPC on it.
+//!
+//! One `Client` is one connection. When it breaks the caller decides whether to make another, so
+//! that nothing is ever sent twice without somebody having meant it.
+
+use std::future::Future;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use extend_common::exit::Exit;
+use extend_proto::v1::operator_client::OperatorClient;
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Response, Status};
+
+use super::failure::{Failure, LOOK_AT_CONTROLLER};
+
+/// Who called sudo. The controller believes it of root only, and only as hearsay.
+const SUDO_USER: &str = "extend-sudo-user";
+/// Longer user names do not exist on Linux.
+const MAX_USER: usize = 256;
+/// The controller answers within a few disk writes; one that is silent for so long hangs.
+const CALL_TIMEOUT: Duration = Duration::from_secs(20);
+/// The controller is asked for a sign of life so often while an operation is watched,
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
+/// and is given up when none comes for so long.
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The status of a fleet of 10,000 servers has about 10 MiB.
+const MAX_ANSWER: usize = 64 * 1024 * 1024;
+
+/// The generated client, with the operator's name on every call.
+pub(crate) type Rpc = OperatorClient<InterceptedService<Channel, Caller>>;
+
+/// A connection to the controller.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    rpc: Rpc,
+}
+
+impl Client {
+    /// Connects to the socket.
+    pub(crate) async fn connect(socket: &Path) -> Result<Self, ConnectError> {
+        let stream = UnixStream::connect(socket)
+            .await
+            .map_err(|source| ConnectError { socket: socket.to_owned(), source })?;
+        let mut stream = Some(TokioIo::new(stream));
+        // The name is never looked up: the connector hands out the stream, once.
+        let channel = Endpoint::from_static("http://controller.extend")
+            .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
+            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+            .connect_with_connector_lazy(tower::service_fn(move |_| {
+                let next = stream.take();
+                async move { next.ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected)) }
+            }));
+        let rpc = OperatorClient::with_interceptor(channel, Caller::from_environment())
+            .max_decoding_message_size(MAX_ANSWER);
+        Ok(Self { rpc })
+    }
+
+    /// The methods of the controller.
+    pub(crate) fn rpc(&mut self) -> &mut Rpc {
+        &mut self.rpc
+    }
+}
+
+/// Waits for an answer, but not for ever.
+pub(crate) async fn bounded<T>(
+    call: impl Future<Output = Result<Response<T>, Status>>,
+) -> Result<T, Status> {
+    match tokio::time::timeout(CALL_TIMEOUT, call).await {
+        Ok(answer) => answer.map(Response::into_inner),
+        Err(_) => Err(Status::deadline_exceeded(format!(
+            "the controller did not answer for {}s",
+            CALL_TIMEOUT.as_secs()
+        ))),
+    }
+}
+
+/// Asks once. `what` is the operation and its object, as in "cannot `what`".
+pub(crate) async fn ask<T>(
+    what: &str,
+    call: impl Future<Output = Result<Response<T>, Status>>,
+) -> Result<T, Failure> {
+    bounded(call).await.map_err(|status| Failure::from_status(what, &status))
+}
+
+/// Names who called sudo on every request.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    sudo_user: Option<MetadataValue<Ascii>>,
+}
+
+impl Caller {
+    fn from_environment() -> Self {
+        let name = std::env::var("SUDO_USER").ok();
+        let usable = |name: &String| !name.is_empty() && name.len() <= MAX_USER;
+        Self { sudo_user: name.filter(usable).and_then(|name| name.parse().ok()) }
+    }
+}
+
+impl Interceptor for Caller {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(user) = &self.sudo_user {
+            request.metadata_mut().insert(SUDO_USER, user.clone());
+        }
+        Ok(request)
+    }
+}
+
+/// Nothing listens, or we may not talk to it.
+#[derive(Debug, thiserror::Error)]
+#[error("connect to {}", socket.display())]
+pub(crate) struct ConnectError {
+    socket: PathBuf,
+    source: io::Error,
+}
+
+impl ConnectError {
+    /// Whether trying again is of no use.
+    pub(crate) fn is_lasting(&self) -> bool {
+        self.source.kind() == io::ErrorKind::PermissionDenied
+    }
+}
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        let socket = error.socket.display();
+        let unreachable = |why: &str| {
+            Self::new(Exit::Unreachable, format!("cannot reach the controller: {why}"))
+        };
+        match error.source.kind() {
+            io::ErrorKind::PermissionDenied => {
+                unreachable(&format!("you may not use its socket {socket}"))
+                    .cause("the socket is for root and for members of the group extend")
+                    .hint("sudo usermod -aG extend $USER    (then log in again)")
+            }
+            io::ErrorKind::NotFound => unreachable(&format!("there is no socket {socket}"))
+                .cause("it does not run, or this is not the node it runs on")
+                .hint(LOOK_AT_CONTROLLER),
+            io::ErrorKind::ConnectionRefused => {
+                unreachable(&format!("nobody answers at its socket {socket}"))
+                    .cause("it does not run")
+                    .hint(LOOK_AT_CONTROLLER)
+            }
+            _ => unreachable(&format!("its socket {socket} does not work"))
+                .cause(error.source.to_string())
+                .hint(LOOK_AT_CONTROLLER),
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! `extend run`: deploys a server, or deploys it anew with other parameters.
+
+use extend_common::exit::Exit;
+use extend_common::ids::{NodeAddr, ServerName};
+use extend_common::operation::Verb;
+use extend_proto::v1;
+
+use super::{Request, carry_out};
+use crate::cli::args::{SubmitArgs, parse_image, parse_name, parse_node, parse_type};
+use crate::cli::context::Context;
+use crate::cli::failure::Failure;
+
+/// The options of `run`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The server's type, for example media-server-only
+    #[arg(short = 's', long = "type", value_name = "TYPE", value_parser = parse_type)]
+    role: String,
+
+    /// The server's name, exactly as entered in the PBX Web Portal
+    #[arg(short = 'n', long = "name", value_name = "NAME", value_parser = parse_name)]
+    name: ServerName,
+
+    /// The private IP of the node it shall run on
+    #[arg(short = 'a', long = "address", value_name = "PRIVATE_IP", value_parser = parse_node)]
+    node: NodeAddr,
+
+    /// The node's Elastic IP, if it has one
+    #[arg(short = 'A', long, value_name = "ELASTIC_IP", value_parser = parse_node)]
+    elastic: Option<NodeAddr>,
+
+    /// The image, in place of the configured one
+    #[arg(short = 'i', long, value_name = "IMAGE", value_parser = parse_image)]
+    image: Option<String>,
+
+    /// Also when the image is of an older version than the one that serves
+    #[arg(long)]
+    force: bool,
+
+    #[command(flatten)]
+    submit: SubmitArgs,
+}
+
+/// `extend run`
+pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
+    let selector = v1::Selector {
+        role: args.role.clone(),
+        nodes: vec![args.node.to_string()],
+        name: args.name.to_string(),
+    };
+    let servers = format!("{} ({}) on {}", args.name, args.role, args.node);
+    let request = Request {
+        image: args.image.unwrap_or_default(),
+        public_address: args.elastic.map(|address| address.to_string()).unwrap_or_default(),
+        force: args.force,
+        ..Request::new(Verb::Run, selector, servers)
+    };
+    let client = context.client().await?;
+    carry_out(context, client, &request, &args.submit).await
+}

@@ -1,0 +1,38 @@
+//! `extend upgrade`: replaces containers by ones of a newly resolved image.
+
+use extend_common::exit::Exit;
+use extend_common::operation::Verb;
+
+use super::{Request, carry_out};
+use crate::cli::args::{SelectorArgs, SubmitArgs, parse_image};
+use crate::cli::context::Context;
+use crate::cli::failure::Failure;
+
+/// The options of `upgrade`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    selector: SelectorArgs,
+
+    /// The image from now on; without it the recorded tag is looked up anew
+    #[arg(short = 'i', long, value_name = "IMAGE", value_parser = parse_image)]
+    image: Option<String>,
+
+    /// Also when the image is of an older version than the one that serves
+    #[arg(long)]
+    force: bool,
+
+    #[command(flatten)]
+    submit: SubmitArgs,
+}
+
+/// `extend upgrade`
+pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
+    let request = Request {
+        image: args.image.unwrap_or_default(),
+        force: args.force,
+        ..Request::new(Verb::Upgrade, args.selector.to_wire(), args.selector.describe())
+    };
+    let client = context.client().await?;
+    carry_out(context, client, &request, &args.submit).await
+}

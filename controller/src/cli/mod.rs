@@ -1,0 +1,130 @@
+//! The operator's command line. The tree of commands is the tree of files: `extend op list` is
+//! `op/list.rs`.
+//!
+//! A command reads its arguments, asks the controller over its Unix socket, and shows the answer.
+//! It decides nothing about servers, and it holds nothing that would be lost with the terminal.
+
+mod args;
+mod client;
+mod confirm;
+mod context;
+mod controller;
+mod failure;
+mod interrupt;
+mod lifecycle;
+mod node;
+mod op;
+mod output;
+mod patience;
+mod status;
+mod usage;
+mod view;
+mod watch;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{FromArgMatches, Parser, Subcommand};
+use extend_common::clock::Clock;
+use extend_common::exit::Exit;
+use extend_common::operation::Verb;
+
+use args::ConnectionArgs;
+use context::Context;
+use failure::Failure;
+use output::Output;
+
+/// Manages the application servers of a PortSIP PBX HA cluster
+#[derive(Debug, Parser)]
+#[command(
+    name = "extend",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+struct Cli {
+    #[command(flatten)]
+    connection: ConnectionArgs,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Deploy a server on a node
+    Run(lifecycle::run::Args),
+    /// Start servers
+    Start(lifecycle::Args),
+    /// Stop servers
+    Stop(lifecycle::Args),
+    /// Restart servers, one of a type at a time
+    Restart(lifecycle::Args),
+    /// Replace servers by ones of a newer image, one of a type at a time
+    Upgrade(lifecycle::upgrade::Args),
+    /// Remove servers; their data stays on the nodes
+    Rm(lifecycle::rm::Args),
+    /// Show how the servers are
+    Status(status::Args),
+    /// List, show, watch and cancel operations
+    #[command(subcommand)]
+    Op(op::Command),
+    /// List, add and remove nodes
+    #[command(subcommand)]
+    Node(node::Command),
+    /// Run the controller, or back up, restore and recover it
+    Controller(controller::Args),
+}
+
+/// Runs the command line that this process was started with.
+pub fn main() -> ExitCode {
+    run(std::env::args_os().collect()).into()
+}
+
+fn run(argv: Vec<OsString>) -> Exit {
+    let output = Output::detect();
+    let parsed = usage::tree()
+        .try_get_matches_from(&argv)
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => return output.parser(&error, &usage::hint(&argv)),
+    };
+    let arguments = argv.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let context =
+        Context { output, connection: cli.connection, clock: Clock::system(), arguments };
+    let done = match cli.command {
+        Command::Controller(args) if args.is_daemon() => controller::serve(&args),
+        command => on_runtime(&context, command),
+    };
+    done.unwrap_or_else(|failure| {
+        output.failure(&failure);
+        failure.exit
+    })
+}
+
+/// A command line waits more than it works: one thread is enough, and starts faster.
+fn on_runtime(context: &Context, command: Command) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::local("cannot start", &error))?;
+    runtime.block_on(Box::pin(dispatch(context, command)))
+}
+
+async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Run(args) => lifecycle::run::run(context, args).await,
+        Command::Start(args) => lifecycle::plain(context, Verb::Start, args).await,
+        Command::Stop(args) => lifecycle::plain(context, Verb::Stop, args).await,
+        Command::Restart(args) => lifecycle::plain(context, Verb::Restart, args).await,
+        Command::Upgrade(args) => lifecycle::upgrade::run(context, args).await,
+        Command::Rm(args) => lifecycle::rm::run(context, args).await,
+        Command::Status(args) => status::run(context, args).await,
+        Command::Op(command) => op::run(context, command).await,
+        Command::Node(command) => node::run(context, command).await,
+        Command::Controller(args) => controller::run(context, args).await,
+    }
+}

@@ -1,0 +1,101 @@
+//! The last words about an operation: how it ended, for whom it did not, and what was seen then.
+
+use extend_common::operation::{Operation, Target, TargetState, Verb};
+use extend_common::status::Evidence;
+
+use super::Tone;
+use super::text::{age, count, short_hash};
+
+/// The states in the order in which they are told.
+const TOLD: [TargetState; 6] = [
+    TargetState::Succeeded,
+    TargetState::Failed,
+    TargetState::RolledBack,
+    TargetState::TimedOut,
+    TargetState::Cancelled,
+    TargetState::Skipped,
+];
+
+/// The summary of an ended operation, as lines.
+pub(crate) fn render(operation: &Operation, colour: bool) -> String {
+    let mut lines = vec![headline(operation, colour)];
+    for target in &operation.targets {
+        if target.state.is_failure() {
+            lines.extend(failure(target, colour));
+        } else {
+            lines.extend(remarks_on_success(operation.verb, target, colour));
+        }
+        if !target.late.is_empty() {
+            lines.push(format!("  {}: afterwards: {}", server(target), target.late));
+        }
+    }
+    lines.join("\n")
+}
+
+fn headline(operation: &Operation, colour: bool) -> String {
+    let took = operation.ended.map(|end| age(operation.begun, end)).unwrap_or_default();
+    let what = format!("{} {}", operation.verb, operation.id.short());
+    let all = operation.targets.len();
+    let done = operation.count(TargetState::Succeeded);
+    let told = if let [target] = operation.targets.as_slice() {
+        format!("{} {}", server(target), target.state)
+    } else if done == all {
+        format!("all {} succeeded", count(all, "server"))
+    } else {
+        let counts = TOLD.iter().filter_map(|state| match operation.count(*state) {
+            0 => None,
+            some => Some(format!("{some} {state}")),
+        });
+        format!("of {}, {}", count(all, "server"), counts.collect::<Vec<_>>().join(", "))
+    };
+    let tone = if done == all { Tone::Good } else { Tone::Bad };
+    tone.paint(&format!("{what}: {told} after {took}"), colour)
+}
+
+fn failure(target: &Target, colour: bool) -> Vec<String> {
+    let state = Tone::Bad.paint(&target.state.to_string(), colour);
+    let mut lines = vec![match target.reason.as_str() {
+        "" => format!("  {} {state}", server(target)),
+        reason => format!("  {} {state}: {reason}", server(target)),
+    }];
+    lines.extend(target.evidence.iter().flat_map(evidence));
+    lines
+}
+
+/// What was seen of the container, as lines.
+pub(crate) fn evidence(evidence: &Evidence) -> Vec<String> {
+    let mut facts = Vec::new();
+    if !evidence.container_id.is_empty() {
+        facts.push(format!("container {}", short_hash(&evidence.container_id)));
+    }
+    facts.extend(evidence.exit_code.map(|code| format!("exit code {code}")));
+    if evidence.oom_killed {
+        facts.push("killed by the kernel for lack of memory".to_owned());
+    }
+    let mut lines = Vec::new();
+    if !facts.is_empty() {
+        lines.push(format!("    {}", facts.join(", ")));
+    }
+    if !evidence.log_tail.is_empty() {
+        lines.push("    the last lines of its output:".to_owned());
+        lines.extend(evidence.log_tail.iter().map(|line| format!("    | {line}")));
+    }
+    lines
+}
+
+fn remarks_on_success(verb: Verb, target: &Target, colour: bool) -> Vec<String> {
+    let mut lines = Vec::new();
+    // Where the data of a removed server was kept is the one thing to know afterwards.
+    if verb == Verb::Rm && !target.detail.is_empty() {
+        lines.push(format!("  {}: {}", server(target), target.detail));
+    }
+    if target.state == TargetState::Succeeded && !target.reason.is_empty() {
+        let warning = Tone::Busy.paint("warning:", colour);
+        lines.push(format!("  {warning} {}: {}", server(target), target.reason));
+    }
+    lines
+}
+
+fn server(target: &Target) -> String {
+    format!("{} ({})", target.name, target.node)
+}

@@ -1,0 +1,159 @@
+//! Nodes, as `extend node` shows them.
+
+use extend_common::ids::{NodeAddr, RoleName, ServerName};
+use extend_common::record::Stamp;
+use extend_common::status::NodeState;
+use extend_proto::v1;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{moment, node_tone, not_understood, text};
+use crate::cli::failure::Failure;
+use crate::cli::output::table::{Cell, Table};
+use crate::cli::output::text::{self as words, age};
+
+/// The document of `extend node list`.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Nodes {
+    /// Every node the controller knows.
+    pub(crate) nodes: Vec<Node>,
+}
+
+/// One node; the document of `extend node show`.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Node {
+    /// Its private IP.
+    pub(crate) address: NodeAddr,
+    /// How it is.
+    pub(crate) state: NodeState,
+    /// Why, in words.
+    pub(crate) reason: Option<String>,
+    /// The server on it.
+    pub(crate) server: Option<ServerName>,
+    /// The server's role.
+    pub(crate) r#type: Option<RoleName>,
+    /// The version of its agent.
+    pub(crate) agent_version: Option<String>,
+    /// When it joined.
+    pub(crate) enrolled_at: Option<Timestamp>,
+    /// When its agent was last heard.
+    pub(crate) last_seen_at: Option<Timestamp>,
+    /// When its certificate ends; its agent renews it at half of its life.
+    pub(crate) certificate_expires_at: Option<Timestamp>,
+    /// When its join token ends, if one is open.
+    pub(crate) token_expires_at: Option<Timestamp>,
+    /// The place of its present record in the order.
+    pub(crate) record: Option<Stamp>,
+    /// Since when and how its Docker Engine does not answer.
+    pub(crate) docker_trouble: Option<String>,
+    /// Trouble with the agent's own state directory.
+    pub(crate) ledger_trouble: Option<String>,
+}
+
+impl TryFrom<v1::NodeView> for Node {
+    type Error = Failure;
+
+    fn try_from(view: v1::NodeView) -> Result<Self, Failure> {
+        let odd = |what: &str| {
+            let what = what.to_owned();
+            move |e: extend_common::ids::IdError| {
+                Failure::local(format!("cannot understand the {what} in the answer"), &e)
+            }
+        };
+        let server = text(view.server_name).map(|name| name.parse()).transpose();
+        let role = text(view.role).map(|role| role.parse()).transpose();
+        Ok(Self {
+            address: view.node.parse().map_err(odd("address"))?,
+            state: NodeState::from_wire(view.state).map_err(|e| not_understood(&e))?,
+            reason: text(view.reason),
+            server: server.map_err(odd("name"))?,
+            r#type: role.map_err(odd("type"))?,
+            agent_version: text(view.agent_version),
+            enrolled_at: moment("enrolled_ms", view.enrolled_ms)?,
+            last_seen_at: moment("last_seen_ms", view.last_seen_ms)?,
+            certificate_expires_at: moment("leaf_expires_ms", view.leaf_expires_ms)?,
+            token_expires_at: moment("token_expires_ms", view.token_expires_ms)?,
+            record: view.stamp.map(Stamp::from),
+            docker_trouble: text(view.docker_trouble),
+            ledger_trouble: text(view.ledger_trouble),
+        })
+    }
+}
+
+impl Node {
+    fn explanation(&self) -> String {
+        let all = [&self.reason, &self.docker_trouble, &self.ledger_trouble];
+        all.into_iter().flatten().cloned().collect::<Vec<_>>().join("; ")
+    }
+
+    fn row(&self, wide: bool, now: Timestamp) -> Vec<Cell> {
+        let ago = |at: Option<Timestamp>| at.map(|at| format!("{} ago", age(at, now)));
+        let ahead = |at: Option<Timestamp>| at.map(|at| until(at, now)).unwrap_or_default();
+        let mut cells = vec![
+            Cell::from(self.address.to_string()),
+            Cell::toned(self.state.to_string(), node_tone(self.state)),
+            self.server.as_ref().map(ToString::to_string).unwrap_or_default().into(),
+            self.r#type.as_ref().map(ToString::to_string).unwrap_or_default().into(),
+            self.agent_version.clone().unwrap_or_default().into(),
+            ago(self.last_seen_at).unwrap_or_default().into(),
+            ahead(self.certificate_expires_at).into(),
+        ];
+        if wide {
+            cells.push(ago(self.enrolled_at).unwrap_or_default().into());
+            cells.push(ahead(self.token_expires_at).into());
+            cells.push(self.record.map(|stamp| stamp.to_string()).unwrap_or_default().into());
+        }
+        cells.push(self.explanation().into());
+        cells
+    }
+
+    /// All that is known, a line each.
+    pub(crate) fn lines(&self, now: Timestamp) -> String {
+        let at = |at: Option<Timestamp>| at.map(words::moment);
+        let both = |at: Option<Timestamp>| {
+            at.map(|at| format!("{} ({})", words::moment(at), until(at, now)))
+        };
+        let seen = self
+            .last_seen_at
+            .map(|at| format!("{} ({} ago)", words::moment(at), age(at, now)));
+        let facts = [
+            ("Address", Some(self.address.to_string())),
+            ("State", Some(self.state.to_string())),
+            ("Reason", self.reason.clone()),
+            ("Server", self.server.as_ref().map(ToString::to_string)),
+            ("Type", self.r#type.as_ref().map(ToString::to_string)),
+            ("Agent", self.agent_version.clone()),
+            ("Enrolled", at(self.enrolled_at)),
+            ("Last seen", seen),
+            ("Certificate ends", both(self.certificate_expires_at)),
+            ("Join token ends", both(self.token_expires_at)),
+            ("Record", self.record.map(|stamp| stamp.to_string())),
+            ("Docker", self.docker_trouble.clone()),
+            ("Agent's disk", self.ledger_trouble.clone()),
+        ];
+        let lines = facts
+            .into_iter()
+            .filter_map(|(what, value)| value.map(|value| format!("{what:<17} {value}\n")));
+        lines.collect()
+    }
+}
+
+/// How long it is until `at`: `in 9m 58s`, or `ended 3m ago`.
+pub(crate) fn until(at: Timestamp, now: Timestamp) -> String {
+    if at > now { format!("in {}", age(now, at)) } else { format!("ended {} ago", age(at, now)) }
+}
+
+/// The nodes as a table.
+pub(crate) fn nodes_table(nodes: &[Node], wide: bool, now: Timestamp) -> Table {
+    let mut heading =
+        vec!["ADDRESS", "STATE", "SERVER", "TYPE", "AGENT", "LAST SEEN", "CERTIFICATE ENDS"];
+    if wide {
+        heading.extend(["ENROLLED", "TOKEN ENDS", "RECORD"]);
+    }
+    heading.push("REASON");
+    let mut table = Table::new(heading);
+    for node in nodes {
+        table.row(node.row(wide, now));
+    }
+    table
+}

@@ -1,0 +1,76 @@
+//! Plans: what would happen, or why nothing has to.
+
+use extend_common::ids::{NodeAddr, RoleName, ServerName};
+use extend_common::operation::{PlannedTarget, Verb};
+use extend_common::wire::shown_text;
+use extend_proto::v1;
+use serde::Serialize;
+
+use super::not_understood;
+use crate::cli::failure::Failure;
+
+/// The document of `--plan`, and of a verb that found every server already so.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Document {
+    /// What was asked for.
+    pub(crate) verb: Verb,
+    /// Whether anything would change.
+    pub(crate) changes: bool,
+    /// Server by server.
+    pub(crate) plan: Vec<Planned>,
+}
+
+/// One server within a plan.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Planned {
+    /// Its portal name.
+    pub(crate) name: ServerName,
+    /// Its role.
+    pub(crate) r#type: RoleName,
+    /// Its node.
+    pub(crate) address: NodeAddr,
+    /// Nothing to do: it was observed to be so.
+    pub(crate) already_so: bool,
+    /// What would happen, in words.
+    pub(crate) summary: String,
+    /// The image before.
+    pub(crate) image_before: Option<String>,
+    /// The image after.
+    pub(crate) image_after: Option<String>,
+    /// Within a role, servers of a lower wave end before this one begins.
+    pub(crate) wave: u32,
+}
+
+impl Document {
+    /// The document of a plan.
+    pub(crate) fn new(verb: Verb, plan: &[PlannedTarget]) -> Self {
+        let planned = plan.iter().map(|target| Planned {
+            name: target.name.clone(),
+            r#type: target.role.clone(),
+            address: target.node,
+            already_so: target.already_so,
+            summary: target.summary.clone(),
+            image_before: Some(target.image_before.clone()).filter(|image| !image.is_empty()),
+            image_after: Some(target.image_after.clone()).filter(|image| !image.is_empty()),
+            wave: target.wave,
+        });
+        Self { verb, changes: changes(plan) > 0, plan: planned.collect() }
+    }
+}
+
+/// Reads a plan off the wire, with every text made fit to be shown.
+pub(crate) fn read(plan: Vec<v1::PlannedTarget>) -> Result<Vec<PlannedTarget>, Failure> {
+    let read = |planned: v1::PlannedTarget| {
+        let mut planned = PlannedTarget::try_from(planned).map_err(|e| not_understood(&e))?;
+        for text in [&mut planned.summary, &mut planned.image_before, &mut planned.image_after] {
+            *text = shown_text(std::mem::take(text));
+        }
+        Ok(planned)
+    };
+    plan.into_iter().map(read).collect()
+}
+
+/// How many servers would change.
+pub(crate) fn changes(plan: &[PlannedTarget]) -> usize {
+    plan.iter().filter(|target| !target.already_so).count()
+}

@@ -1,0 +1,280 @@
+//! Servers, as `extend status` shows them.
+
+use extend_common::ids::{NodeAddr, OperationId, RoleName, ServerName};
+use extend_common::record::{RunState, ServerRecord};
+use extend_common::status::{ContainerState, Health, NodeState, Phase, ServerStatus};
+use extend_common::wire::shown_text;
+use extend_proto::v1;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{health_tone, node_tone, not_understood};
+use crate::cli::failure::Failure;
+use crate::cli::output::table::{Cell, Table};
+use crate::cli::output::text::{age, short_hash};
+
+/// The document of `extend status`.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Fleet {
+    /// The servers that have a record.
+    pub(crate) servers: Vec<Server>,
+    /// Containers that bear the name of a service without a record. They are left as they are.
+    pub(crate) unclaimed: Vec<Unclaimed>,
+}
+
+/// One server.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Server {
+    /// Its portal name.
+    pub(crate) name: ServerName,
+    /// Its role: the word after `-s`.
+    pub(crate) r#type: RoleName,
+    /// Its node.
+    pub(crate) address: NodeAddr,
+    /// How it is; `unknown` while its node is away.
+    pub(crate) health: Health,
+    /// What the node told last, which may be long ago.
+    pub(crate) reported_health: Option<Health>,
+    /// Since when the reported health has been so.
+    pub(crate) since: Option<Timestamp>,
+    /// Why it is as it is, in words.
+    pub(crate) reason: Option<String>,
+    /// What its node is doing about it.
+    pub(crate) phase: Option<Phase>,
+    /// The same in words.
+    pub(crate) detail: Option<String>,
+    /// What it should be: running, stopped, removed or withdrawn.
+    pub(crate) run_state: RunState,
+    /// The image that serves, as it was asked for; that of the record when none is known.
+    pub(crate) image: String,
+    /// The image that serves, exactly: `repo@sha256:…` or an image id.
+    pub(crate) image_identity: Option<String>,
+    /// The version in the image's label.
+    pub(crate) version: Option<String>,
+    /// Restarts that the agent began by itself.
+    pub(crate) agent_restarts: u64,
+    /// Restarts by Docker's own policy since it was last started on purpose.
+    pub(crate) docker_restarts: u64,
+    /// The number of the deployment that should serve.
+    pub(crate) deployment: u64,
+    /// The number of the deployment that does.
+    pub(crate) serving_deployment: Option<u64>,
+    /// Docker's id of the container.
+    pub(crate) container_id: Option<String>,
+    /// Docker's word for its state.
+    pub(crate) container_state: Option<ContainerState>,
+    /// Where its data lies on the node.
+    pub(crate) data_directory: Option<String>,
+    /// How its node is.
+    pub(crate) node_state: NodeState,
+    /// The open operation that holds it.
+    pub(crate) operation: Option<OperationId>,
+}
+
+/// A container that bears the name of a service without a record.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Unclaimed {
+    /// Its node.
+    pub(crate) address: String,
+    /// Its name.
+    pub(crate) container: String,
+    /// Docker's id.
+    pub(crate) container_id: String,
+    /// The role whose name it bears.
+    pub(crate) r#type: String,
+}
+
+impl TryFrom<v1::ListServersResponse> for Fleet {
+    type Error = Failure;
+
+    fn try_from(answer: v1::ListServersResponse) -> Result<Self, Failure> {
+        let servers: Result<Vec<_>, _> =
+            answer.servers.into_iter().map(Server::try_from).collect();
+        let unclaimed = answer.unclaimed.into_iter().map(|unclaimed| Unclaimed {
+            address: shown_text(unclaimed.node),
+            container: shown_text(unclaimed.container_name),
+            container_id: shown_text(unclaimed.container_id),
+            r#type: shown_text(unclaimed.role),
+        });
+        Ok(Self { servers: servers?, unclaimed: unclaimed.collect() })
+    }
+}
+
+impl TryFrom<v1::ServerView> for Server {
+    type Error = Failure;
+
+    fn try_from(view: v1::ServerView) -> Result<Self, Failure> {
+        let record = view.record.unwrap_or_default();
+        let record = ServerRecord::try_from(record).map_err(|e| not_understood(&e))?;
+        let node_state = NodeState::from_wire(view.node_state).map_err(|e| not_understood(&e))?;
+        let status = view.status.map(ServerStatus::try_from).transpose();
+        let status = status.map_err(|e| not_understood(&e))?;
+        let operation = Some(view.operation).filter(|id| !id.is_empty());
+        let operation = operation.map(|id| id.parse::<OperationId>()).transpose();
+        let operation =
+            operation.map_err(|e| Failure::local("cannot understand the controller", &e))?;
+        Ok(Self::new(record, node_state, status, operation))
+    }
+}
+
+impl Server {
+    fn new(
+        record: ServerRecord,
+        node_state: NodeState,
+        status: Option<ServerStatus>,
+        operation: Option<OperationId>,
+    ) -> Self {
+        let desired = record.desired;
+        let reported_health = status.as_ref().map(|status| status.health);
+        let health = if is_heard(node_state) { reported_health } else { None };
+        let health = health.unwrap_or(Health::Unknown);
+        let mut server = Self {
+            name: desired.name,
+            r#type: desired.role,
+            address: desired.node,
+            health,
+            reported_health,
+            since: None,
+            reason: None,
+            phase: None,
+            detail: None,
+            run_state: desired.run_state,
+            image: desired.image.reference,
+            image_identity: None,
+            version: None,
+            agent_restarts: 0,
+            docker_restarts: 0,
+            deployment: desired.deployment.0,
+            serving_deployment: None,
+            container_id: None,
+            container_state: None,
+            data_directory: None,
+            node_state,
+            operation,
+        };
+        if let Some(status) = status {
+            server.tell(status);
+        }
+        server
+    }
+
+    /// Fills in what the node told.
+    fn tell(&mut self, status: ServerStatus) {
+        let some = |text: String| Some(text).filter(|text| !text.is_empty());
+        self.since = Some(status.since);
+        self.reason = some(status.reason);
+        self.phase = Some(status.phase);
+        self.detail = some(status.detail);
+        self.agent_restarts = status.agent_restarts;
+        self.serving_deployment = status.serving.map(|deployment| deployment.0);
+        self.data_directory = some(status.data_directory);
+        if let Some(image) = status.serving_image {
+            self.image = image.reference;
+            self.image_identity = some(image.identity);
+            self.version = some(image.version);
+        }
+        if let Some(container) = status.current {
+            self.docker_restarts = container.docker_restarts;
+            self.container_id = some(container.instance.container_id);
+            self.container_state = Some(container.state);
+        }
+    }
+
+    /// Why it is as it is, in the words that fit the moment best.
+    fn explanation(&self) -> String {
+        let mut words = Vec::new();
+        match (is_heard(self.node_state), self.reported_health) {
+            (_, None) => words.push("its node has not been heard yet".to_owned()),
+            (false, Some(health)) => {
+                words.push(format!("its node is {}; it was {health}", self.node_state));
+            }
+            (true, Some(_)) => {}
+        }
+        if self.run_state.is_tombstone() {
+            words.push("being removed".to_owned());
+        }
+        words.extend(self.reason.clone());
+        if self.phase.is_some_and(|phase| phase != Phase::Settled) {
+            words.extend(self.detail.clone());
+        }
+        words.join("; ")
+    }
+
+    fn restarts(&self) -> String {
+        match self.docker_restarts {
+            0 => self.agent_restarts.to_string(),
+            docker => format!("{} (docker {docker})", self.agent_restarts),
+        }
+    }
+
+    fn deployments(&self) -> String {
+        match self.serving_deployment {
+            Some(serving) if serving == self.deployment => serving.to_string(),
+            Some(serving) => format!("{serving} (should be {})", self.deployment),
+            None => format!("none (should be {})", self.deployment),
+        }
+    }
+
+    fn row(&self, wide: bool, now: Timestamp) -> Vec<Cell> {
+        let heard = is_heard(self.node_state);
+        let since = self.since.filter(|_| heard).map(|at| age(at, now)).unwrap_or_default();
+        let operation = self.operation.map(OperationId::short).unwrap_or_default();
+        let mut cells = vec![
+            Cell::from(self.name.as_str()),
+            self.r#type.as_str().into(),
+            self.address.to_string().into(),
+            Cell::toned(self.health.to_string(), health_tone(self.health)),
+            since.into(),
+            self.image.clone().into(),
+            self.version.clone().unwrap_or_default().into(),
+            self.restarts().into(),
+            Cell::toned(self.node_state.to_string(), node_tone(self.node_state)),
+            operation.into(),
+        ];
+        if wide {
+            let short = |text: &Option<String>| text.as_deref().map(short_hash).unwrap_or_default();
+            cells.push(short(&self.container_id).into());
+            cells.push(short(&self.image_identity).into());
+            cells.push(self.deployments().into());
+            cells.push(self.data_directory.clone().unwrap_or_default().into());
+        }
+        cells.push(self.explanation().into());
+        cells
+    }
+}
+
+/// Whether what the node tells is of the present.
+fn is_heard(state: NodeState) -> bool {
+    matches!(state, NodeState::Online | NodeState::Suspect | NodeState::Ahead)
+}
+
+/// The servers as a table.
+pub(crate) fn servers_table(servers: &[Server], wide: bool, now: Timestamp) -> Table {
+    let mut heading = vec![
+        "NAME", "TYPE", "ADDRESS", "HEALTH", "SINCE", "IMAGE", "VERSION", "RESTARTS", "NODE",
+        "OPERATION",
+    ];
+    if wide {
+        heading.extend(["CONTAINER", "DIGEST", "DEPLOYMENT", "DATA"]);
+    }
+    heading.push("REASON");
+    let mut table = Table::new(heading);
+    for server in servers {
+        table.row(server.row(wide, now));
+    }
+    table
+}
+
+/// The unclaimed containers as a table.
+pub(crate) fn unclaimed_table(unclaimed: &[Unclaimed]) -> Table {
+    let mut table = Table::new(vec!["UNCLAIMED CONTAINER", "TYPE", "ADDRESS", "ID"]);
+    for container in unclaimed {
+        table.row(vec![
+            container.container.clone().into(),
+            container.r#type.clone().into(),
+            container.address.clone().into(),
+            short_hash(&container.container_id).into(),
+        ]);
+    }
+    table
+}

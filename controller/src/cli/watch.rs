@@ -1,0 +1,245 @@
+//! Watching an operation: to its end, or until somebody stops watching. The operation does not
+//! mind either way.
+//!
+//! Called by the verbs and by `extend op watch`. A lost connection is made again; every message
+//! is the whole operation, so that nothing is missed in between.
+
+use std::time::Duration;
+
+use extend_common::backoff::jitter;
+use extend_common::exit::Exit;
+use extend_common::operation::Operation;
+use extend_proto::v1;
+use tokio::time::Instant;
+use tonic::Status;
+
+use super::args::{Format, WatchArgs};
+use super::client::{Client, ConnectError, bounded};
+use super::context::Context;
+use super::failure::{Failure, is_lost, lost_causes};
+use super::interrupt::Interrupts;
+use super::output::progress::Progress;
+use super::output::text::{short, span};
+use super::output::{document, summary};
+use super::patience::Patience;
+use super::view;
+
+/// How often running times are redrawn.
+const TICK: Duration = Duration::from_secs(1);
+
+/// What is watched, and for how long.
+#[derive(Debug)]
+pub(crate) struct Watching {
+    /// The id, or the ending of it that the operator typed.
+    pub(crate) id: String,
+    /// The operation as it was when it was last seen.
+    pub(crate) seen: Option<Operation>,
+    /// When to stop watching.
+    pub(crate) args: WatchArgs,
+    /// In which form the ended operation is printed.
+    pub(crate) format: Format,
+}
+
+/// Watches until the operation has ended, and says how it did.
+pub(crate) async fn watch(
+    context: &Context,
+    client: Client,
+    watching: Watching,
+    interrupts: &mut Interrupts,
+) -> Result<Exit, Failure> {
+    let format = watching.format;
+    let limit = watching.args.watch_timeout;
+    let mut watcher = Watcher {
+        context,
+        progress: Progress::new(context.output),
+        patience: Patience::new(context.connection.patience),
+        id: watching.id,
+        seen: watching.seen,
+    };
+    let ended = tokio::select! {
+        ended = watcher.until_ended(client) => Some(ended),
+        () = interrupts.next() => None,
+        () = sleep(limit) => None,
+    };
+    watcher.progress.finish();
+    match ended {
+        Some(Ok(operation)) => tell_end(context, &operation, format),
+        Some(Err(failure)) => Err(failure),
+        None => Ok(watcher.left()),
+    }
+}
+
+/// Says how an operation ended; the exit code follows from its targets.
+pub(crate) fn tell_end(
+    context: &Context,
+    operation: &Operation,
+    format: Format,
+) -> Result<Exit, Failure> {
+    context.output.say(&summary::render(operation, context.output.stderr().colour));
+    let exit = exit_of(operation);
+    if exit != Exit::Done {
+        context.output.hint(&format!("extend op show {}", operation.id.short()));
+    }
+    let document = view::operation::Document::from(operation);
+    if let Some(text) = document::render(format, &document)? {
+        context.output.data(&text)?;
+    }
+    Ok(exit)
+}
+
+/// The exit code of an ended operation.
+fn exit_of(operation: &Operation) -> Exit {
+    let failures = operation.targets.iter().filter(|target| target.state.is_failure()).count();
+    match failures {
+        0 => Exit::Done,
+        all if all == operation.targets.len() => Exit::Failed,
+        _ => Exit::SomeFailed,
+    }
+}
+
+/// For ever, where there is no limit.
+async fn sleep(limit: Option<Duration>) {
+    match limit {
+        Some(limit) => tokio::time::sleep(limit).await,
+        None => std::future::pending().await,
+    }
+}
+
+struct Watcher<'a> {
+    context: &'a Context,
+    progress: Progress,
+    patience: Patience,
+    id: String,
+    seen: Option<Operation>,
+}
+
+/// Why a stream came to its end.
+enum Stopped {
+    Ended(Operation),
+    Lost(Vec<String>),
+    Failed(Failure),
+}
+
+impl Watcher<'_> {
+    async fn until_ended(&mut self, client: Client) -> Result<Operation, Failure> {
+        if let Some(operation) = self.seen.clone() {
+            self.show(&operation);
+        }
+        let mut connection = Some(client);
+        loop {
+            let client = match connection.take() {
+                Some(client) => Ok(client),
+                None => Client::connect(&self.context.connection.socket).await,
+            };
+            let causes = match client {
+                Ok(client) => match self.follow(client).await {
+                    Stopped::Ended(operation) => return Ok(operation),
+                    Stopped::Failed(failure) => return Err(failure),
+                    Stopped::Lost(causes) => causes,
+                },
+                Err(error) if error.is_lasting() => return Err(self.given_up(causes(&error))),
+                Err(error) => causes(&error),
+            };
+            let Some(wait) = self.patience.next(Instant::now(), jitter()) else {
+                return Err(self.given_up(causes));
+            };
+            if wait.first {
+                let most = span(self.patience.most());
+                self.progress.note(&format!(
+                    "the connection to the controller was lost; trying again for {most}"
+                ));
+            }
+            tokio::time::sleep(wait.wait).await;
+        }
+    }
+
+    /// Follows the operation on one connection.
+    async fn follow(&mut self, mut client: Client) -> Stopped {
+        let request = v1::OperationRequest { id: self.id.clone() };
+        let mut stream = match bounded(client.rpc().watch_operation(request)).await {
+            Ok(stream) => stream,
+            Err(status) => return self.stopped(&status),
+        };
+        let mut tick = tokio::time::interval(TICK);
+        loop {
+            // Neither branch loses anything when the other is taken: the stream keeps what it has
+            // read, and a missed tick is none.
+            let message = tokio::select! {
+                message = stream.message() => message,
+                _ = tick.tick() => {
+                    if let Some(operation) = &self.seen {
+                        self.progress.tick(operation, self.context.clock.now());
+                    }
+                    continue;
+                }
+            };
+            let operation = match message {
+                Ok(Some(message)) => match view::operation::read(message) {
+                    Ok(operation) => operation,
+                    Err(failure) => return Stopped::Failed(failure),
+                },
+                // Without the end of the operation the end of the stream means nothing.
+                Ok(None) => return Stopped::Lost(vec!["the controller closed it".to_owned()]),
+                Err(status) => return self.stopped(&status),
+            };
+            if self.patience.recovered() {
+                self.progress.note("connected again");
+            }
+            self.show(&operation);
+            if operation.ended.is_some() {
+                return Stopped::Ended(operation);
+            }
+        }
+    }
+
+    fn show(&mut self, operation: &Operation) {
+        self.progress.update(operation, self.context.clock.now());
+        // An ending that the operator typed may come to fit another operation too.
+        self.id = operation.id.to_string();
+        self.seen = Some(operation.clone());
+    }
+
+    fn stopped(&self, status: &Status) -> Stopped {
+        if is_lost(status) {
+            return Stopped::Lost(lost_causes(status));
+        }
+        Stopped::Failed(Failure::from_status(&format!("watch {}", self.what()), status))
+    }
+
+    fn given_up(&self, causes: Vec<String>) -> Failure {
+        // Before the first answer nobody knows that there is such an operation.
+        let exit = if self.seen.is_some() { Exit::StoppedWatching } else { Exit::Unreachable };
+        let goes_on = if self.seen.is_some() { "; the operation goes on" } else { "" };
+        let mut failure = Failure::new(
+            exit,
+            format!("cannot watch {}: the controller is not reached{goes_on}", self.what()),
+        )
+        .hint(format!("extend op watch {}", short(&self.id)));
+        failure.causes = causes;
+        failure
+    }
+
+    /// Somebody stopped watching.
+    fn left(&self) -> Exit {
+        let output = &self.context.output;
+        output.say(&format!("stopped watching {}; the operation goes on", self.what()));
+        output.hint(&format!("extend op watch {}", short(&self.id)));
+        Exit::StoppedWatching
+    }
+
+    fn what(&self) -> String {
+        match &self.seen {
+            Some(operation) => format!("{} {}", operation.verb, operation.id.short()),
+            None => format!("operation {}", short(&self.id)),
+        }
+    }
+}
+
+fn causes(error: &ConnectError) -> Vec<String> {
+    let source = std::error::Error::source(error).map(ToString::to_string);
+    std::iter::once(error.to_string()).chain(source).collect()
+}
+
+#[cfg(test)]
+#[path = "watch_tests.rs"]
+mod tests;

@@ -1,0 +1,139 @@
+//! The configuration file: the example is true, and errors lead to the line.
+
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../../packaging/controller.toml");
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(Path::new("/etc/extend/controller.toml"), text)
+}
+
+fn wrong(text: &str) -> ConfigError {
+    parse(text).unwrap_err()
+}
+
+/// The example with its commented keys made real.
+fn example_in_full() -> String {
+    let uncomment = |line: &str| match line.strip_prefix('#') {
+        Some(key) if key.contains(" = ") && !key.starts_with(' ') => key.to_owned(),
+        _ => line.to_owned(),
+    };
+    EXAMPLE.lines().map(uncomment).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_smallest_file_and_the_example_give_the_defaults() {
+    let small = parse("address = \"172.31.16.133\"").unwrap();
+    assert_eq!(parse(EXAMPLE).unwrap(), small);
+    assert_eq!(small.state_dir, Path::new("/var/lib/extend"));
+    assert_eq!(small.listen, Listen::default());
+    assert_eq!(small.image_pull, PullPolicy::Always);
+    assert_eq!(small.pbx.address, None);
+}
+
+#[test]
+fn the_commented_keys_of_the_example_are_the_defaults_too() {
+    let mut full = parse(&example_in_full()).unwrap();
+    assert_eq!(full.pbx.address.take().as_deref(), Some("54.151.30.9"), "the one without default");
+    assert_eq!(full, parse(EXAMPLE).unwrap());
+}
+
+/// Every key of the structs stands in the example: removing one from it would not be seen above.
+#[test]
+fn the_example_names_every_key() {
+    let text = example_in_full();
+    let keys = [
+        "address", "state_dir", "socket", "socket_group", "roles_dir", "image", "image_pull",
+        "pbx.address", "listen.agents", "listen.enrolment", "listen.http", "timing.heartbeat",
+        "timing.leaf_lifetime",
+    ];
+    for key in keys {
+        assert!(locate::key(&text, key).is_some(), "{key}");
+    }
+    let lines = text.lines().filter(|line| line.contains(" = ") && !line.starts_with('#'));
+    assert_eq!(lines.count(), keys.len(), "and no other");
+}
+
+#[test]
+fn an_error_names_file_line_key_cause_and_hint() {
+    let error = wrong("address = \"172.31.16.133\"\n\n[timing]\n# short\nleaf_lifetime = \"9s\"\n");
+    assert_eq!(
+        error.to_string(),
+        "reading the configuration /etc/extend/controller.toml, line 5, key \
+         `timing.leaf_lifetime`: 9s is too short"
+    );
+    assert_eq!(error.hint(), "write a duration from 10s to 720h");
+}
+
+#[test]
+fn each_wrong_value_is_told_at_its_key() {
+    let cases = [
+        ("address = \"pbx\"", "address", "no IPv4 address"),
+        ("address = \"0.0.0.0\"", "address", "cannot be the address of a node"),
+        ("state_dir = \"lib\"", "state_dir", "not an absolute path"),
+        ("socket_group = \"a b\"", "socket_group", "name of a group"),
+        ("image = \"\"", "image", "no image reference"),
+        ("image = \"-v\"", "image", "no image reference"),
+        ("image = \"a b\"", "image", "no image reference"),
+        ("image_pull = \"never\"", "image_pull", "never"),
+        ("pbx.address = \"-x\"", "pbx.address", "neither an address nor a name"),
+        ("pbx.address = \"a b\"", "pbx.address", "neither an address nor a name"),
+        ("listen.agents = \"7443\"", "listen.agents", "no address with a port"),
+        ("listen.http = \"224.0.0.1:1\"", "listen.http", "nothing can listen"),
+        ("listen.enrolment = \"127.0.0.1:7443\"", "listen.enrolment", "taken by `listen.agents`"),
+        ("timing.heartbeat = \"1\"", "timing.heartbeat", "no duration"),
+        ("timing.heartbeat = \"1h\"", "timing.heartbeat", "too long"),
+        ("timing.heartbeat = 1", "timing.heartbeat", "invalid type"),
+        ("heartbeat = \"1s\"", "heartbeat", "unknown field `heartbeat`"),
+        ("listen.agent = \"0.0.0.0:1\"", "listen.agent", "unknown field `agent`"),
+    ];
+    for (line, key, cause) in cases {
+        let mut text = String::from("# a comment\n");
+        if key != "address" {
+            text.push_str("address = \"172.31.16.133\"\n");
+        }
+        let expected = text.lines().count() + 1;
+        text.push_str(line);
+        text.push_str("\n# the end\n");
+        let error = wrong(&text);
+        assert_eq!(error.key(), Some(key), "{line}: {error}");
+        assert_eq!(error.line(), Some(expected), "{line}: {error}");
+        assert!(error.to_string().contains(cause), "{line}: {error}");
+        assert!(!error.hint().is_empty() && !error.to_string().contains(values::HINT), "{error}");
+    }
+}
+
+#[test]
+fn a_missing_address_and_a_broken_line_are_told() {
+    let error = wrong("image = \"a\"\n");
+    assert!(error.to_string().contains("missing field `address`"), "{error}");
+    assert_eq!(error.hint(), "add it to the file");
+    let error = wrong("address = \"172.31.16.133\"\nimage = portsip\n");
+    assert_eq!((error.line(), error.key()), (Some(2), Some("image")), "{error}");
+    assert!(!error.to_string().contains('\n'), "one line: {error}");
+}
+
+#[test]
+fn a_file_that_is_not_there_or_too_long_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("controller.toml");
+    let error = Config::load(&path).unwrap_err();
+    assert!(error.hint().contains("address = "), "{error}");
+    std::fs::write(&path, "#".repeat(65 * 1024)).unwrap();
+    assert!(Config::load(&path).unwrap_err().to_string().contains("66560 bytes"));
+    std::fs::write(&path, "address = \"172.31.16.133\"").unwrap();
+    assert!(check(&path).is_ok());
+}
+
+#[test]
+fn faces_may_share_a_port_on_different_addresses_and_ask_for_any() {
+    let faces = |agents: &str, enrolment: &str| {
+        parse(&format!(
+            "address = \"127.0.0.1\"\n[listen]\nagents = \"{agents}\"\nenrolment = \"{enrolment}\""
+        ))
+    };
+    assert!(faces("127.0.0.1:1", "127.0.0.2:1").is_ok());
+    assert!(faces("127.0.0.1:0", "127.0.0.1:0").is_ok());
+    assert!(faces("127.0.0.1:1", "127.0.0.1:1").is_err());
+    assert!(faces("0.0.0.0:1", "127.0.0.1:1").is_err());
+}

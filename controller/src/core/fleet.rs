@@ -1,0 +1,168 @@
+//! The state of the fleet, and the small moves that all of its decisions are made of.
+//!
+//! The decisions themselves stand in the modules beside this one, each an `impl Fleet` of its own.
+//! A public method gathers its writes and effects in the draft and ends with [`Fleet::turn`].
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use jiff::Timestamp;
+
+use extend_common::ids::{NodeAddr, OperationId, RequestId};
+use extend_common::operation::Operation;
+use extend_common::record::{Desired, RecordId, ServerRecord, Stamp};
+
+use super::key::Key;
+use super::node::Node;
+use super::operation::OperationEntry;
+use super::refusal::{Refusal, Unfound};
+use super::request::{SessionNumber, ToAgent};
+use super::row::{Mark, TokenRow};
+use super::settings::Settings;
+use super::turn::{CloseReason, Draft, Effect, Turn};
+use crate::store::StoreId;
+
+/// Everything the controller knows.
+#[derive(Debug)]
+pub struct Fleet {
+    pub(super) settings: Settings,
+    pub(super) store: StoreId,
+    pub(super) epoch: u64,
+    pub(super) nodes: BTreeMap<NodeAddr, Node>,
+    pub(super) operations: BTreeMap<OperationId, OperationEntry>,
+    pub(super) requests: HashMap<RequestId, OperationId>,
+    pub(super) tokens: BTreeMap<NodeAddr, TokenRow>,
+    /// Set while the agents' door admits nodes that the store does not have.
+    pub(super) recovering: Option<Mark>,
+    pub(super) removed: BTreeMap<NodeAddr, Mark>,
+    /// Operations with targets that could begin and have not yet, to keep turns small.
+    pub(super) backlog: BTreeSet<OperationId>,
+    /// How many operations have ended.
+    pub(super) ended: usize,
+    pub(super) last_session: u64,
+    pub(super) started: Timestamp,
+    /// Whether agents have had the time to come back since the start.
+    pub(super) warm: bool,
+    pub(super) ticked: Timestamp,
+    pub(super) draft: Draft,
+}
+
+impl Fleet {
+    /// The value of a row as it is now; none when there is no such row.
+    pub fn value(&self, key: &Key) -> Option<Vec<u8>> {
+        fn json(row: &impl serde::Serialize) -> Option<Vec<u8>> {
+            // Plain data to memory cannot fail.
+            serde_json::to_vec(row).ok()
+        }
+        match key {
+            Key::Node(node) => {
+                let row = &self.nodes.get(node)?.row;
+                row.enrolment.as_ref().and_then(|_| json(row))
+            }
+            Key::Operation(id) => json(&self.operations.get(id)?.row),
+            Key::Target(id, node) => json(self.operations.get(id)?.target(*node)?),
+            Key::Token(node) => json(self.tokens.get(node)?),
+            Key::Recovering => json(self.recovering.as_ref()?),
+            Key::Removed(node) => json(self.removed.get(node)?),
+        }
+    }
+
+    /// An operation as operators see it.
+    pub fn operation(&self, id: OperationId) -> Option<Operation> {
+        self.operations.get(&id).map(OperationEntry::operation)
+    }
+
+    /// The operation that a text means: its id or an unambiguous ending of it.
+    ///
+    /// # Errors
+    /// When there is none, or more than one.
+    pub fn find_operation(&self, text: &str) -> Result<OperationId, Refusal> {
+        let wanted = text.trim().to_ascii_uppercase();
+        if wanted.is_empty() {
+            return Err(Unfound::NoSuchOperation { text: text.to_owned() }.into());
+        }
+        let ids: Vec<_> = self
+            .operations
+            .keys()
+            .copied()
+            .filter(|id| id.to_string().ends_with(&wanted))
+            .collect();
+        match ids.as_slice() {
+            [] => Err(Unfound::NoSuchOperation { text: text.to_owned() }.into()),
+            [only] => Ok(*only),
+            _ => Err(Unfound::AmbiguousOperation { text: text.to_owned(), ids }.into()),
+        }
+    }
+
+    /// The newest operations first.
+    pub fn newest(&self, limit: usize, open_only: bool) -> Vec<Operation> {
+        self.operations
+            .values()
+            .rev()
+            .filter(|entry| !open_only || entry.row.ended.is_none())
+            .take(limit)
+            .map(OperationEntry::operation)
+            .collect()
+    }
+
+    /// The number of the session that was opened last; a successor of this memory goes on from it.
+    pub fn last_session(&self) -> u64 {
+        self.last_session
+    }
+
+    /// Ends a turn.
+    pub(super) fn turn<T>(&mut self, answer: T) -> Turn<T> {
+        let Draft { writes, effects } = std::mem::take(&mut self.draft);
+        Turn { answer, writes, effects }
+    }
+
+    pub(super) fn write(&mut self, key: Key) {
+        self.draft.writes.insert(key);
+    }
+
+    /// Says something to a connected agent.
+    pub(super) fn send(&mut self, node: NodeAddr, message: ToAgent) {
+        let session = self.nodes.get(&node).and_then(|node| node.session.as_ref());
+        if let Some(session) = session.map(|session| session.number) {
+            self.draft.effects.push(Effect::Send { node, session, message });
+        }
+    }
+
+    /// Ends a node's session.
+    pub(super) fn close(&mut self, node: NodeAddr, reason: CloseReason) {
+        let Some(entry) = self.nodes.get_mut(&node) else { return };
+        if let Some(session) = entry.session.take() {
+            entry.fresh = false;
+            let session = session.number;
+            self.draft.effects.push(Effect::Close { node, session, reason });
+        }
+    }
+
+    /// Gives the node's server a new record and, if the agent is there, sends it.
+    pub(super) fn commit_record(&mut self, node: NodeAddr, desired: Desired) -> Option<RecordId> {
+        let epoch = self.epoch;
+        let entry = self.nodes.get_mut(&node)?;
+        let stamp = Stamp { epoch, generation: entry.row.next_generation() };
+        let record = ServerRecord::seal(stamp, desired);
+        let id = record.id;
+        entry.row.replace_record(record);
+        self.write(Key::Node(node));
+        self.assign(node, false);
+        Some(id)
+    }
+
+    /// Sends the node's present record, if there is one and the agent may have it.
+    pub(super) fn assign(&mut self, node: NodeAddr, recovered: bool) {
+        let Some(entry) = self.nodes.get(&node).filter(|entry| entry.is_commandable()) else {
+            return;
+        };
+        if let Some(record) = entry.row.record.clone().map(Box::new) {
+            self.send(node, ToAgent::Assignment { record, recovered });
+        }
+    }
+
+    /// Opens the next session number.
+    pub(super) fn next_session(&mut self) -> SessionNumber {
+        self.last_session = self.last_session.saturating_add(1);
+        SessionNumber(self.last_session)
+    }
+}

@@ -1,0 +1,149 @@
+//! From the rows of the store to the fleet in memory.
+//!
+//! A row that cannot be read stops the controller: what it says may be the only reason why a
+//! server runs, and guessing is worse than standing still.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+
+use extend_common::ids::OperationId;
+use extend_common::operation::TargetState;
+
+use super::fleet::Fleet;
+use super::key::Key;
+use super::node::Node;
+use super::operation::OperationEntry;
+use super::row::{OperationRow, TargetRow};
+use super::settings::Settings;
+use super::turn::Draft;
+use crate::store::StoreId;
+
+/// What a fleet is made from beside its rows.
+#[derive(Debug, Clone)]
+pub struct Loading {
+    /// What the administrator has decided.
+    pub settings: Settings,
+    /// The identity of the store.
+    pub store: StoreId,
+    /// The epoch that was raised for this memory.
+    pub epoch: u64,
+    /// The number of the last session that a memory before this one has opened.
+    pub last_session: u64,
+}
+
+/// A row that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("read the row {key} of the store: {problem}")]
+pub struct LoadError {
+    /// Which.
+    pub key: String,
+    /// What is wrong.
+    pub problem: String,
+}
+
+impl Fleet {
+    /// Rebuilds the memory from the store's rows. Open operations go on.
+    ///
+    /// # Errors
+    /// When a row of ours cannot be read. Rows under other prefixes are not ours.
+    pub fn load<'a>(
+        loading: Loading,
+        rows: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+        now: Timestamp,
+    ) -> Result<Self, LoadError> {
+        let mut fleet = Self::empty(loading, now);
+        let mut headers: BTreeMap<OperationId, OperationRow> = BTreeMap::new();
+        let mut targets: BTreeMap<OperationId, Vec<TargetRow>> = BTreeMap::new();
+        for (text, value) in rows {
+            let prefix = text.split('/').next().unwrap_or_default();
+            if !["node", "op", "token", "meta", "removed"].contains(&prefix) {
+                continue;
+            }
+            let key: Key = text.parse().map_err(|error| damaged(text, error))?;
+            match key {
+                Key::Node(node) => {
+                    let row = read(text, value)?;
+                    fleet.nodes.insert(node, Node { row, ..Node::default() });
+                }
+                Key::Operation(id) => drop(headers.insert(id, read(text, value)?)),
+                Key::Target(id, _) => targets.entry(id).or_default().push(read(text, value)?),
+                Key::Token(node) => drop(fleet.tokens.insert(node, read(text, value)?)),
+                Key::Recovering => fleet.recovering = Some(read(text, value)?),
+                Key::Removed(node) => drop(fleet.removed.insert(node, read(text, value)?)),
+            }
+        }
+        if let Some(id) = targets.keys().find(|id| !headers.contains_key(id)) {
+            return Err(damaged(&Key::Operation(*id).to_string(), "it is missing"));
+        }
+        for (id, row) in headers {
+            fleet.adopt(OperationEntry::new(row, targets.remove(&id).unwrap_or_default()));
+        }
+        Ok(fleet)
+    }
+
+    fn empty(loading: Loading, now: Timestamp) -> Self {
+        Self {
+            settings: loading.settings,
+            store: loading.store,
+            epoch: loading.epoch,
+            nodes: BTreeMap::new(),
+            operations: BTreeMap::new(),
+            requests: HashMap::new(),
+            tokens: BTreeMap::new(),
+            recovering: None,
+            removed: BTreeMap::new(),
+            backlog: BTreeSet::new(),
+            ended: 0,
+            last_session: loading.last_session,
+            started: now,
+            warm: false,
+            ticked: now,
+            draft: Draft::default(),
+        }
+    }
+
+    /// Takes an operation into the memory with everything that points to it.
+    fn adopt(&mut self, entry: OperationEntry) {
+        let id = entry.row.id;
+        for row in entry.targets() {
+            let target = &row.target;
+            let Some(node) = self.nodes.get_mut(&target.node) else { continue };
+            if !target.state.has_ended() {
+                node.open = Some(id);
+            } else if let Some(stamp) = target.stamp
+                && matches!(target.state, TargetState::TimedOut | TargetState::Cancelled)
+                && target.late.is_empty()
+            {
+                node.note_untold(stamp, id);
+            }
+        }
+        if entry.row.ended.is_some() {
+            self.ended += 1;
+        } else {
+            self.backlog.insert(id);
+        }
+        self.requests.insert(entry.row.request, id);
+        self.operations.insert(id, entry);
+    }
+
+    /// Notes that the store is new beside an older authority; committed with the returned turn.
+    pub fn begin_recovering(&mut self, now: Timestamp) -> super::Turn<()> {
+        if self.recovering.is_none() {
+            self.recovering = Some(super::row::Mark { at: now, by: "the controller".to_owned() });
+            self.write(Key::Recovering);
+            self.draft.door();
+        }
+        self.turn(())
+    }
+}
+
+fn read<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, LoadError> {
+    serde_json::from_slice(value).map_err(|error| damaged(key, error))
+}
+
+fn damaged(key: &str, problem: impl std::fmt::Display) -> LoadError {
+    LoadError { key: key.to_owned(), problem: problem.to_string() }
+}
+

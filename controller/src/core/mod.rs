@@ -1,0 +1,51 @@
+//! The pure core: the state of the fleet, and every decision about it.
+//!
+//! Synchronous and without a clock: each method of [`Fleet`] takes its input and `now`, changes
+//! the memory, and returns a [`Turn`]: the answer, the rows that have to be committed, and the
+//! effects that may happen once they are. The engine is its only caller. Nothing here knows
+//! tokio, tonic or the store's engine room; nothing here may be told to anybody before the commit.
+//!
+//! ```text
+//! submission ──► admit ──► rollout ──► begin ─────────► record, target   (submit, advance)
+//! hello ───────► ahead? ─► abandoned? ─► welcome, assignment             (hello)
+//! status ──────► outcome of a target, of a reversal, or told late        (report)
+//! deadline, cancel ──► reversal ──► end                                  (ending)
+//! ```
+
+pub mod admit;
+mod advance;
+mod begin;
+mod door;
+mod ending;
+mod enrol;
+mod fleet;
+mod hello;
+mod key;
+mod liveness;
+mod load;
+mod node;
+mod operation;
+mod recover;
+pub mod refusal;
+mod remove;
+mod report;
+pub mod request;
+pub mod rollout;
+mod row;
+mod settings;
+mod show;
+mod submit;
+mod tick;
+mod turn;
+pub mod view;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+pub use fleet::Fleet;
+pub use key::Key;
+pub use load::{LoadError, Loading};
+pub use settings::Settings;
+pub use tick::TICK;
+pub use turn::{CloseReason, Effect, Turn};

@@ -1,0 +1,96 @@
+//! One operation in memory: its row, its targets in the order of their addresses, and counts that
+//! spare a walk over all of them for each report.
+
+use extend_common::ids::NodeAddr;
+use extend_common::operation::{Operation, TargetState};
+
+use super::row::{OperationRow, TargetRow};
+
+/// An operation and its targets.
+#[derive(Debug, Clone)]
+pub(super) struct OperationEntry {
+    pub(super) row: OperationRow,
+    targets: Vec<TargetRow>,
+    /// How many targets have not ended.
+    open: usize,
+    /// How many targets have not begun.
+    queued: usize,
+}
+
+impl OperationEntry {
+    /// Puts the targets into order.
+    pub(super) fn new(row: OperationRow, mut targets: Vec<TargetRow>) -> Self {
+        targets.sort_by_key(|row| row.target.node);
+        let count = |test: fn(TargetState) -> bool| {
+            targets.iter().filter(|row| test(row.target.state)).count()
+        };
+        let open = count(|state| !state.has_ended());
+        let queued = count(|state| state == TargetState::Queued);
+        Self { row, targets, open, queued }
+    }
+
+    /// The targets, in the order of their addresses.
+    pub(super) fn targets(&self) -> &[TargetRow] {
+        &self.targets
+    }
+
+    /// The target on a node.
+    pub(super) fn target(&self, node: NodeAddr) -> Option<&TargetRow> {
+        let at = self.targets.binary_search_by_key(&node, |row| row.target.node).ok()?;
+        self.targets.get(at)
+    }
+
+    /// Changes the target on a node, and keeps count.
+    pub(super) fn change<T>(
+        &mut self,
+        node: NodeAddr,
+        change: impl FnOnce(&mut TargetRow) -> T,
+    ) -> Option<T> {
+        let at = self.targets.binary_search_by_key(&node, |row| row.target.node).ok()?;
+        let row = self.targets.get_mut(at)?;
+        let before = row.target.state;
+        let result = change(row);
+        let after = row.target.state;
+        if before == TargetState::Queued && after != TargetState::Queued {
+            self.queued = self.queued.saturating_sub(1);
+        }
+        if !before.has_ended() && after.has_ended() {
+            self.open = self.open.saturating_sub(1);
+        }
+        Some(result)
+    }
+
+    /// Whether every target has ended.
+    pub(super) fn is_done(&self) -> bool {
+        self.open == 0
+    }
+
+    /// Whether targets wait for their turn.
+    pub(super) fn has_queued(&self) -> bool {
+        self.queued > 0
+    }
+
+    /// The addresses of the targets that have not ended.
+    pub(super) fn open_nodes(&self) -> Vec<NodeAddr> {
+        self.targets
+            .iter()
+            .filter(|row| !row.target.state.has_ended())
+            .map(|row| row.target.node)
+            .collect()
+    }
+
+    /// What operators see.
+    pub(super) fn operation(&self) -> Operation {
+        Operation {
+            id: self.row.id,
+            verb: self.row.verb,
+            selector: self.row.selector.clone(),
+            by: self.row.by.clone(),
+            message: self.row.message.clone(),
+            begun: self.row.begun,
+            ended: self.row.ended,
+            deadline: self.row.deadline,
+            targets: self.targets.iter().map(|row| row.target.clone()).collect(),
+        }
+    }
+}

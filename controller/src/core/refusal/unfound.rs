@@ -1,0 +1,103 @@
+//! Operations and nodes that are not there, or not there any more.
+
+use jiff::Timestamp;
+
+use extend_common::ids::OperationId;
+
+use super::asked::quoted;
+use super::{Action, MOST_NAMED, RefusalKind, Text, moment};
+
+/// What cannot be found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unfound {
+    /// No operation's id ends like that.
+    NoSuchOperation {
+        /// What was given for an id.
+        text: String,
+    },
+    /// Several operations' ids end like that.
+    AmbiguousOperation {
+        /// What was given for an id.
+        text: String,
+        /// Which ones; at least two.
+        ids: Vec<OperationId>,
+    },
+    /// There is nothing left to cancel.
+    OperationEnded {
+        /// Which.
+        operation: OperationId,
+        /// How.
+        summary: String,
+        /// When.
+        ended: Timestamp,
+    },
+    /// The address is no node of the fleet.
+    NoSuchNode {
+        /// What was to be done.
+        action: Action,
+    },
+}
+
+impl Unfound {
+    pub(super) fn kind(&self) -> RefusalKind {
+        match self {
+            Self::NoSuchOperation { .. } | Self::NoSuchNode { .. } => RefusalKind::NotFound,
+            Self::AmbiguousOperation { .. } | Self::OperationEnded { .. } => RefusalKind::Rule,
+        }
+    }
+
+    pub(super) fn text(&self) -> Text {
+        match self {
+            Self::NoSuchOperation { text } => Text::new(
+                "no-such-operation",
+                format!(
+                    "cannot find operation {}: no id ends like that",
+                    quoted(text)
+                ),
+                "extend op list".to_owned(),
+            )
+            .because("ended operations are kept until 1,000 newer ones have ended"),
+            Self::AmbiguousOperation { text, ids } => ambiguous(text, ids),
+            Self::OperationEnded {
+                operation,
+                summary,
+                ended,
+            } => Text::new(
+                "operation-ended",
+                format!(
+                    "cannot cancel operation {}: it ended at {}",
+                    operation.short(),
+                    moment(*ended)
+                ),
+                format!("extend op show {}", operation.short()),
+            )
+            .because(format!("its outcome is: {summary}")),
+            Self::NoSuchNode { action } => Text::new(
+                "no-such-node",
+                format!("cannot {action}: it is no node of this fleet"),
+                "extend node list".to_owned(),
+            ),
+        }
+    }
+}
+
+fn ambiguous(text: &str, ids: &[OperationId]) -> Text {
+    let newest = ids
+        .iter()
+        .max()
+        .map(|id| id.to_string().to_lowercase())
+        .unwrap_or_default();
+    let mut refusal = Text::new(
+        "ambiguous-operation",
+        format!(
+            "cannot tell which operation {} is: {} ids end like that",
+            quoted(text),
+            ids.len()
+        ),
+        format!("extend op show {newest}"),
+    );
+    for id in ids.iter().rev().take(MOST_NAMED) {
+        refusal = refusal.because(format!("one is {}", id.to_string().to_lowercase()));
+    }
+    refusal
+}

@@ -1,0 +1,211 @@
+//! What operators and nodes ask of the controller, in domain words, and what they are answered.
+//!
+//! Made by `api/` from the wire; read by admission. Holds no rule: a value of these types may ask
+//! for anything.
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use extend_common::ids::RoleName;
+use extend_common::ids::{NodeAddr, RequestId, ServerName};
+use extend_common::operation::{Operation, PlannedTarget, Verb};
+use extend_common::record::ServerRecord;
+use extend_common::roles::Digest;
+use extend_common::status::{ServerStatus, Unclaimed};
+
+use super::view::NodeView;
+use crate::store::StoreId;
+
+/// A selector as it was typed. Every part narrows; together they must agree.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SelectorWords {
+    /// The word after `-s`; empty does not narrow. Only the controller knows which words there
+    /// are, so that it is not parsed before.
+    pub role: String,
+    /// `-a`; empty does not narrow.
+    pub nodes: Vec<NodeAddr>,
+    /// `-n`
+    pub name: Option<ServerName>,
+}
+
+/// A verb with all its options, by a named operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submission {
+    /// Made by the command line: the same id returns the same operation.
+    pub request: RequestId,
+    /// What to do.
+    pub verb: Verb,
+    /// To which servers.
+    pub selector: SelectorWords,
+    /// `-i`, for `run` and `upgrade`.
+    pub image: Option<String>,
+    /// `-A`, for `run`.
+    pub public_address: Option<NodeAddr>,
+    /// Only say what would happen.
+    pub plan_only: bool,
+    /// `--timeout`; none is the default.
+    pub timeout: Option<Duration>,
+    /// `-m`
+    pub message: String,
+    /// `--force`
+    pub force: bool,
+    /// Who asks, as the socket's peer credentials name them.
+    pub by: String,
+}
+
+/// The answer to a submission.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submitted {
+    /// What will happen to each server, or is already so.
+    pub plan: Vec<PlannedTarget>,
+    /// None for a plan, and when every server is already so.
+    pub operation: Option<Operation>,
+}
+
+/// SHA-256 of a public key (its DER `SubjectPublicKeyInfo`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct KeyHash(pub [u8; 32]);
+
+impl KeyHash {
+    /// The hash of a key in DER.
+    pub fn of(spki_der: &[u8]) -> Self {
+        Self(sha256(spki_der))
+    }
+}
+
+impl fmt::Display for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&data_encoding::HEXLOWER.encode(&self.0))
+    }
+}
+
+impl fmt::Debug for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&data_encoding::HEXLOWER.encode(self.0.get(..4).unwrap_or_default()))
+    }
+}
+
+impl From<KeyHash> for String {
+    fn from(hash: KeyHash) -> Self {
+        hash.to_string()
+    }
+}
+
+impl TryFrom<String> for KeyHash {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let bytes = data_encoding::HEXLOWER
+            .decode(text.as_bytes())
+            .map_err(|e| e.to_string())?;
+        Ok(Self(
+            bytes
+                .try_into()
+                .map_err(|_| "a key hash has 32 bytes".to_owned())?,
+        ))
+    }
+}
+
+/// SHA-256, for what is compared in place of the thing itself.
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref());
+    hash
+}
+
+/// What the verified certificate of a connection says about its node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerFacts {
+    /// Its key.
+    pub key: KeyHash,
+    /// When its certificate ends.
+    pub leaf_not_after: Timestamp,
+}
+
+/// The first message of a session: all that is needed to decide whether the node may be
+/// commanded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hello {
+    /// The node it says it is; must be the certificate's.
+    pub node: NodeAddr,
+    /// For people.
+    pub agent_version: String,
+    /// The store whose records the agent follows; none before the first record.
+    pub store: Option<StoreId>,
+    /// The highest epoch it has been welcomed with.
+    pub epoch: u64,
+    /// The record in its ledger, whole.
+    pub record: Option<ServerRecord>,
+    /// The role definitions it renders containers from.
+    pub definitions: Vec<(RoleName, Digest)>,
+    /// How its server is; none when it holds no record or has not looked yet.
+    pub status: Option<ServerStatus>,
+    /// Containers that bear a service's name and belong to no record.
+    pub unclaimed: Vec<Unclaimed>,
+}
+
+/// A sign of life.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Heartbeat {
+    /// Counts within the session.
+    pub sequence: u64,
+    /// Empty while Docker answers.
+    pub docker_trouble: String,
+    /// Empty while the agent can write its own state.
+    pub ledger_trouble: String,
+    /// Containers that bear a service's name and belong to no record.
+    pub unclaimed: Vec<Unclaimed>,
+}
+
+/// A session of a node, in the order the controller opened them. Reports with an older number
+/// than the node's present one are dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct SessionNumber(pub u64);
+
+impl fmt::Display for SessionNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What is said to an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToAgent {
+    /// The answer to a hello, said again when the epoch is raised.
+    Welcome(Welcome),
+    /// What its server should be.
+    Assignment {
+        /// The record.
+        record: Box<ServerRecord>,
+        /// It was taken back from this node's own ledger: the agent may change stores.
+        recovered: bool,
+    },
+}
+
+/// What an agent has to know before it may take a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Welcome {
+    /// The store of this controller.
+    pub store: StoreId,
+    /// Its epoch.
+    pub epoch: u64,
+    /// The number of the session.
+    pub session: SessionNumber,
+    /// How often to send a heartbeat.
+    pub heartbeat_interval: Duration,
+    /// The node is ahead of this store: nothing will be sent until it is recovered.
+    pub ahead: bool,
+}
+
+/// What `recover` did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Recovered {
+    /// The nodes whose records were taken back, each with what else is to be said about it.
+    pub nodes: Vec<(NodeView, Vec<String>)>,
+    /// What could not be done, a sentence each.
+    pub notes: Vec<String>,
+}

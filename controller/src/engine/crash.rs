@@ -1,0 +1,153 @@
+//! Where a controller can die: every point between an input and its effects, by name.
+//!
+//! Tests stop the engine there, in memory ([`CrashHook`]) or as a process (feature `failpoints`
+//! and `EXTEND_CRASH_AT`). In a package there is neither.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident => $word:literal),* $(,)?) => {
+        /// The kinds of input to the engine.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum InputKind { $($(#[$doc])* $name),* }
+
+        impl InputKind {
+            /// Every kind.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            fn word(self) -> &'static str {
+                match self { $(Self::$name => $word),* }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// A verb.
+    Submit => "submit",
+    /// `extend op cancel`
+    Cancel => "cancel",
+    /// Something that changes nothing.
+    Question => "question",
+    /// `extend node token`
+    MintToken => "mint-token",
+    /// A node joins.
+    SpendToken => "spend-token",
+    /// A node got a new certificate.
+    Renewed => "renewed",
+    /// `extend node revoke`
+    Revoke => "revoke",
+    /// `extend node remove`
+    Remove => "remove",
+    /// A hello.
+    SessionOpened => "session-opened",
+    /// A status.
+    Report => "report",
+    /// A sign of life.
+    Heartbeat => "heartbeat",
+    /// A connection is gone.
+    SessionClosed => "session-closed",
+    /// `extend controller recover`
+    Recover => "recover",
+    /// Time has passed.
+    Tick => "tick",
+}
+
+/// Where in the life of an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Moment {
+    /// It is in memory only.
+    BeforeCommit,
+    /// It is on the disk, and nobody has been told.
+    AfterCommit,
+    /// Agents have been told, and whoever asked has not been answered.
+    BeforeReplies,
+    /// Everybody has been told.
+    AfterReplies,
+}
+
+impl Moment {
+    /// Every moment.
+    pub const ALL: &'static [Self] = &[
+        Self::BeforeCommit,
+        Self::AfterCommit,
+        Self::BeforeReplies,
+        Self::AfterReplies,
+    ];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::BeforeCommit => "before-commit",
+            Self::AfterCommit => "after-commit",
+            Self::BeforeReplies => "before-replies",
+            Self::AfterReplies => "after-replies",
+        }
+    }
+}
+
+/// A point where a controller can die.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum CrashPoint {
+    /// At its start, with the epoch raised and nothing loaded.
+    EpochRaised,
+    /// At its start, with everything loaded.
+    Loaded,
+    /// In a recovery, with the epoch raised above the agents' and no record taken back.
+    RecoverRaised,
+    /// On the way of an input to its effects.
+    Input(Moment, InputKind),
+}
+
+impl CrashPoint {
+    const FIXED: [Self; 3] = [Self::EpochRaised, Self::Loaded, Self::RecoverRaised];
+
+    /// Every point.
+    pub const ALL: [Self; Self::FIXED.len() + Moment::ALL.len() * InputKind::ALL.len()] = {
+        let mut all =
+            [Self::EpochRaised; Self::FIXED.len() + Moment::ALL.len() * InputKind::ALL.len()];
+        let mut at = 0;
+        while at < Self::FIXED.len() {
+            all[at] = Self::FIXED[at];
+            at += 1;
+        }
+        while at < all.len() {
+            let input = at - Self::FIXED.len();
+            all[at] = Self::Input(
+                Moment::ALL[input % Moment::ALL.len()],
+                InputKind::ALL[input / Moment::ALL.len()],
+            );
+            at += 1;
+        }
+        all
+    };
+}
+
+impl fmt::Display for CrashPoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EpochRaised => f.write_str("epoch-raised"),
+            Self::Loaded => f.write_str("loaded"),
+            Self::RecoverRaised => f.write_str("recover-raised"),
+            Self::Input(moment, input) => write!(f, "{}:{}", moment.word(), input.word()),
+        }
+    }
+}
+
+/// Told of every point that is reached. A future that never resolves is a death there: the
+/// engine does nothing more, and its store is what a successor finds.
+pub trait CrashHook: Send + Sync + 'static {
+    /// The engine is at `point`.
+    fn at(&self, point: CrashPoint) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+}
+
+/// Lives.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoCrash;
+
+impl CrashHook for NoCrash {
+    fn at(&self, _: CrashPoint) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(std::future::ready(()))
+    }
+}

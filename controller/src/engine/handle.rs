@@ -1,0 +1,302 @@
+//! The cheap way to the engine: every question and every command, as one asynchronous method.
+//!
+//! Held by `api/` and the daemon. A method that changes something returns when the change is
+//! committed. Calls are answered in the order they were made by one caller. The channel behind
+//! it is bounded and nobody else's business.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use extend_common::ids::NodeAddr;
+use extend_common::operation::Operation;
+use extend_common::status::ServerStatus;
+
+use super::command::{Command, Reply};
+use super::session::SessionSender;
+use crate::core::refusal::Refusal;
+use crate::core::request::{
+    Heartbeat, Hello, KeyHash, PeerFacts, Recovered, SelectorWords, SessionNumber, Submission,
+    Submitted,
+};
+use crate::core::view::{DoorSets, NodeView, ServersView};
+use crate::store::{StoreError, StoreHandle, StoreId};
+
+/// So many inputs wait for the engine; beyond it, callers do. One turn takes microseconds: a full
+/// queue means that the disk is slow, and agents' reports have to feel that.
+pub(super) const QUEUE: usize = 1024;
+
+/// Why the engine did not do what it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// A rule forbids it; nothing was changed.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The controller is going down.
+    #[error("the controller is shutting down")]
+    Stopped,
+    /// The change could not be committed, or nobody knows whether it was. A submission may be
+    /// sent again with the same request id.
+    #[error("the store failed: {0}")]
+    StoreFailed(String),
+}
+
+/// A cheap handle on the running engine.
+#[derive(Debug, Clone)]
+pub struct EngineHandle {
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) door: watch::Receiver<Arc<DoorSets>>,
+    pub(super) store: StoreHandle,
+}
+
+impl EngineHandle {
+    /// Plans a verb and, unless only the plan was wanted, begins the operation. The same request
+    /// id gives the same operation, however often it is sent.
+    pub async fn submit(&self, submission: Submission) -> Result<Submitted, EngineError> {
+        self.ask(|reply| Command::Submit {
+            submission: Box::new(submission),
+            reply,
+        })
+        .await
+    }
+
+    /// One operation, by its id or an unambiguous ending of it.
+    pub async fn operation(&self, id: &str) -> Result<Operation, EngineError> {
+        self.ask(|reply| Command::Operation {
+            id: id.to_owned(),
+            reply,
+        })
+        .await
+    }
+
+    /// The newest operations first.
+    pub async fn operations(
+        &self,
+        limit: usize,
+        open_only: bool,
+    ) -> Result<Vec<Operation>, EngineError> {
+        self.ask(|reply| Command::Operations {
+            limit,
+            open_only,
+            reply,
+        })
+        .await
+    }
+
+    /// Ends an operation before its time: what has not begun is not begun, what is under way is
+    /// put back.
+    pub async fn cancel(&self, id: &str, by: &str) -> Result<Operation, EngineError> {
+        self.ask(|reply| Command::Cancel {
+            id: id.to_owned(),
+            by: by.to_owned(),
+            reply,
+        })
+        .await
+    }
+
+    /// An operation as it changes: the present value first, the latest one always. The last value
+    /// has `ended` set. When the receiver finds its sender gone before that, the engine has lost
+    /// its memory and the operation has to be looked up again.
+    pub async fn watch(&self, id: &str) -> Result<watch::Receiver<Arc<Operation>>, EngineError> {
+        self.ask(|reply| Command::Watch {
+            id: id.to_owned(),
+            reply,
+        })
+        .await
+    }
+
+    /// The servers that a selector means; without one, all of them.
+    pub async fn servers(&self, words: SelectorWords) -> Result<ServersView, EngineError> {
+        self.ask(|reply| Command::Servers { words, reply }).await
+    }
+
+    /// One node, or all of them.
+    pub async fn nodes(&self, node: Option<NodeAddr>) -> Result<Vec<NodeView>, EngineError> {
+        self.ask(|reply| Command::Nodes { node, reply }).await
+    }
+
+    /// Keeps the hash of a token's secret, in place of any earlier token of the node. Returns
+    /// until when it is good.
+    pub async fn mint_token(
+        &self,
+        node: NodeAddr,
+        ttl: Option<Duration>,
+        secret_hash: [u8; 32],
+    ) -> Result<Timestamp, EngineError> {
+        self.ask(|reply| Command::MintToken {
+            node,
+            ttl,
+            hash: secret_hash,
+            reply,
+        })
+        .await
+    }
+
+    /// Spends a token and enrols the node with the key and the certificate it is about to get.
+    /// When this returns, the token is gone for good: the certificate may be handed out.
+    pub async fn spend_token(
+        &self,
+        node: NodeAddr,
+        secret: [u8; 16],
+        facts: PeerFacts,
+    ) -> Result<(), EngineError> {
+        self.ask(|reply| Command::SpendToken {
+            node,
+            secret,
+            facts,
+            reply,
+        })
+        .await
+    }
+
+    /// Whether a node may have a new certificate for this key.
+    pub async fn renewal_allowed(&self, node: NodeAddr, key: KeyHash) -> Result<(), EngineError> {
+        self.ask(|reply| Command::RenewalAllowed { node, key, reply })
+            .await
+    }
+
+    /// Records a new certificate, checking again what [`Self::renewal_allowed`] checked. Only
+    /// then may it be handed out.
+    pub async fn renewed(&self, node: NodeAddr, facts: PeerFacts) -> Result<(), EngineError> {
+        self.ask(|reply| Command::Renewed { node, facts, reply })
+            .await
+    }
+
+    /// Stops accepting a node's certificate and closes its session.
+    pub async fn revoke(
+        &self,
+        node: NodeAddr,
+        by: &str,
+    ) -> Result<(NodeView, Vec<String>), EngineError> {
+        self.ask(|reply| Command::Revoke {
+            node,
+            by: by.to_owned(),
+            reply,
+        })
+        .await
+    }
+
+    /// Forgets a node; with `force` also its server and its open operations.
+    pub async fn remove(
+        &self,
+        node: NodeAddr,
+        force: bool,
+        by: &str,
+    ) -> Result<(Option<NodeView>, Vec<String>), EngineError> {
+        self.ask(|reply| Command::Remove {
+            node,
+            force,
+            by: by.to_owned(),
+            reply,
+        })
+        .await
+    }
+
+    /// Opens the session of a node, in place of any earlier one of it. Messages for the agent go
+    /// to `sender`, the welcome first.
+    pub async fn session_opened(
+        &self,
+        node: NodeAddr,
+        facts: PeerFacts,
+        hello: Hello,
+        sender: SessionSender,
+    ) -> Result<SessionNumber, EngineError> {
+        let hello = Box::new(hello);
+        self.ask(|reply| Command::SessionOpened {
+            node,
+            facts,
+            hello,
+            sender,
+            reply,
+        })
+        .await
+    }
+
+    /// Hands over what an agent sees. Returns when the engine has a place for it.
+    pub async fn session_report(
+        &self,
+        session: SessionNumber,
+        node: NodeAddr,
+        status: ServerStatus,
+    ) -> Result<(), EngineError> {
+        self.tell(Command::Report {
+            session,
+            node,
+            status: Box::new(status),
+        })
+        .await
+    }
+
+    /// Hands over a sign of life.
+    pub async fn session_heartbeat(
+        &self,
+        session: SessionNumber,
+        node: NodeAddr,
+        heartbeat: Heartbeat,
+    ) -> Result<(), EngineError> {
+        self.tell(Command::Heartbeat {
+            session,
+            node,
+            heartbeat,
+        })
+        .await
+    }
+
+    /// Says that a session's connection is gone.
+    pub async fn session_closed(
+        &self,
+        session: SessionNumber,
+        node: NodeAddr,
+    ) -> Result<(), EngineError> {
+        self.tell(Command::SessionClosed { session, node }).await
+    }
+
+    /// Takes the records of nodes that are ahead back from their ledgers: the named nodes, or all
+    /// of them. `finish` closes the door that a new store opens for an older one's certificates.
+    pub async fn recover(
+        &self,
+        nodes: Vec<NodeAddr>,
+        finish: bool,
+        by: &str,
+    ) -> Result<Recovered, EngineError> {
+        self.ask(|reply| Command::Recover {
+            nodes,
+            finish,
+            by: by.to_owned(),
+            reply,
+        })
+        .await
+    }
+
+    /// Writes a consistent copy of the store into the new file `path`.
+    pub async fn snapshot(&self, path: &Path) -> Result<(), StoreError> {
+        self.store.snapshot_to(path).await
+    }
+
+    /// Which store this is.
+    pub fn store_id(&self) -> StoreId {
+        self.store.identity()
+    }
+
+    /// Who may begin a handshake, at every moment. Changed only after the commit that changes it.
+    pub fn door(&self) -> watch::Receiver<Arc<DoorSets>> {
+        self.door.clone()
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(command(reply)).await?;
+        // An engine that is dropped with the question unanswered has stopped.
+        answer.await.unwrap_or(Err(EngineError::Stopped))
+    }
+
+    async fn tell(&self, command: Command) -> Result<(), EngineError> {
+        self.commands
+            .send(command)
+            .await
+            .map_err(|_| EngineError::Stopped)
+    }
+}
