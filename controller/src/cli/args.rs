@@ -27,6 +27,7 @@ pub(crate) struct ConnectionArgs {
         global = true,
         value_name = "PATH",
         env = "EXTEND_SOCKET",
+        hide_env_values = true,
         default_value = "/run/extend/controller.sock",
         help_heading = "Connection"
     )]
@@ -38,6 +39,7 @@ pub(crate) struct ConnectionArgs {
         global = true,
         value_name = "DURATION",
         env = "EXTEND_PATIENCE",
+        hide_env_values = true,
         default_value = "30s",
         value_parser = duration::parse,
         help_heading = "Connection"
@@ -101,21 +103,18 @@ impl SelectorArgs {
 /// In which form data is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum Format {
-    /// Columns for people
+    // No doc comments: the help would spend a paragraph on each.
     #[default]
     Table,
-    /// More columns
     Wide,
-    /// One JSON document
     Json,
-    /// The same document as YAML
     Yaml,
 }
 
 /// The `-o` option.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub(crate) struct FormatArgs {
-    /// How to print data
+    /// How to print data; wide is a table with more columns
     #[arg(short = 'o', long = "output", value_name = "FORMAT", value_enum, default_value = "table")]
     pub(crate) format: Format,
 }

@@ -14,6 +14,7 @@ mod tone;
 
 use std::io::{self, IsTerminal, Write};
 
+use clap::error::ErrorKind;
 use extend_common::exit::Exit;
 
 use super::failure::Failure;
@@ -120,7 +121,13 @@ impl Output {
         } else {
             rendered.to_string()
         };
-        self.say(&error::with_hint_for_footer(&text, hint, self.stderr.colour));
+        // Called with nothing at all, the parser prints the whole help: nothing is to be added.
+        let whole_help = ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+        if error.kind() == whole_help {
+            self.say(&text);
+        } else {
+            self.say(&error::with_hint_for_footer(&text, hint, self.stderr.colour));
+        }
         Exit::Usage
     }
 }

@@ -1,0 +1,24 @@
+# The one entrance. `make help` lists what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+help: ## What there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+demo: ## The guide's commands on four servers, on this machine, with a stand-in for the PBX (KEEP=1 leaves it up)
+	@scripts/demo.sh
+
+test: ## Everything: formatting, lints, all tests (the ones against real Docker too), the demo
+	@scripts/test.sh
+
+quick: ## Formatting, lints and the tests that need no Docker Engine
+	@scripts/test.sh quick
+
+build: ## The programs, for this machine
+	cargo build --release -p extend-controller -p extend-agent
+
+deny: ## Licences, advisories and sources of all dependencies (needs cargo-deny)
+	cargo deny check
+
+.PHONY: help demo test quick build deny

@@ -1,0 +1,121 @@
+//! Admission: what a submission means for the fleet as it is. Three answers: accept, already so,
+//! refuse. Pure: nothing is changed here.
+//!
+//! `select` says which servers are meant, `obstacles` what stands in the way at one of them, `run`
+//! is the verb that makes servers, `plan` says in words what would happen.
+
+mod nearest;
+mod obstacles;
+mod plan;
+mod run;
+mod select;
+
+use std::time::Duration;
+
+use extend_common::ids::NodeAddr;
+use extend_common::operation::{PlannedTarget, Selector, Verb};
+
+use super::fleet::Fleet;
+use super::refusal::{Asked, Misuse, Refusal};
+use super::request::Submission;
+
+pub(super) use plan::shown_image;
+pub(super) use run::would_deploy;
+pub(super) use select::{resolve, select_for_status};
+
+/// One operation takes at most so many servers: more do not fit into one transaction.
+pub const MAX_TARGETS: usize = 10_000;
+
+/// How long an operation may take when nothing else is said.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+
+/// `--timeout` is within these.
+const TIMEOUTS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(24 * 3600));
+
+/// The longest image reference: what Docker takes, with a registry's name before it.
+const MAX_REFERENCE: usize = 512;
+
+/// The answer to a submission.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admission {
+    /// Every server was observed to be so already.
+    AlreadySo(Plan),
+    /// It will be done.
+    Accept(Plan),
+    /// It will not.
+    Refuse(Refusal),
+}
+
+/// What an accepted submission does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Which servers were meant, with the role under its own name.
+    pub selector: Selector,
+    /// What happens to each, in the order of their addresses.
+    pub targets: Vec<PlannedTarget>,
+}
+
+/// Says what a submission means.
+pub fn admit(fleet: &Fleet, submission: &Submission) -> Admission {
+    match plan(fleet, submission) {
+        Err(refusal) => Admission::Refuse(refusal),
+        Ok(plan) if plan.targets.iter().all(|target| target.already_so) => {
+            Admission::AlreadySo(plan)
+        }
+        Ok(plan) => Admission::Accept(plan),
+    }
+}
+
+fn plan(fleet: &Fleet, submission: &Submission) -> Result<Plan, Refusal> {
+    let asked = Asked::submission(submission);
+    check_options(submission, &asked)?;
+    let selector = resolve(fleet, &submission.selector, &asked)?;
+    let targets = if submission.verb == Verb::Run {
+        run::plan(fleet, submission, &asked, &selector)?
+    } else {
+        let nodes = select::select(fleet, submission.verb, &asked, &selector)?;
+        obstacles::check(fleet, submission.verb, &asked, &nodes)?;
+        plan::plan(fleet, submission, &nodes)
+    };
+    Ok(Plan { selector, targets })
+}
+
+/// What is wrong with the options whatever the fleet is like.
+fn check_options(submission: &Submission, asked: &Asked) -> Result<(), Refusal> {
+    let verb = submission.verb;
+    let does_not_apply =
+        |option| Err(Misuse::OptionDoesNotApply { asked: asked.clone(), option }.into());
+    if submission.image.is_some() && !matches!(verb, Verb::Run | Verb::Upgrade) {
+        return does_not_apply("-i");
+    }
+    if submission.public_address.is_some() && verb != Verb::Run {
+        return does_not_apply("-A");
+    }
+    if let Some(image) = submission.image.as_ref().filter(|image| !is_reference(image)) {
+        return Err(Misuse::BadImage { asked: asked.clone(), image: image.clone() }.into());
+    }
+    let (least, most) = TIMEOUTS;
+    match submission.timeout {
+        Some(given) if given < least || given > most => {
+            Err(Misuse::BadTimeout { asked: asked.clone(), given, bounds: TIMEOUTS }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a text can be an image reference. Whether there is such an image is for the registry
+/// to say; this keeps out what would be taken for something else on the way there.
+fn is_reference(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
+    text.len() <= MAX_REFERENCE
+        && text.chars().all(allowed)
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+}
+
+/// The addresses of a selector, in order and each once.
+fn addresses(selector: &Selector) -> Vec<NodeAddr> {
+    let mut nodes = selector.nodes.clone();
+    nodes.sort_unstable();
+    nodes.dedup();
+    nodes
+}

@@ -1,0 +1,158 @@
+//! What would happen, in words: one line for each server, before anything is done.
+
+use std::collections::BTreeMap;
+
+use extend_common::duration;
+use extend_common::ids::{NodeAddr, RoleName};
+use extend_common::operation::{PlannedTarget, Verb};
+use extend_common::record::{Desired, RunState};
+
+use super::super::fleet::Fleet;
+use super::super::node::Node;
+use super::super::request::Submission;
+use super::super::rollout;
+use super::super::row::Options;
+use super::run::would_deploy;
+
+/// Plans a verb on servers that are there.
+pub(super) fn plan(fleet: &Fleet, submission: &Submission, nodes: &[NodeAddr]) -> Vec<PlannedTarget> {
+    let mut waves: BTreeMap<RoleName, u32> = BTreeMap::new();
+    let rolling = rollout::is_rolling(submission.verb);
+    let servers = nodes.iter().filter_map(|node| {
+        let entry = fleet.nodes.get(node)?;
+        Some((*node, entry, entry.server()?))
+    });
+    servers
+        .map(|(node, entry, server)| {
+            let already_so = is_already_so(submission.verb, entry);
+            let wave = waves.entry(server.role.clone()).or_default();
+            let planned = PlannedTarget {
+                node,
+                name: server.name.clone(),
+                role: server.role.clone(),
+                already_so,
+                summary: in_words(fleet, submission, entry, server, already_so),
+                image_before: shown_image(entry),
+                image_after: image_after(submission, entry, server),
+                wave: if rolling { *wave } else { 0 },
+            };
+            if rolling && !already_so {
+                *wave = wave.saturating_add(1);
+            }
+            planned
+        })
+        .collect()
+}
+
+/// Whether the server was *observed* to be as the verb wants it.
+fn is_already_so(verb: Verb, entry: &Node) -> bool {
+    match verb {
+        Verb::Start => entry.is_settled_at(RunState::Running),
+        Verb::Stop => entry.is_settled_at(RunState::Stopped),
+        Verb::Run | Verb::Restart | Verb::Upgrade | Verb::Rm => false,
+    }
+}
+
+fn image_after(submission: &Submission, entry: &Node, server: &Desired) -> String {
+    match submission.verb {
+        Verb::Rm => String::new(),
+        Verb::Upgrade => {
+            submission.image.clone().unwrap_or_else(|| server.image.reference.clone())
+        }
+        Verb::Run | Verb::Start | Verb::Stop | Verb::Restart => shown_image(entry),
+    }
+}
+
+/// The image a server runs, for people: the reference, and the version if it is known.
+pub(in crate::core) fn shown_image(entry: &Node) -> String {
+    let seen = entry.status.as_ref().and_then(|status| status.serving_image.as_ref());
+    match (seen, entry.intended()) {
+        (Some(image), _) if !image.version.is_empty() => {
+            format!("{} ({})", image.reference, image.version)
+        }
+        (Some(image), _) => image.reference.clone(),
+        (None, Some(desired)) => desired.image.reference.clone(),
+        (None, None) => String::new(),
+    }
+}
+
+fn in_words(
+    fleet: &Fleet,
+    submission: &Submission,
+    entry: &Node,
+    server: &Desired,
+    already_so: bool,
+) -> String {
+    if already_so {
+        let state = if submission.verb == Verb::Stop { "stopped" } else { "running" };
+        return format!("already {state}");
+    }
+    let live = entry
+        .observation()
+        .and_then(|seen| seen.current.as_ref())
+        .map(|container| container.state.is_live());
+    let stopped = live == Some(false) || live.is_none() && server.run_state == RunState::Stopped;
+    let grace = grace(fleet, &server.role);
+    let words = match submission.verb {
+        Verb::Start | Verb::Run => "start it".to_owned(),
+        Verb::Stop if stopped => "keep it stopped".to_owned(),
+        Verb::Stop => format!("stop it, with up to {grace} to end"),
+        Verb::Restart if stopped => "start it, since it does not run".to_owned(),
+        Verb::Restart => format!("stop it, with up to {grace} to end, and start it again"),
+        Verb::Upgrade => upgrade_in_words(submission, server, stopped, &grace),
+        Verb::Rm => "stop it and remove its containers; its data stays".to_owned(),
+    };
+    when(entry, server.node, words)
+}
+
+fn upgrade_in_words(
+    submission: &Submission,
+    server: &Desired,
+    stopped: bool,
+    grace: &str,
+) -> String {
+    let image = submission.image.as_ref().unwrap_or(&server.image.reference);
+    if stopped {
+        return format!("fetch {image} and make its container anew; it stays stopped");
+    }
+    format!("fetch {image}, then replace the container, with up to {grace} to end")
+}
+
+/// Finishes the plan of a `run`.
+pub(super) fn run_in_words(
+    fleet: &Fleet,
+    entry: &Node,
+    options: &Options,
+    mut planned: PlannedTarget,
+) -> PlannedTarget {
+    let deploys = would_deploy(&fleet.settings, entry.intended(), options);
+    let container = fleet
+        .settings
+        .roles
+        .get(&planned.role)
+        .map_or("its container", |definition| definition.main_container().name.as_str());
+    planned.summary = match (entry.intended(), deploys) {
+        _ if planned.already_so => "already running".to_owned(),
+        (None, Some((image, _))) => format!("fetch {image}, make {container} and start it"),
+        (Some(server), Some((image, _))) => {
+            let grace = grace(fleet, &server.role);
+            format!("fetch {image}, then replace {container}, with up to {grace} to end")
+        }
+        (_, None) => "start it: it is recorded like this, and was not seen to run".to_owned(),
+    };
+    planned.summary = when(entry, planned.node, std::mem::take(&mut planned.summary));
+    planned
+}
+
+fn grace(fleet: &Fleet, role: &RoleName) -> String {
+    let definition = fleet.settings.roles.get(role);
+    definition.map_or("its grace".to_owned(), |d| duration::show(d.timing.stop_grace))
+}
+
+/// Says when it will happen if not now.
+fn when(entry: &Node, node: NodeAddr, words: String) -> String {
+    if entry.is_commandable() {
+        return words;
+    }
+    format!("{words}, when {node} is back: {}", entry.away(node))
+}

@@ -1,0 +1,185 @@
+//! `run`: the one verb that makes a server, and that finds out whether it is there already.
+
+use extend_common::ids::{NodeAddr, RoleName, ServerName};
+use extend_common::operation::{PlannedTarget, Selector};
+use extend_common::record::{Desired, Parameters, RunState};
+use extend_common::status::Health;
+
+use super::super::fleet::Fleet;
+use super::super::node::{Node, known};
+use super::super::refusal::{Asked, Misuse, Mismatch, Obstacle, Refusal};
+use super::super::request::Submission;
+use super::super::row::Options;
+use super::super::settings::Settings;
+use super::{addresses, obstacles, plan};
+
+/// The one server that `run` is about.
+struct Site<'a> {
+    node: NodeAddr,
+    role: &'a RoleName,
+    name: &'a ServerName,
+}
+
+/// Plans a `run`.
+pub(super) fn plan(
+    fleet: &Fleet,
+    submission: &Submission,
+    asked: &Asked,
+    selector: &Selector,
+) -> Result<Vec<PlannedTarget>, Refusal> {
+    let site = site(asked, selector)?;
+    if fleet.settings.pbx_address.is_none() {
+        return Err(Obstacle::NoPbxAddress { asked: asked.clone() }.into());
+    }
+    let entry = enrolled(fleet, asked, site.node)?;
+    obstacles::revoked(fleet, asked, site.node)?;
+    obstacles::ahead(fleet, asked, site.node)?;
+    obstacles::busy(fleet, &asked.action(), &[site.node])?;
+    is_free(fleet, asked, &site, entry)?;
+    obstacles::definition(fleet, asked, site.node, site.role)?;
+    nothing_in_the_way(fleet, asked, &site, entry)?;
+    let options = options(submission);
+    let planned = PlannedTarget {
+        node: site.node,
+        name: site.name.clone(),
+        role: site.role.clone(),
+        already_so: is_already_so(fleet, entry, &options),
+        summary: String::new(),
+        image_before: plan::shown_image(entry),
+        image_after: image(&fleet.settings, same(entry), &options),
+        wave: 0,
+    };
+    Ok(vec![plan::run_in_words(fleet, entry, &options, planned)])
+}
+
+fn options(submission: &Submission) -> Options {
+    Options {
+        image: submission.image.clone(),
+        public_address: submission.public_address,
+        force: submission.force,
+    }
+}
+
+fn site<'a>(asked: &Asked, selector: &'a Selector) -> Result<Site<'a>, Refusal> {
+    let nodes = addresses(selector);
+    let mut missing = Vec::new();
+    if selector.role.is_none() {
+        missing.push("-s TYPE");
+    }
+    if selector.name.is_none() {
+        missing.push("-n NAME");
+    }
+    if nodes.is_empty() {
+        missing.push("-a PRIVATE_IP");
+    }
+    match (&selector.role, &selector.name, nodes.as_slice()) {
+        (Some(role), Some(name), [node]) => Ok(Site { node: *node, role, name }),
+        _ if missing.is_empty() => Err(Misuse::OneNodeOnly { asked: asked.clone() }.into()),
+        _ => Err(Misuse::MissingOptions { asked: asked.clone(), missing }.into()),
+    }
+}
+
+fn enrolled<'a>(fleet: &'a Fleet, asked: &Asked, node: NodeAddr) -> Result<&'a Node, Refusal> {
+    let entry = fleet.nodes.get(&node);
+    if let Some(entry) = entry.filter(|entry| entry.row.enrolment.is_some()) {
+        return Ok(entry);
+    }
+    // A node that a new store does not have is ahead; joining again is not what it needs.
+    obstacles::ahead(fleet, asked, node)?;
+    let token = fleet.tokens.get(&node).map(|token| token.expires);
+    Err(Obstacle::NotEnrolled { asked: asked.clone(), node, token }.into())
+}
+
+/// The node must not carry another server, and no other node's server the name.
+fn is_free(fleet: &Fleet, asked: &Asked, site: &Site<'_>, entry: &Node) -> Result<(), Refusal> {
+    if let Some(server) = entry.server()
+        && (server.role != *site.role || server.name != *site.name)
+    {
+        let (asked, found) = (asked.clone(), known(server));
+        return Err(if server.run_state.is_tombstone() {
+            Obstacle::BeingRemoved { asked, found }.into()
+        } else {
+            Obstacle::NodeOccupied { asked, found }.into()
+        });
+    }
+    let holder = fleet
+        .nodes
+        .iter()
+        .filter(|(node, _)| **node != site.node)
+        .filter_map(|(_, other)| other.intended().or(other.open.and_then(|_| other.server())))
+        .find(|server| server.name == *site.name);
+    match holder {
+        // The guide's own mistake, the other way round: a known server at a wrong address.
+        Some(found) if found.role != *site.role => Err(Mismatch::OtherRole {
+            asked: asked.clone(),
+            role: site.role.clone(),
+            found: known(found),
+            of_role: Vec::new(),
+        }
+        .into()),
+        Some(found) => {
+            Err(Obstacle::NameTaken { asked: asked.clone(), found: known(found) }.into())
+        }
+        None => Ok(()),
+    }
+}
+
+/// An official name held by a container without our label is never touched.
+fn nothing_in_the_way(
+    fleet: &Fleet,
+    asked: &Asked,
+    site: &Site<'_>,
+    entry: &Node,
+) -> Result<(), Refusal> {
+    let Some(definition) = fleet.settings.roles.get(site.role) else { return Ok(()) };
+    let name = &definition.main_container().name;
+    match entry.unclaimed.iter().find(|unclaimed| unclaimed.container_name == *name) {
+        Some(unclaimed) if entry.session.is_some() => Err(Obstacle::ContainerInTheWay {
+            asked: asked.clone(),
+            node: site.node,
+            container: name.clone(),
+            id: unclaimed.container_id.clone(),
+        }
+        .into()),
+        _ => Ok(()),
+    }
+}
+
+/// The server that is there and intended; `run` deploys it anew or lets it run.
+fn same(entry: &Node) -> Option<&Desired> {
+    entry.intended()
+}
+
+/// The image that `run` wants: the named one, the recorded one, the configured one.
+fn image(settings: &Settings, same: Option<&Desired>, options: &Options) -> String {
+    options
+        .image
+        .clone()
+        .or_else(|| same.map(|desired| desired.image.reference.clone()))
+        .unwrap_or_else(|| settings.default_image.clone())
+}
+
+/// What `run` would deploy, if that is another deployment than the recorded one. None: the
+/// recorded one is meant, and only has to run.
+pub(in crate::core) fn would_deploy(
+    settings: &Settings,
+    same: Option<&Desired>,
+    options: &Options,
+) -> Option<(String, Parameters)> {
+    let image = image(settings, same, options);
+    let public = options.public_address.or(same.and_then(|s| s.parameters.public_address));
+    let pbx_address = settings.pbx_address.clone().unwrap_or_default();
+    let parameters = Parameters { pbx_address, public_address: public };
+    match same {
+        Some(known) if known.image.reference == image && known.parameters == parameters => None,
+        _ => Some((image, parameters)),
+    }
+}
+
+/// Identical to the record, and seen to run.
+fn is_already_so(fleet: &Fleet, entry: &Node, options: &Options) -> bool {
+    let well = |health| matches!(health, Health::Healthy | Health::Starting);
+    would_deploy(&fleet.settings, same(entry), options).is_none()
+        && entry.is_settled_at(RunState::Running)
+        && entry.observation().is_some_and(|seen| well(seen.health))
+}

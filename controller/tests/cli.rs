@@ -1,0 +1,25 @@
+//! The command line as operators have it: the real binary, and the shim in front of it, against a
+//! stand-in for the controller on a Unix socket.
+
+#[path = "cli/backup.rs"]
+mod backup;
+#[path = "cli/connection.rs"]
+mod connection;
+#[path = "cli/exits.rs"]
+mod exits;
+#[path = "cli/fixtures.rs"]
+mod fixtures;
+#[path = "cli/grammar.rs"]
+mod grammar;
+#[path = "cli/harness.rs"]
+mod harness;
+#[path = "cli/nodes.rs"]
+mod nodes;
+#[path = "cli/shim.rs"]
+mod shim;
+#[path = "cli/stub.rs"]
+mod stub;
+#[path = "cli/tables.rs"]
+mod tables;
+#[path = "cli/terminal.rs"]
+mod terminal;

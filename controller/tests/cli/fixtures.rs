@@ -1,0 +1,240 @@
+//! The fleet of the guide: four servers, their nodes, and what may become of them.
+
+use extend_proto::v1;
+use jiff::Timestamp;
+
+/// The id of every operation here; people type `5nzq8c`.
+pub const ID: &str = "01JD8M3Q4T00000000005NZQ8C";
+/// Servers by name, role and address.
+pub const SERVERS: [(&str, &str, &str); 4] = [
+    ("meeting-server-1", "meeting-server-only", "172.31.16.137"),
+    ("queue-server-1", "queue-server-only", "172.31.16.138"),
+    ("media-server-1", "media-server-only", "172.31.16.139"),
+    ("ivr-server-1", "vr-server-only", "172.31.16.140"),
+];
+/// 2026-11-22 10:13:00 UTC
+pub const BEGUN_MS: i64 = 1_795_342_380_000;
+
+/// A moment that lies `ms` in the future; in the past if it is negative.
+pub fn in_ms(ms: i64) -> i64 {
+    Timestamp::now().as_millisecond() + ms
+}
+
+/// Two and a half hours ago, and a bit: no test is so slow that it would show.
+fn a_while_ago() -> i64 {
+    in_ms(-(2 * 3600 + 30 * 60 + 20) * 1000)
+}
+
+fn record(index: usize) -> v1::ServerRecord {
+    let (name, role, node) = SERVERS[index];
+    v1::ServerRecord {
+        id: Some(v1::RecordId {
+            stamp: Some(v1::Stamp { epoch: 3, generation: 7 }),
+            hash: vec![7; 32],
+        }),
+        node: node.to_owned(),
+        name: name.to_owned(),
+        role: role.to_owned(),
+        definition_digest: "07".repeat(32),
+        run_state: v1::RunState::Running.into(),
+        deployment: 5,
+        image: Some(v1::ImageRequest {
+            reference: "portsip/pbx:22".to_owned(),
+            pull: v1::PullPolicy::Always.into(),
+            allow_older: false,
+        }),
+        parameters: Some(v1::Parameters {
+            pbx_address: "54.151.30.9".to_owned(),
+            public_address: String::new(),
+        }),
+        replace: None,
+        secrets: Vec::new(),
+        operation: String::new(),
+    }
+}
+
+fn status(index: usize, health: v1::Health) -> v1::ServerStatus {
+    let record = record(index);
+    v1::ServerStatus {
+        record: record.id,
+        name: record.name,
+        role: record.role.clone(),
+        health: health.into(),
+        since_ms: a_while_ago(),
+        phase: v1::Phase::Settled.into(),
+        current: Some(v1::ContainerStatus {
+            name: "portsip.mediaserver".to_owned(),
+            instance: Some(v1::Instance {
+                container_id: "3f2a9c41d0aa".repeat(5),
+                started_at: "2026-11-22T07:42:39.1Z".to_owned(),
+            }),
+            state: "running".to_owned(),
+            docker_restarts: 0,
+            exit_code: None,
+        }),
+        serving: 5,
+        serving_image: Some(v1::ResolvedImage {
+            reference: "portsip/pbx:22".to_owned(),
+            identity: format!("portsip/pbx@sha256:{}", "c0ffee".repeat(10)),
+            version: "22.6.3".to_owned(),
+        }),
+        data_directory: format!("/var/lib/portsip/{}", record.role),
+        ..v1::ServerStatus::default()
+    }
+}
+
+/// Every kind of row that `extend status` has.
+pub fn fleet() -> v1::ListServersResponse {
+    let view = |index, state: v1::NodeState, status| v1::ServerView {
+        record: Some(record(index)),
+        node_state: state.into(),
+        status,
+        operation: String::new(),
+    };
+    let healthy = view(0, v1::NodeState::Online, Some(status(0, v1::Health::Healthy)));
+    let mut quarantined = status(1, v1::Health::Quarantined);
+    quarantined.reason = "5 restarts in 10m did not help".to_owned();
+    quarantined.agent_restarts = 5;
+    quarantined.current.as_mut().unwrap().docker_restarts = 2;
+    let quarantined = view(1, v1::NodeState::Online, Some(quarantined));
+    let mut upgrading = status(2, v1::Health::Starting);
+    upgrading.serving = 4;
+    upgrading.phase = v1::Phase::Pulling.into();
+    upgrading.detail = "pulling portsip/pbx:22".to_owned();
+    let mut upgrading = view(2, v1::NodeState::Online, Some(upgrading));
+    upgrading.operation = ID.to_owned();
+    let away = view(3, v1::NodeState::Offline, Some(status(3, v1::Health::Healthy)));
+    v1::ListServersResponse {
+        servers: vec![healthy, quarantined, upgrading, away],
+        unclaimed: vec![v1::UnclaimedView {
+            node: "172.31.16.141".to_owned(),
+            container_name: "portsip.mediaserver".to_owned(),
+            container_id: "deadbeef0123".repeat(5),
+            role: "media-server-only".to_owned(),
+        }],
+    }
+}
+
+pub fn nodes() -> Vec<v1::NodeView> {
+    let online = v1::NodeView {
+        node: "172.31.16.139".to_owned(),
+        state: v1::NodeState::Online.into(),
+        agent_version: "0.1.0".to_owned(),
+        enrolled_ms: BEGUN_MS,
+        last_seen_ms: in_ms(-100),
+        leaf_expires_ms: in_ms((20 * 3600 + 30 * 60 + 30) * 1000),
+        server_name: "media-server-1".to_owned(),
+        role: "media-server-only".to_owned(),
+        stamp: Some(v1::Stamp { epoch: 3, generation: 7 }),
+        docker_trouble: "docker unresponsive for 20s".to_owned(),
+        ..v1::NodeView::default()
+    };
+    let pending = v1::NodeView {
+        node: "172.31.16.141".to_owned(),
+        state: v1::NodeState::Pending.into(),
+        reason: "a token was made; the node has not joined yet".to_owned(),
+        token_expires_ms: in_ms(9 * 60 * 1000 + 30_500),
+        ..v1::NodeView::default()
+    };
+    vec![online, pending]
+}
+
+/// A plan for the whole fleet: three changes, one server as it should be.
+pub fn plan() -> Vec<v1::PlannedTarget> {
+    let planned = |index: usize| {
+        let (name, role, node) = SERVERS[index];
+        v1::PlannedTarget {
+            node: node.to_owned(),
+            name: name.to_owned(),
+            role: role.to_owned(),
+            already_so: false,
+            summary: "restart the container".to_owned(),
+            image_before: "portsip/pbx:22".to_owned(),
+            image_after: "portsip/pbx:22".to_owned(),
+            wave: 1,
+        }
+    };
+    let mut plan: Vec<_> = (0..4).map(planned).collect();
+    plan[1].image_after = "portsip/pbx:22.6".to_owned();
+    plan[2].wave = 2;
+    plan[3].already_so = true;
+    plan[3].summary = "it is stopped".to_owned();
+    plan
+}
+
+pub fn target(index: usize, state: v1::TargetState) -> v1::Target {
+    let (name, role, node) = SERVERS[index];
+    let ended = state as i32 > v1::TargetState::Running as i32;
+    v1::Target {
+        node: node.to_owned(),
+        name: name.to_owned(),
+        role: role.to_owned(),
+        state: state.into(),
+        begun_ms: BEGUN_MS,
+        ended_ms: if ended { BEGUN_MS + 12_000 } else { 0 },
+        stamp: Some(v1::Stamp { epoch: 3, generation: 8 }),
+        ..v1::Target::default()
+    }
+}
+
+pub fn phase(target: &mut v1::Target, phase: v1::Phase, after_ms: i64) {
+    target.phases.push(v1::PhaseEntry { phase: phase.into(), at_ms: BEGUN_MS + after_ms });
+}
+
+pub fn operation(verb: v1::Verb, targets: Vec<v1::Target>) -> v1::Operation {
+    let ended = targets.iter().all(|target| target.ended_ms > 0);
+    v1::Operation {
+        id: ID.to_owned(),
+        verb: verb.into(),
+        selector: Some(v1::Selector::default()),
+        by: "alice".to_owned(),
+        message: "CAB-123".to_owned(),
+        begun_ms: BEGUN_MS,
+        ended_ms: if ended { BEGUN_MS + 72_000 } else { 0 },
+        deadline_ms: BEGUN_MS + 1_800_000,
+        targets,
+    }
+}
+
+pub fn succeeded() -> v1::Operation {
+    operation(v1::Verb::Restart, vec![target(2, v1::TargetState::Succeeded)])
+}
+
+/// One server failed with evidence, one was rolled back, one skipped, one succeeded with a warning.
+pub fn mixed() -> v1::Operation {
+    let mut warned = target(0, v1::TargetState::Succeeded);
+    warned.reason = "it has never answered a probe: not proven".to_owned();
+    let mut failed = target(1, v1::TargetState::Failed);
+    failed.reason = "the new container ended".to_owned();
+    failed.evidence = Some(v1::Evidence {
+        container_id: "3f2a9c41d0aa".repeat(5),
+        exit_code: Some(137),
+        oom_killed: true,
+        log_tail: vec!["starting".to_owned(), "no license\u{1b}[2J".to_owned()],
+    });
+    phase(&mut failed, v1::Phase::Pending, 0);
+    phase(&mut failed, v1::Phase::Stopping, 1_000);
+    phase(&mut failed, v1::Phase::Starting, 4_000);
+    let mut back = target(2, v1::TargetState::RolledBack);
+    back.reason = "the new container never became healthy".to_owned();
+    back.late = "the node told afterwards: succeeded".to_owned();
+    let mut skipped = target(3, v1::TargetState::Skipped);
+    skipped.reason = "queue-server-1 failed before its turn".to_owned();
+    skipped.begun_ms = 0;
+    operation(v1::Verb::Upgrade, vec![warned, failed, back, skipped])
+}
+
+pub fn operations() -> Vec<v1::Operation> {
+    let mut open = operation(v1::Verb::Restart, vec![target(2, v1::TargetState::Running)]);
+    open.begun_ms = a_while_ago();
+    open.selector = Some(v1::Selector {
+        role: "media-server-only".to_owned(),
+        nodes: vec!["172.31.16.139".to_owned()],
+        name: String::new(),
+    });
+    let mut old = mixed();
+    old.begun_ms = in_ms(-(49 * 3600 + 60) * 1000);
+    old.ended_ms = old.begun_ms + 72_000;
+    old.by = "root (says bob)".to_owned();
+    vec![open, old]
+}

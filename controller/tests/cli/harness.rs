@@ -1,0 +1,204 @@
+//! Runs the binary and the shim, with and without a terminal.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nix::pty::{OpenptyResult, Winsize, openpty};
+use tempfile::TempDir;
+
+use crate::stub::{Script, Stub};
+
+/// Longer than anything here takes.
+pub const ENOUGH: Duration = Duration::from_secs(20);
+
+/// A directory with a socket in it, and a stand-in that listens there.
+pub struct Place {
+    pub directory: TempDir,
+    pub script: Arc<Script>,
+    stub: Option<Stub>,
+}
+
+/// What a command left.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Place {
+    /// With a stand-in.
+    pub fn new() -> Self {
+        let mut place = Self::empty();
+        place.start();
+        place
+    }
+
+    /// With nobody listening.
+    pub fn empty() -> Self {
+        Self { directory: TempDir::new().unwrap(), script: Script::new(), stub: None }
+    }
+
+    pub fn start(&mut self) {
+        self.stub = Some(Stub::start(&self.socket(), Arc::clone(&self.script)));
+    }
+
+    pub fn kill(&mut self) {
+        self.stub.take().unwrap().kill();
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.path("controller.sock")
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Runs `extend` with these words; none of them holds a space.
+    pub fn run(&self, words: &str) -> Ran {
+        let words: Vec<&str> = words.split_whitespace().collect();
+        self.run_words(&words)
+    }
+
+    pub fn run_words(&self, words: &[&str]) -> Ran {
+        ran(self.command(Path::new(env!("CARGO_BIN_EXE_extend"))).args(words))
+    }
+
+    /// Runs the shim as the guide does.
+    pub fn shim(&self, words: &str) -> Ran {
+        let mut command = self.command(Path::new("/bin/bash"));
+        command.env("EXTEND_BIN", env!("CARGO_BIN_EXE_extend")).arg(shim_file());
+        ran(command.args(words.split_whitespace()))
+    }
+
+    /// A command in an environment in which only the test decides.
+    pub fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("TZ", "UTC")
+            .env("TERM", "xterm")
+            .env("EXTEND_SOCKET", self.socket())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Starts `extend` without waiting for it.
+    pub fn spawn(&self, words: &str) -> Child {
+        self.command(Path::new(env!("CARGO_BIN_EXE_extend")))
+            .args(words.split_whitespace())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    /// Starts `extend` on a terminal, 100 columns wide.
+    pub fn on_terminal(&self, words: &str) -> Terminal {
+        let size = Winsize { ws_row: 40, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
+        let OpenptyResult { master, slave } = openpty(&size, None).unwrap();
+        let stdio = |fd: &OwnedFd| Stdio::from(fd.try_clone().unwrap());
+        let child = self
+            .command(Path::new(env!("CARGO_BIN_EXE_extend")))
+            .args(words.split_whitespace())
+            .env("NO_COLOR", "1")
+            .stdin(stdio(&slave))
+            .stdout(stdio(&slave))
+            .stderr(stdio(&slave))
+            .spawn()
+            .unwrap();
+        drop(slave);
+        Terminal::new(master, child)
+    }
+}
+
+pub fn shim_file() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/extend.sh")
+}
+
+/// Waits for a command that was started.
+pub fn finish(child: Child) -> Ran {
+    let output = child.wait_with_output().unwrap();
+    Ran {
+        code: output.status.code().unwrap_or(-1),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+pub fn ran(command: &mut Command) -> Ran {
+    finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+}
+
+/// Waits until something is so.
+pub fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !so() {
+        assert!(start.elapsed() < ENOUGH, "it never came to this: {what}");
+        pause(Duration::from_millis(5));
+    }
+}
+
+/// Blocks the test's own thread, which has nothing else to do.
+pub fn pause(time: Duration) {
+    let (_keep, never) = std::sync::mpsc::channel::<()>();
+    drop(never.recv_timeout(time));
+}
+
+/// A process on a pseudo-terminal, and the person in front of it.
+pub struct Terminal {
+    keyboard: File,
+    screen: std::sync::mpsc::Receiver<String>,
+    seen: String,
+    pub child: Child,
+}
+
+impl Terminal {
+    fn new(master: OwnedFd, child: Child) -> Self {
+        let keyboard = File::from(master);
+        let mut reader = keyboard.try_clone().unwrap();
+        let (send, screen) = std::sync::mpsc::sync_channel(1024);
+        // Ends with the process, when the last end of the terminal is closed.
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = reader.read(&mut buffer) {
+                let text = String::from_utf8_lossy(&buffer[..count]).into_owned();
+                if send.send(text).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { keyboard, screen, seen: String::new(), child }
+    }
+
+    pub fn types(&mut self, text: &str) {
+        self.keyboard.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Waits until a text has been shown.
+    pub fn shows(&mut self, text: &str) {
+        let start = Instant::now();
+        while !self.seen.contains(text) {
+            let left = ENOUGH.checked_sub(start.elapsed());
+            let next = left.and_then(|left| self.screen.recv_timeout(left).ok());
+            let Some(next) = next else { panic!("never shown: {text}\nshown:\n{}", self.seen) };
+            self.seen.push_str(&next);
+        }
+    }
+
+    /// Waits for the end; gives the exit code and all that was shown.
+    pub fn ends(mut self) -> (i32, String) {
+        let code = self.child.wait().unwrap().code().unwrap_or(-1);
+        while let Ok(text) = self.screen.recv_timeout(Duration::from_secs(2)) {
+            self.seen.push_str(&text);
+        }
+        (code, self.seen.replace('\r', ""))
+    }
+}

@@ -1,0 +1,319 @@
+//! A stand-in for the controller's operators' face. It remembers what it was asked, answers as the
+//! test has scripted it, and can die in the middle of anything.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use extend_proto::v1;
+use extend_proto::v1::operator_server::{Operator, OperatorServer};
+use prost::Message;
+use tokio::net::UnixListener;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio_stream::wrappers::{UnixListenerStream, WatchStream};
+use tokio_stream::Stream;
+use tonic::{Code, Request, Response, Status};
+
+use crate::fixtures;
+
+/// What the stand-in does with a submission.
+#[derive(Debug, Clone)]
+pub enum OnSubmit {
+    Answer(v1::SubmitResponse),
+    Refuse(Status),
+    /// Takes the request and never answers.
+    Hang,
+}
+
+/// What a stand-in is told and what it has been asked; survives its deaths.
+#[derive(Debug)]
+pub struct Script {
+    /// Every submission, in order.
+    pub submits: Mutex<Vec<v1::SubmitRequest>>,
+    /// Every other question, by its words.
+    pub asked: Mutex<Vec<String>>,
+    /// Who called sudo, as each submission said.
+    pub sudo_users: Mutex<Vec<Option<String>>>,
+    /// Answers to submissions; the last one is repeated.
+    pub on_submit: Mutex<VecDeque<OnSubmit>>,
+    /// Answers to everything else, if it is not what the fixtures say.
+    pub refuse: Mutex<Option<Status>>,
+    /// The servers, nodes and operations there are.
+    pub servers: Mutex<v1::ListServersResponse>,
+    pub nodes: Mutex<Vec<v1::NodeView>>,
+    /// The chunks of a backup, and how the stream ends.
+    pub backup: Mutex<(Vec<Vec<u8>>, Option<Status>)>,
+    pub operation: watch::Sender<v1::Operation>,
+    pub watches: AtomicUsize,
+}
+
+impl Script {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            submits: Mutex::default(),
+            asked: Mutex::default(),
+            sudo_users: Mutex::default(),
+            on_submit: Mutex::default(),
+            refuse: Mutex::default(),
+            servers: Mutex::new(fixtures::fleet()),
+            nodes: Mutex::new(fixtures::nodes()),
+            backup: Mutex::new((vec![b"archive".to_vec()], None)),
+            operation: watch::Sender::new(fixtures::succeeded()),
+            watches: AtomicUsize::new(0),
+        })
+    }
+
+    /// What happens to the next submissions.
+    pub fn on_submit(&self, answers: impl IntoIterator<Item = OnSubmit>) {
+        *self.on_submit.lock().unwrap() = answers.into_iter().collect();
+    }
+
+    /// The submissions so far.
+    pub fn submits(&self) -> Vec<v1::SubmitRequest> {
+        self.submits.lock().unwrap().clone()
+    }
+
+    /// The one submission there was.
+    pub fn only_submit(&self) -> v1::SubmitRequest {
+        let submits = self.submits();
+        assert_eq!(submits.len(), 1, "{submits:?}");
+        submits[0].clone()
+    }
+
+    fn next_answer(&self) -> OnSubmit {
+        let mut answers = self.on_submit.lock().unwrap();
+        let answer = answers.pop_front().unwrap_or_else(|| {
+            OnSubmit::Answer(v1::SubmitResponse {
+                plan: fixtures::plan(),
+                operation: Some(self.operation.borrow().clone()),
+            })
+        });
+        if answers.is_empty() {
+            answers.push_back(answer.clone());
+        }
+        answer
+    }
+
+    fn ask(&self, question: String) -> Result<(), Status> {
+        self.asked.lock().unwrap().push(question);
+        self.refuse.lock().unwrap().clone().map_or(Ok(()), Err)
+    }
+}
+
+/// A refusal as the controller words it.
+pub fn refusal(code: Code, sentence: &str, causes: &[&str], hint: &str) -> Status {
+    let refusal = v1::Refusal {
+        code: "a-code".to_owned(),
+        sentence: sentence.to_owned(),
+        causes: causes.iter().map(ToString::to_string).collect(),
+        hint: hint.to_owned(),
+    };
+    Status::with_details(code, sentence, refusal.encode_to_vec().into())
+}
+
+/// One life of the stand-in.
+pub struct Stub {
+    runtime: Option<Runtime>,
+    socket: PathBuf,
+}
+
+impl Stub {
+    /// Listens on a socket.
+    pub fn start(socket: &Path, script: Arc<Script>) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let listener = {
+            let _entered = runtime.enter();
+            UnixListener::bind(socket).unwrap()
+        };
+        runtime.spawn(
+            tonic::transport::Server::builder()
+                .add_service(OperatorServer::new(Face(script)))
+                .serve_with_incoming(UnixListenerStream::new(listener)),
+        );
+        Self { runtime: Some(runtime), socket: socket.to_owned() }
+    }
+
+    /// Dies at once, with every connection, as a killed process does.
+    pub fn kill(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            std::fs::remove_file(&self.socket).unwrap();
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Drop for Stub {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+struct Face(Arc<Script>);
+
+type Streamed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl Operator for Face {
+    type WatchOperationStream = Streamed<v1::Operation>;
+    type BackupStream = Streamed<v1::BackupChunk>;
+
+    async fn submit(
+        &self,
+        request: Request<v1::SubmitRequest>,
+    ) -> Result<Response<v1::SubmitResponse>, Status> {
+        let user = request.metadata().get("extend-sudo-user");
+        let user = user.map(|user| user.to_str().unwrap().to_owned());
+        self.0.sudo_users.lock().unwrap().push(user);
+        self.0.submits.lock().unwrap().push(request.into_inner());
+        match self.0.next_answer() {
+            OnSubmit::Answer(answer) => Ok(Response::new(answer)),
+            OnSubmit::Refuse(status) => Err(status),
+            OnSubmit::Hang => std::future::pending().await,
+        }
+    }
+
+    async fn watch_operation(
+        &self,
+        request: Request<v1::OperationRequest>,
+    ) -> Result<Response<Self::WatchOperationStream>, Status> {
+        self.0.ask(format!("watch {}", request.into_inner().id))?;
+        self.0.watches.fetch_add(1, Ordering::SeqCst);
+        let stream = WatchStream::new(self.0.operation.subscribe());
+        let stream = UntilEnded { inner: Box::pin(stream), done: false };
+        Ok(Response::new(Box::pin(stream)))
+    }
+
+    async fn list_operations(
+        &self,
+        request: Request<v1::ListOperationsRequest>,
+    ) -> Result<Response<v1::ListOperationsResponse>, Status> {
+        let request = request.into_inner();
+        self.0.ask(format!("list operations {} {}", request.limit, request.open_only))?;
+        let operations = fixtures::operations();
+        Ok(Response::new(v1::ListOperationsResponse { operations }))
+    }
+
+    async fn get_operation(
+        &self,
+        request: Request<v1::OperationRequest>,
+    ) -> Result<Response<v1::Operation>, Status> {
+        self.0.ask(format!("get {}", request.into_inner().id))?;
+        Ok(Response::new(self.0.operation.borrow().clone()))
+    }
+
+    async fn cancel_operation(
+        &self,
+        request: Request<v1::OperationRequest>,
+    ) -> Result<Response<v1::Operation>, Status> {
+        self.0.ask(format!("cancel {}", request.into_inner().id))?;
+        Ok(Response::new(self.0.operation.borrow().clone()))
+    }
+
+    async fn list_servers(
+        &self,
+        request: Request<v1::ListServersRequest>,
+    ) -> Result<Response<v1::ListServersResponse>, Status> {
+        let selector = request.into_inner().selector.unwrap();
+        self.0.ask(format!("servers {:?} {:?}", selector.role, selector.nodes))?;
+        Ok(Response::new(self.0.servers.lock().unwrap().clone()))
+    }
+
+    async fn list_nodes(
+        &self,
+        request: Request<v1::ListNodesRequest>,
+    ) -> Result<Response<v1::ListNodesResponse>, Status> {
+        let node = request.into_inner().node;
+        self.0.ask(format!("nodes {node}"))?;
+        let nodes = self.0.nodes.lock().unwrap().clone();
+        let nodes = nodes.into_iter().filter(|view| node.is_empty() || view.node == node);
+        Ok(Response::new(v1::ListNodesResponse { nodes: nodes.collect() }))
+    }
+
+    async fn mint_token(
+        &self,
+        request: Request<v1::MintTokenRequest>,
+    ) -> Result<Response<v1::MintTokenResponse>, Status> {
+        let request = request.into_inner();
+        self.0.ask(format!("token {} {}", request.node, request.ttl_seconds))?;
+        let token = "172.31.16.133/ab12/secret".to_owned();
+        Ok(Response::new(v1::MintTokenResponse { token, expires_ms: fixtures::in_ms(600_500) }))
+    }
+
+    async fn revoke_node(
+        &self,
+        request: Request<v1::NodeRequest>,
+    ) -> Result<Response<v1::NodeResponse>, Status> {
+        self.0.ask(format!("revoke {}", request.into_inner().node))?;
+        let node = Some(fixtures::nodes()[0].clone());
+        let notes = vec!["its open session was closed".to_owned()];
+        Ok(Response::new(v1::NodeResponse { node, notes }))
+    }
+
+    async fn remove_node(
+        &self,
+        request: Request<v1::RemoveNodeRequest>,
+    ) -> Result<Response<v1::NodeResponse>, Status> {
+        let request = request.into_inner();
+        self.0.ask(format!("remove {} {}", request.node, request.force))?;
+        Ok(Response::new(v1::NodeResponse::default()))
+    }
+
+    async fn backup(
+        &self,
+        _: Request<v1::BackupRequest>,
+    ) -> Result<Response<Self::BackupStream>, Status> {
+        self.0.ask("backup".to_owned())?;
+        let (chunks, end) = self.0.backup.lock().unwrap().clone();
+        let chunks = chunks.into_iter().map(|data| Ok(v1::BackupChunk { data }));
+        let chunks: Vec<Result<_, Status>> = chunks.chain(end.map(Err)).collect();
+        Ok(Response::new(Box::pin(tokio_stream::iter(chunks))))
+    }
+
+    async fn recover(
+        &self,
+        request: Request<v1::RecoverRequest>,
+    ) -> Result<Response<v1::RecoverResponse>, Status> {
+        let request = request.into_inner();
+        self.0.ask(format!("recover {:?} {}", request.nodes, request.finish))?;
+        let notes = vec!["172.31.16.140 is not connected".to_owned()];
+        let node = Some(fixtures::nodes()[0].clone());
+        let recovered = vec![v1::NodeResponse { node, notes: Vec::new() }];
+        Ok(Response::new(v1::RecoverResponse { recovered, notes }))
+    }
+}
+
+/// Ends with the first operation that has ended.
+struct UntilEnded {
+    inner: Pin<Box<dyn Stream<Item = v1::Operation> + Send>>,
+    done: bool,
+}
+
+impl Stream for UntilEnded {
+    type Item = Result<v1::Operation, Status>;
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        if self.done {
+            return std::task::Poll::Ready(None);
+        }
+        let next = self.inner.as_mut().poll_next(context);
+        next.map(|operation| {
+            let operation = operation?;
+            self.done = operation.ended_ms > 0;
+            Some(Ok(operation))
+        })
+    }
+}
