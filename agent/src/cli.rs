@@ -65,8 +65,11 @@ fn act(arguments: Arguments) -> anyhow::Result<()> {
         }
         Command::Join { token_file } => {
             let token = read_token(token_file)?;
-            let joined =
-                runtime.block_on(identity::join::join(&token, &config.state_dir, system_time()))?;
+            let joined = runtime.block_on(identity::join::join(
+                &token,
+                &config.state_dir,
+                system_time(),
+            ))?;
             say(&format!(
                 "node {} has joined the controller at {}\nhint: systemctl enable --now extend-agent",
                 joined.node, joined.agents
@@ -103,7 +106,9 @@ fn read_token(file: Option<PathBuf>) -> anyhow::Result<JoinToken> {
 }
 
 fn read_line(from: impl std::io::Read, line: &mut String) -> anyhow::Result<()> {
-    std::io::BufReader::new(from.take(MAX_TOKEN)).read_line(line).context("reading the token")?;
+    std::io::BufReader::new(from.take(MAX_TOKEN))
+        .read_line(line)
+        .context("reading the token")?;
     Ok(())
 }
 

@@ -85,7 +85,12 @@ impl Config {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => {
                 return Ok(Self::default());
             }
-            Err(source) => return Err(ConfigError::Read { path: path.to_owned(), source }),
+            Err(source) => {
+                return Err(ConfigError::Read {
+                    path: path.to_owned(),
+                    source,
+                });
+            }
         };
         let config: Self = toml::from_str(&text).map_err(|source| ConfigError::Parse {
             path: path.to_owned(),
@@ -98,9 +103,15 @@ impl Config {
             ("roles_dir", &config.roles_dir),
             ("registry_credentials", &config.registry_credentials),
         ];
-        let relative = absolute.iter().find(|(_, value)| !value.is_absolute()).map(|(key, _)| *key);
+        let relative = absolute
+            .iter()
+            .find(|(_, value)| !value.is_absolute())
+            .map(|(key, _)| *key);
         match relative {
-            Some(key) => Err(ConfigError::Relative { path: path.to_owned(), key }),
+            Some(key) => Err(ConfigError::Relative {
+                path: path.to_owned(),
+                key,
+            }),
             None => Ok(config),
         }
     }
@@ -112,8 +123,7 @@ mod tests {
 
     #[test]
     fn the_packaged_file_says_the_defaults() {
-        let packaged: Config =
-            toml::from_str(include_str!("../../packaging/agent.toml")).unwrap();
+        let packaged: Config = toml::from_str(include_str!("../../packaging/agent.toml")).unwrap();
         assert_eq!(packaged, Config::default());
     }
 

@@ -61,7 +61,12 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
         )?),
         host: Arc::new(SystemHost),
         prober: Arc::new(TcpProber),
-        dial: Arc::new(TlsDial::new(identity, &config.controllers, system_time(), clock)),
+        dial: Arc::new(TlsDial::new(
+            identity,
+            &config.controllers,
+            system_time(),
+            clock,
+        )),
         clock,
         faults: faults(),
     };
@@ -92,7 +97,11 @@ pub async fn live(
     let about = About {
         node: settings.facts.node,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        definitions: settings.roles.iter().map(|r| (r.role.clone(), r.digest())).collect(),
+        definitions: settings
+            .roles
+            .iter()
+            .map(|r| (r.role.clone(), r.digest()))
+            .collect(),
     };
     let executor = Executor::new(world.docker.clone(), world.host, settings.clone());
     let (reconciler, handle) = reconciler::new(Parts {
@@ -116,7 +125,10 @@ pub async fn live(
 fn settings(config: &Config, identity: &Identity) -> anyhow::Result<Settings> {
     let roles = RoleSet::load(&config.roles_dir).context("loading the role definitions")?;
     Ok(Settings {
-        facts: NodeFacts { node: identity.enrolment.node, data: config.data_dir.clone() },
+        facts: NodeFacts {
+            node: identity.enrolment.node,
+            data: config.data_dir.clone(),
+        },
         roles: Arc::new(roles),
         repositories: config.repositories.clone(),
         credentials: credentials(&config.registry_credentials)?,

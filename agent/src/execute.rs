@@ -71,7 +71,11 @@ pub struct Executor {
 impl Executor {
     /// An executor on one node.
     pub fn new(docker: Arc<dyn Docker>, host: Arc<dyn Host>, settings: Arc<Settings>) -> Self {
-        Self { docker, host, settings }
+        Self {
+            docker,
+            host,
+            settings,
+        }
     }
 
     /// Does one step for the server that `entry` remembers.
@@ -97,7 +101,9 @@ impl Executor {
                 return Ok(Done::Resolved(Box::new(served)));
             }
             Step::SetPolicy { id, policy } => self.docker.set_policy(id, *policy).await?,
-            Step::Stop { instance, signal, .. } => {
+            Step::Stop {
+                instance, signal, ..
+            } => {
                 self.signal(&instance.container_id, signal).await?;
             }
             Step::Kill { id, .. } => self.signal(id, "SIGKILL").await?,
@@ -109,7 +115,9 @@ impl Executor {
             Step::Start { before, .. } => self.docker.start(&before.container_id).await?,
             Step::Remove { id } => self.docker.remove(id).await?,
             Step::Spend { container, .. } => {
-                return Ok(Done::Seen(self.look_at(container.as_deref(), observed).await));
+                return Ok(Done::Seen(
+                    self.look_at(container.as_deref(), observed).await,
+                ));
             }
             Step::Settle { container, .. } => {
                 let mut seen = self.look_at(container.as_deref(), observed).await;
@@ -131,7 +139,9 @@ impl Executor {
     /// A container that ended between the look and the signal is what was wanted.
     async fn signal(&self, id: &str, signal: &str) -> Result<(), StepError> {
         match self.docker.signal(id, signal).await {
-            Err(DockerError::Refused { status: 404 | 409, .. }) => Ok(()),
+            Err(DockerError::Refused {
+                status: 404 | 409, ..
+            }) => Ok(()),
             other => other.map_err(StepError::from),
         }
     }
@@ -160,7 +170,10 @@ impl Executor {
         let image = self.docker.image(reference).await?.ok_or_else(|| {
             StepError::Permanent(format!("there is no image {reference} on this node"))
         })?;
-        let serving = entry.serving.as_ref().filter(|_| !desired.image.allow_older);
+        let serving = entry
+            .serving
+            .as_ref()
+            .filter(|_| !desired.image.allow_older);
         let serving = serving.map(|served| served.image.version.as_str());
         let resolved = check_labels(reference, &image, &definition.image, serving)?;
         Ok(self.served(desired, definition, resolved))
@@ -198,8 +211,15 @@ impl Executor {
             },
         );
         let mut served = self.served(desired, definition, resolved);
-        served.spec.labels.clone_from(&current.owner.as_ref().ok_or_else(gone)?.to_labels());
-        Ok(Served { deployment: made_by, made_by, ..served })
+        served
+            .spec
+            .labels
+            .clone_from(&current.owner.as_ref().ok_or_else(gone)?.to_labels());
+        Ok(Served {
+            deployment: made_by,
+            made_by,
+            ..served
+        })
     }
 
     async fn check_ports(&self, definition: &RoleDefinition) -> Result<(), StepError> {
@@ -231,7 +251,9 @@ impl Executor {
             Err(error) => {
                 // A registry that is silent is the record's trouble; a silent Docker is not.
                 self.docker.names().await?;
-                Err(StepError::Refused(format!("pulling {reference} failed: {error}")))
+                Err(StepError::Refused(format!(
+                    "pulling {reference} failed: {error}"
+                )))
             }
         }
     }
@@ -254,14 +276,20 @@ impl Executor {
             Ok(lines) => bounded_log_tail(lines),
             Err(error) => vec![format!("(its output could not be read: {error})")],
         };
-        Seen { evidence: Some(evidence(container, log_tail)), data_bytes: None }
+        Seen {
+            evidence: Some(evidence(container, log_tail)),
+            data_bytes: None,
+        }
     }
 
     async fn data_size(&self, desired: &Desired) -> Option<u64> {
         let definition = self.settings.roles.get(&desired.role)?;
         let path = self.settings.facts.data_directory(definition, desired);
         let host = self.host.clone();
-        blocking(move || host.directory_size(Path::new(&path))).await.ok()?.ok()
+        blocking(move || host.directory_size(Path::new(&path)))
+            .await
+            .ok()?
+            .ok()
     }
 
     /// Looks at the containers that bear a server's names.
@@ -275,7 +303,11 @@ impl Executor {
         }
         let mut found = found.into_iter();
         let mut next = || found.next().flatten();
-        Ok(Observed { current: next(), previous: next(), failed: next() })
+        Ok(Observed {
+            current: next(),
+            previous: next(),
+            failed: next(),
+        })
     }
 }
 

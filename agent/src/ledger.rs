@@ -79,19 +79,29 @@ impl LedgerFile {
     /// # Errors
     /// When the file cannot be read, or a damaged one cannot be put aside.
     pub fn open(directory: &Path, now: jiff::Timestamp) -> Result<Opened, LedgerError> {
-        let file = Self { directory: directory.to_owned() };
+        let file = Self {
+            directory: directory.to_owned(),
+        };
         let path = file.path();
         files::remove_leftovers(&path)?;
         file.fill_reserve();
         let bytes = match std::fs::metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Opened { file, ledger: Ledger::default(), damage: None });
+                return Ok(Opened {
+                    file,
+                    ledger: Ledger::default(),
+                    damage: None,
+                });
             }
             Ok(metadata) if metadata.len() > MAX_BYTES => Err("it is too large".to_owned()),
             _ => Ok(read(&path)?),
         };
         match bytes.and_then(|bytes| decode(&bytes)) {
-            Ok(ledger) => Ok(Opened { file, ledger, damage: None }),
+            Ok(ledger) => Ok(Opened {
+                file,
+                ledger,
+                damage: None,
+            }),
             Err(why) => {
                 let aside = directory.join(format!("{FILE}.damaged-{}", now.as_millisecond()));
                 std::fs::rename(&path, &aside)
@@ -100,7 +110,11 @@ impl LedgerFile {
                     "the ledger was damaged ({why}); it is kept as {} and was not used",
                     aside.display()
                 );
-                Ok(Opened { file, ledger: Ledger::default(), damage: Some(damage) })
+                Ok(Opened {
+                    file,
+                    ledger: Ledger::default(),
+                    damage: Some(damage),
+                })
             }
         }
     }
@@ -142,7 +156,10 @@ impl LedgerFile {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, LedgerError> {
-    std::fs::read(path).map_err(|source| LedgerError::Read { path: path.to_owned(), source })
+    std::fs::read(path).map_err(|source| LedgerError::Read {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn checksum(text: &[u8]) -> String {
@@ -157,7 +174,10 @@ fn encode(ledger: &Ledger) -> Result<Vec<u8>, serde_json::Error> {
 }
 
 fn decode(bytes: &[u8]) -> Result<Ledger, String> {
-    let end = bytes.iter().position(|byte| *byte == b'\n').ok_or("it is cut short")?;
+    let end = bytes
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .ok_or("it is cut short")?;
     let (head, text) = bytes.split_at(end);
     let text = text.get(1..).unwrap_or_default();
     let head = std::str::from_utf8(head).map_err(|_| "its first line is damaged")?;
@@ -165,10 +185,14 @@ fn decode(bytes: &[u8]) -> Result<Ledger, String> {
     if words.next() != Some(MAGIC) {
         return Err("it is no ledger".to_owned());
     }
-    let version: u32 =
-        words.next().and_then(|word| word.parse().ok()).ok_or("its first line is damaged")?;
+    let version: u32 = words
+        .next()
+        .and_then(|word| word.parse().ok())
+        .ok_or("its first line is damaged")?;
     if version > LEDGER_VERSION {
-        return Err(format!("it was written by a newer agent (format {version})"));
+        return Err(format!(
+            "it was written by a newer agent (format {version})"
+        ));
     }
     if words.next() != Some(&format!("sha256:{}", checksum(text))) {
         return Err("its checksum does not match".to_owned());
@@ -185,8 +209,16 @@ mod tests {
     }
 
     fn written(directory: &Path) -> Ledger {
-        let ledger = Ledger { epoch: 7, store: Some("s".to_owned()), ..Ledger::default() };
-        LedgerFile::open(directory, now()).unwrap().file.write(&ledger).unwrap();
+        let ledger = Ledger {
+            epoch: 7,
+            store: Some("s".to_owned()),
+            ..Ledger::default()
+        };
+        LedgerFile::open(directory, now())
+            .unwrap()
+            .file
+            .write(&ledger)
+            .unwrap();
         ledger
     }
 
@@ -223,7 +255,9 @@ mod tests {
         let opened = LedgerFile::open(directory.path(), now()).unwrap();
         assert_eq!(opened.ledger, Ledger::default());
         assert!(opened.damage.unwrap().contains("checksum"));
-        let aside = directory.path().join(format!("{FILE}.damaged-{}", now().as_millisecond()));
+        let aside = directory
+            .path()
+            .join(format!("{FILE}.damaged-{}", now().as_millisecond()));
         assert_eq!(std::fs::read(aside).unwrap(), bytes);
     }
 }

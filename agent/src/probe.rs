@@ -36,9 +36,10 @@ impl Prober for TcpProber {
         match timeout(limit, TcpStream::connect(address)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => {
-                Err(format!("no connection within {}", extend_common::duration::show(limit)))
-            }
+            Err(_) => Err(format!(
+                "no connection within {}",
+                extend_common::duration::show(limit)
+            )),
         }
     }
 }
@@ -89,13 +90,21 @@ pub async fn run(
         }
         let started = Instant::now();
         let results = round(prober.as_ref(), &aim).await;
-        let done = Round { instance: aim.instance, probe: aim.probe.clone(), results };
+        let done = Round {
+            instance: aim.instance,
+            probe: aim.probe.clone(),
+            results,
+        };
         if rounds.send(done).await.is_err() {
             return;
         }
         eager += 1;
         let is_eager = !aim.armed && eager < EAGER_ROUNDS;
-        let interval = if is_eager { EAGER_INTERVAL } else { aim.probe.interval };
+        let interval = if is_eager {
+            EAGER_INTERVAL
+        } else {
+            aim.probe.interval
+        };
         tokio::select! {
             () = sleep_until(started + interval) => {}
             changed = aims.changed() => if changed.is_err() { return },

@@ -16,7 +16,10 @@ impl Backoff {
     /// exponential step by `random` in 0.0..1.0. The jitter keeps a fleet from coming back in
     /// step after its controller was away.
     pub fn wait(&self, attempt: u32, random: f64) -> Duration {
-        let step = self.first.saturating_mul(2_u32.saturating_pow(attempt.min(30))).min(self.most);
+        let step = self
+            .first
+            .saturating_mul(2_u32.saturating_pow(attempt.min(30)))
+            .min(self.most);
         step.mul_f64(0.5 + 0.5 * random.clamp(0.0, 1.0))
     }
 }
@@ -38,7 +41,10 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_bound_and_jitter_stays_in_the_upper_half() {
-        let policy = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(10) };
+        let policy = Backoff {
+            first: Duration::from_secs(1),
+            most: Duration::from_secs(10),
+        };
         assert_eq!(policy.wait(0, 1.0), Duration::from_secs(1));
         assert_eq!(policy.wait(2, 1.0), Duration::from_secs(4));
         assert_eq!(policy.wait(2, 0.0), Duration::from_secs(2));

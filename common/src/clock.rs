@@ -21,12 +21,16 @@ impl Clock {
 
     /// A clock that starts at a given time.
     pub fn starting_at(wall: Timestamp) -> Self {
-        Self { wall, started: Instant::now() }
+        Self {
+            wall,
+            started: Instant::now(),
+        }
     }
 
     /// The present time.
     pub fn now(&self) -> Timestamp {
-        let elapsed = SignedDuration::try_from(self.started.elapsed()).unwrap_or(SignedDuration::MAX);
+        let elapsed =
+            SignedDuration::try_from(self.started.elapsed()).unwrap_or(SignedDuration::MAX);
         self.wall.saturating_add(elapsed).unwrap_or(Timestamp::MAX)
     }
 

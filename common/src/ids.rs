@@ -180,7 +180,9 @@ impl OperationId {
     /// operations of a fleet's lifetime, and matched unambiguously by the controller.
     pub fn short(self) -> String {
         let text = self.0.to_string().to_lowercase();
-        text.get(text.len().saturating_sub(6)..).unwrap_or(&text).to_owned()
+        text.get(text.len().saturating_sub(6)..)
+            .unwrap_or(&text)
+            .to_owned()
     }
 }
 
@@ -192,7 +194,11 @@ ulid_id!(
 
 /// A hostile text may be long: errors repeat only its beginning.
 fn clip(text: &str) -> String {
-    let mut out: String = text.chars().take(80).flat_map(char::escape_default).collect();
+    let mut out: String = text
+        .chars()
+        .take(80)
+        .flat_map(char::escape_default)
+        .collect();
     if text.chars().count() > 80 {
         out.push('…');
     }
@@ -205,8 +211,19 @@ mod tests {
 
     #[test]
     fn a_node_is_a_unicast_ipv4_address() {
-        assert_eq!("172.31.16.139".parse::<NodeAddr>().unwrap().to_string(), "172.31.16.139");
-        for wrong in ["", "172.31.16", "172.31.16.256", "::1", "0.0.0.0", "224.0.0.1", "host"] {
+        assert_eq!(
+            "172.31.16.139".parse::<NodeAddr>().unwrap().to_string(),
+            "172.31.16.139"
+        );
+        for wrong in [
+            "",
+            "172.31.16",
+            "172.31.16.256",
+            "::1",
+            "0.0.0.0",
+            "224.0.0.1",
+            "host",
+        ] {
             assert!(wrong.parse::<NodeAddr>().is_err(), "{wrong}");
         }
     }
@@ -223,7 +240,11 @@ mod tests {
 
     #[test]
     fn errors_repeat_hostile_text_escaped_and_clipped() {
-        let error = "\u{1b}[31m".repeat(100).parse::<ServerName>().unwrap_err().to_string();
+        let error = "\u{1b}[31m"
+            .repeat(100)
+            .parse::<ServerName>()
+            .unwrap_err()
+            .to_string();
         assert!(!error.contains('\u{1b}') && error.len() < 700, "{error}");
     }
 }

@@ -30,8 +30,14 @@ pub enum Verb {
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Self; 6] =
-        [Self::Run, Self::Start, Self::Stop, Self::Restart, Self::Upgrade, Self::Rm];
+    pub const ALL: [Self; 6] = [
+        Self::Run,
+        Self::Start,
+        Self::Stop,
+        Self::Restart,
+        Self::Upgrade,
+        Self::Rm,
+    ];
 }
 
 impl fmt::Display for Verb {
@@ -184,7 +190,9 @@ pub struct Target {
 impl Target {
     /// The phase it is in.
     pub fn phase(&self) -> Phase {
-        self.phases.last().map_or(Phase::Pending, |entry| entry.phase)
+        self.phases
+            .last()
+            .map_or(Phase::Pending, |entry| entry.phase)
     }
 }
 
@@ -214,7 +222,10 @@ pub struct Operation {
 impl Operation {
     /// How many targets are in a state.
     pub fn count(&self, state: TargetState) -> usize {
-        self.targets.iter().filter(|target| target.state == state).count()
+        self.targets
+            .iter()
+            .filter(|target| target.state == state)
+            .count()
     }
 
     /// In one word, for lists: the worst state that any target ended in, or how far it is.

@@ -53,8 +53,14 @@ impl TryFrom<String> for RecordHash {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let bytes = HEXLOWER.decode(text.as_bytes()).map_err(|e| e.to_string())?;
-        Ok(Self(bytes.try_into().map_err(|_| "a record hash has 32 bytes".to_owned())?))
+        let bytes = HEXLOWER
+            .decode(text.as_bytes())
+            .map_err(|e| e.to_string())?;
+        Ok(Self(
+            bytes
+                .try_into()
+                .map_err(|_| "a record hash has 32 bytes".to_owned())?,
+        ))
     }
 }
 
@@ -195,6 +201,12 @@ impl ServerRecord {
         let digest = ring::digest::digest(&ring::digest::SHA256, &text);
         let mut hash = [0; 32];
         hash.copy_from_slice(digest.as_ref());
-        Self { id: RecordId { stamp, hash: RecordHash(hash) }, desired }
+        Self {
+            id: RecordId {
+                stamp,
+                hash: RecordHash(hash),
+            },
+            desired,
+        }
     }
 }

@@ -17,6 +17,7 @@ use extend_common::tls::live::PublishError;
 use extend_common::tls::peer::PeerError;
 use extend_common::tls::{Authority, Fingerprint, LiveCertificate, PeerNode, Serial};
 use jiff::Timestamp;
+use rustls_pki_types::CertificateDer;
 use tokio_util::sync::CancellationToken;
 
 use crate::core::request::{KeyHash, PeerFacts};
@@ -112,8 +113,8 @@ impl LeafIssuer {
 
     /// The authority's certificate: what a node trusts from its joining on.
     #[must_use]
-    pub fn authority_der(&self) -> Vec<u8> {
-        self.authority.certificate().to_vec()
+    pub fn authority(&self) -> &CertificateDer<'static> {
+        self.authority.certificate()
     }
 
     /// What a join token pins.

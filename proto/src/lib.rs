@@ -5,7 +5,7 @@
 
 /// `extend.fleet.v1`
 pub mod v1 {
-    #![allow(missing_docs, unreachable_pub, clippy::all, clippy::wildcard_imports)]
+    #![allow(missing_docs, unreachable_pub, clippy::all, clippy::too_many_lines)]
     tonic::include_proto!("extend.fleet.v1");
 }
 

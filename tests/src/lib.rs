@@ -1,1 +1,5 @@
-//! x
+//! What the system tests share: simulated fleets with an in-memory Docker ([`sim`]), fleets of
+//! real processes against a real Docker Engine ([`real`]), and the guide's command lines.
+
+pub mod guide;
+pub mod sim;

@@ -50,7 +50,11 @@ impl Ledger {
         if session.epoch < self.epoch && !recovered {
             return Err(Ignored::OldEpoch(session.epoch, self.epoch));
         }
-        if let Some(own) = self.store.as_ref().filter(|own| **own != session.store && !recovered) {
+        if let Some(own) = self
+            .store
+            .as_ref()
+            .filter(|own| **own != session.store && !recovered)
+        {
             return Err(Ignored::OtherStore(session.store.clone(), own.clone()));
         }
         let mut next = self.clone();

@@ -29,7 +29,12 @@ pub struct Ledger {
 
 impl Default for Ledger {
     fn default() -> Self {
-        Self { version: LEDGER_VERSION, store: None, epoch: 0, server: None }
+        Self {
+            version: LEDGER_VERSION,
+            store: None,
+            epoch: 0,
+            server: None,
+        }
     }
 }
 
@@ -144,17 +149,30 @@ impl Entry {
     /// Whether the record's own deployment is still to be brought about.
     pub fn is_deploying(&self) -> bool {
         let wanted = self.record.desired.deployment;
-        let spent = self.spent.as_ref().is_some_and(|spent| spent.deployment == wanted);
-        let serves = self.serving.as_ref().is_some_and(|served| served.deployment == wanted);
+        let spent = self
+            .spent
+            .as_ref()
+            .is_some_and(|spent| spent.deployment == wanted);
+        let serves = self
+            .serving
+            .as_ref()
+            .is_some_and(|served| served.deployment == wanted);
         !spent && !serves
     }
 
     /// What has to be on disk before the step's effect, if anything.
     pub fn intend(&mut self, step: &Step) -> bool {
         match step {
-            Step::Stop { instance, deadline, restart, .. } => {
-                self.stopping =
-                    Some(Stopping { instance: instance.clone(), deadline: *deadline });
+            Step::Stop {
+                instance,
+                deadline,
+                restart,
+                ..
+            } => {
+                self.stopping = Some(Stopping {
+                    instance: instance.clone(),
+                    deadline: *deadline,
+                });
                 if let Some(at) = restart {
                     self.note_restart(*at);
                 }
@@ -166,9 +184,13 @@ impl Entry {
                 }
                 true
             }
-            Step::Start { before, restart, .. } => {
-                self.attempt =
-                    Some(Attempt { stamp: self.record.id.stamp, before: before.clone() });
+            Step::Start {
+                before, restart, ..
+            } => {
+                self.attempt = Some(Attempt {
+                    stamp: self.record.id.stamp,
+                    before: before.clone(),
+                });
                 if let Some(at) = restart {
                     self.note_restart(*at);
                 }
@@ -206,11 +228,16 @@ impl Entry {
                 });
             }
             (Step::Settle { kind, reason, .. }, Done::Seen(seen)) => {
-                let evidence =
-                    seen.evidence.or_else(|| self.spent.as_ref().and_then(|s| s.evidence.clone()));
+                let evidence = seen
+                    .evidence
+                    .or_else(|| self.spent.as_ref().and_then(|s| s.evidence.clone()));
                 let evidence = evidence.filter(|_| *kind != OutcomeKind::Succeeded);
-                self.outcome =
-                    Some(Outcome { kind: *kind, reason: reason.clone(), evidence, at: now });
+                self.outcome = Some(Outcome {
+                    kind: *kind,
+                    reason: reason.clone(),
+                    evidence,
+                    at: now,
+                });
                 if self.record.desired.run_state.is_tombstone() {
                     self.serving = None;
                     self.candidate = None;
@@ -224,13 +251,13 @@ impl Entry {
     }
 
     fn promote(&mut self, unchanged: bool, proven: bool) {
-        let Some(mut candidate) = self.candidate.take() else { return };
+        let Some(mut candidate) = self.candidate.take() else {
+            return;
+        };
         candidate.proven = proven;
-        if unchanged {
-            if let Some(serving) = &self.serving {
-                candidate.made_by = serving.made_by;
-                candidate.proven = proven || serving.proven;
-            }
+        if let Some(serving) = self.serving.as_ref().filter(|_| unchanged) {
+            candidate.made_by = serving.made_by;
+            candidate.proven = proven || serving.proven;
         }
         self.serving = Some(candidate);
     }

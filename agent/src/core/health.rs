@@ -45,7 +45,11 @@ pub struct Health {
 impl Health {
     /// Nothing is known of this run yet.
     pub fn of(instance: Instance) -> Self {
-        Self { instance, probes: BTreeMap::new(), looked: false }
+        Self {
+            instance,
+            probes: BTreeMap::new(),
+            looked: false,
+        }
     }
 
     /// Which run it is about.
@@ -89,7 +93,10 @@ impl Health {
         if docker == Some(DockerHealth::Unhealthy) {
             return Verdict::Unhealthy("Docker's health check fails".to_owned());
         }
-        let failing = self.probes.iter().find(|(_, probe)| probe.armed && !probe.passing);
+        let failing = self
+            .probes
+            .iter()
+            .find(|(_, probe)| probe.armed && !probe.passing);
         if let Some((port, probe)) = failing {
             let words = format!(
                 "no answer on tcp/{port} for {} probes: {}",

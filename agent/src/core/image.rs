@@ -69,14 +69,19 @@ pub enum ImageProblem {
 
 /// The repository of a reference: without registry defaults, tag and digest.
 pub fn repository(reference: &str) -> &str {
-    let name = reference.split_once('@').map_or(reference, |(name, _)| name);
+    let name = reference
+        .split_once('@')
+        .map_or(reference, |(name, _)| name);
     let name = match name.rsplit_once(':') {
         // A colon before a slash belongs to the registry's port.
         Some((name, tag)) if !tag.contains('/') => name,
         _ => name,
     };
     let defaults = ["docker.io/", "index.docker.io/"];
-    defaults.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name)
+    defaults
+        .iter()
+        .find_map(|prefix| name.strip_prefix(prefix))
+        .unwrap_or(name)
 }
 
 /// Checks a reference against the node's list. An entry is a repository, or ends in `/*` and
@@ -87,9 +92,9 @@ pub fn repository(reference: &str) -> &str {
 pub fn check_repository(reference: &str, allowed: &[String]) -> Result<(), ImageProblem> {
     let repository = repository(reference);
     let matches = |entry: &String| match entry.strip_suffix('*') {
-        Some(prefix) if prefix.ends_with('/') => {
-            repository.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty() && !rest.contains('/'))
-        }
+        Some(prefix) if prefix.ends_with('/') => repository
+            .strip_prefix(prefix)
+            .is_some_and(|rest| !rest.is_empty() && !rest.contains('/')),
         _ => entry == repository,
     };
     if allowed.iter().any(matches) {
@@ -112,7 +117,11 @@ pub fn check_labels(
     serving: Option<&str>,
 ) -> Result<ResolvedImage, ImageProblem> {
     let reference = reference.to_owned();
-    let product = image.labels.get(LABEL_PRODUCT).map(String::as_str).unwrap_or_default();
+    let product = image
+        .labels
+        .get(LABEL_PRODUCT)
+        .map(String::as_str)
+        .unwrap_or_default();
     if product != rules.product {
         return Err(ImageProblem::Product {
             reference,
@@ -129,20 +138,38 @@ pub fn check_labels(
     };
     if version.major() < rules.minimum_major {
         let version = version.text;
-        return Err(ImageProblem::TooOld { reference, version, minimum: rules.minimum_major });
+        return Err(ImageProblem::TooOld {
+            reference,
+            version,
+            minimum: rules.minimum_major,
+        });
     }
-    if let Some(serving) = serving.and_then(Version::parse).filter(|serving| version < *serving) {
+    if let Some(serving) = serving
+        .and_then(Version::parse)
+        .filter(|serving| version < *serving)
+    {
         let (version, serving) = (version.text, serving.text);
-        return Err(ImageProblem::Older { reference, version, serving });
+        return Err(ImageProblem::Older {
+            reference,
+            version,
+            serving,
+        });
     }
-    Ok(ResolvedImage { identity: identity(&reference, image), version: version.text, reference })
+    Ok(ResolvedImage {
+        identity: identity(&reference, image),
+        version: version.text,
+        reference,
+    })
 }
 
 /// `repo@sha256:…` when the image was pulled from the reference's repository, otherwise its id:
 /// locally imported images have no repository digest.
 fn identity(reference: &str, image: &Image) -> String {
     let wanted = repository(reference);
-    let pulled = image.repo_digests.iter().find(|digest| repository(digest) == wanted);
+    let pulled = image
+        .repo_digests
+        .iter()
+        .find(|digest| repository(digest) == wanted);
     pulled.unwrap_or(&image.id).clone()
 }
 
@@ -158,9 +185,16 @@ impl Version {
         if text.len() > 64 {
             return None;
         }
-        let numbers = text.trim().trim_start_matches('v').split(['-', '+']).next()?;
+        let numbers = text
+            .trim()
+            .trim_start_matches('v')
+            .split(['-', '+'])
+            .next()?;
         let numbers: Result<Vec<u64>, _> = numbers.split('.').map(str::parse).collect();
-        Some(Self { numbers: numbers.ok()?, text: text.trim().to_owned() })
+        Some(Self {
+            numbers: numbers.ok()?,
+            text: text.trim().to_owned(),
+        })
     }
 
     fn major(&self) -> u64 {
@@ -171,7 +205,8 @@ impl Version {
 impl PartialOrd for Version {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         let longest = self.numbers.len().max(other.numbers.len());
-        let number = |version: &Self, index: usize| version.numbers.get(index).copied().unwrap_or(0);
+        let number =
+            |version: &Self, index: usize| version.numbers.get(index).copied().unwrap_or(0);
         (0..longest)
             .map(|index| number(self, index).cmp(&number(other, index)))
             .find(|order| order.is_ne())
@@ -196,7 +231,10 @@ mod tests {
     }
 
     fn rules() -> ImageRules {
-        ImageRules { product: "PBX".to_owned(), minimum_major: 22 }
+        ImageRules {
+            product: "PBX".to_owned(),
+            minimum_major: 22,
+        }
     }
 
     #[test]
@@ -212,10 +250,21 @@ mod tests {
             assert_eq!(repository(reference), wanted);
         }
         let allowed = ["portsip/*".to_owned(), "registry:5000/pbx".to_owned()];
-        for good in ["portsip/pbx:22", "docker.io/portsip/pbx", "registry:5000/pbx:1"] {
+        for good in [
+            "portsip/pbx:22",
+            "docker.io/portsip/pbx",
+            "registry:5000/pbx:1",
+        ] {
             assert!(check_repository(good, &allowed).is_ok(), "{good}");
         }
-        for bad in ["portsip2/pbx", "evil/portsip/pbx", "portsip/a/b", "portsip/", "sha256:00", ""] {
+        for bad in [
+            "portsip2/pbx",
+            "evil/portsip/pbx",
+            "portsip/a/b",
+            "portsip/",
+            "sha256:00",
+            "",
+        ] {
             assert!(check_repository(bad, &allowed).is_err(), "{bad}");
         }
     }
@@ -226,10 +275,22 @@ mod tests {
             check_labels("portsip/pbx:22", &image(version, &[]), &rules(), serving)
         };
         assert_eq!(check("22.3.0", None).unwrap().identity, "sha256:aa");
-        assert!(matches!(check("21.9", None), Err(ImageProblem::TooOld { .. })));
-        assert!(matches!(check("latest", None), Err(ImageProblem::NoVersion { .. })));
-        assert!(matches!(check("", None), Err(ImageProblem::NoVersion { .. })));
-        assert!(matches!(check("22.3", Some("22.3.1")), Err(ImageProblem::Older { .. })));
+        assert!(matches!(
+            check("21.9", None),
+            Err(ImageProblem::TooOld { .. })
+        ));
+        assert!(matches!(
+            check("latest", None),
+            Err(ImageProblem::NoVersion { .. })
+        ));
+        assert!(matches!(
+            check("", None),
+            Err(ImageProblem::NoVersion { .. })
+        ));
+        assert!(matches!(
+            check("22.3", Some("22.3.1")),
+            Err(ImageProblem::Older { .. })
+        ));
         assert!(check("22.10", Some("22.9.9")).is_ok());
         assert!(check("22.3", Some("22.3.0")).is_ok());
         let mut other = image("22", &[]);

@@ -49,7 +49,9 @@ pub struct Observed {
 impl Observed {
     /// The containers that are there, in the order of [`Place::ALL`].
     pub fn all(&self) -> impl Iterator<Item = &Container> {
-        [&self.current, &self.previous, &self.failed].into_iter().flatten()
+        [&self.current, &self.previous, &self.failed]
+            .into_iter()
+            .flatten()
     }
 
     /// The container with this id.
@@ -79,6 +81,9 @@ impl Owner {
     /// Whether the container is ours and was made by this deployment.
     pub fn made_by(&self, container: &Container, deployment: Deployment) -> bool {
         self.owns(container)
-            && container.owner.as_ref().is_some_and(|owner| owner.deployment == deployment)
+            && container
+                .owner
+                .as_ref()
+                .is_some_and(|owner| owner.deployment == deployment)
     }
 }

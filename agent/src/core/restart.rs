@@ -26,19 +26,31 @@ pub enum Allowance {
 
 /// Looks at when the agent acted by itself before, oldest first.
 pub fn allowance(history: &[Timestamp], now: Timestamp) -> Allowance {
-    let recent: Vec<_> =
-        history.iter().copied().filter(|at| since(*at, now) < BUDGET_WINDOW).collect();
+    let recent: Vec<_> = history
+        .iter()
+        .copied()
+        .filter(|at| since(*at, now) < BUDGET_WINDOW)
+        .collect();
     let Some(last) = recent.last() else {
         return Allowance::Now;
     };
     if recent.len() >= BUDGET {
         let oldest = recent.len() - BUDGET;
-        let frees = recent.get(oldest).map_or(now, |at| after(*at, BUDGET_WINDOW));
+        let frees = recent
+            .get(oldest)
+            .map_or(now, |at| after(*at, BUDGET_WINDOW));
         return Allowance::Exhausted(frees);
     }
     let exponent = u32::try_from(recent.len() - 1).unwrap_or(u32::MAX);
-    let ready = after(*last, FIRST_WAIT.saturating_mul(2_u32.saturating_pow(exponent)));
-    if now >= ready { Allowance::Now } else { Allowance::NotBefore(ready) }
+    let ready = after(
+        *last,
+        FIRST_WAIT.saturating_mul(2_u32.saturating_pow(exponent)),
+    );
+    if now >= ready {
+        Allowance::Now
+    } else {
+        Allowance::NotBefore(ready)
+    }
 }
 
 #[cfg(test)]
@@ -54,7 +66,10 @@ mod tests {
         assert_eq!(allowance(&[], at(0)), Allowance::Now);
         assert_eq!(allowance(&[at(0)], at(0)), Allowance::NotBefore(at(1)));
         assert_eq!(allowance(&[at(0)], at(1)), Allowance::Now);
-        assert_eq!(allowance(&[at(0), at(1)], at(2)), Allowance::NotBefore(at(3)));
+        assert_eq!(
+            allowance(&[at(0), at(1)], at(2)),
+            Allowance::NotBefore(at(3))
+        );
         let five = [at(0), at(1), at(3), at(7), at(15)];
         assert_eq!(allowance(&five, at(100)), Allowance::Exhausted(at(600)));
         assert_eq!(allowance(&five, at(601)), Allowance::Now);

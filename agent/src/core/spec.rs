@@ -67,7 +67,10 @@ pub struct NodeFacts {
 
 impl NodeFacts {
     fn fill(&self, text: &str, desired: &Desired) -> String {
-        let public = desired.parameters.public_address.map(|address| address.to_string());
+        let public = desired
+            .parameters
+            .public_address
+            .map(|address| address.to_string());
         text.replace("{data}", &self.data.to_string_lossy())
             .replace("{node}", &self.node.to_string())
             .replace("{name}", desired.name.as_str())
@@ -78,7 +81,10 @@ impl NodeFacts {
     /// Where the server's data lies: the source of the role's first mount.
     pub fn data_directory(&self, definition: &RoleDefinition, desired: &Desired) -> String {
         let mounts = &definition.main_container().mounts;
-        mounts.first().map(|mount| self.fill(&mount.source, desired)).unwrap_or_default()
+        mounts
+            .first()
+            .map(|mount| self.fill(&mount.source, desired))
+            .unwrap_or_default()
     }
 }
 
@@ -127,7 +133,10 @@ pub fn render(
         directories: definition
             .directories
             .iter()
-            .map(|directory| DirectoryDefinition { path: fill(&directory.path), ..directory.clone() })
+            .map(|directory| DirectoryDefinition {
+                path: fill(&directory.path),
+                ..directory.clone()
+            })
             .collect(),
     }
 }

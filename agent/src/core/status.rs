@@ -22,7 +22,10 @@ pub struct Condition {
 
 impl Condition {
     fn new(health: Health, reason: impl Into<String>) -> Self {
-        Self { health, reason: reason.into() }
+        Self {
+            health,
+            reason: reason.into(),
+        }
     }
 
     /// Nothing can be seen: Docker does not answer.
@@ -34,7 +37,11 @@ impl Condition {
 /// Tells how the server is.
 pub fn condition(view: &View<'_>, decision: &Decision, now: Timestamp) -> Condition {
     let should_run = view.entry.record.desired.run_state == RunState::Running;
-    let current = view.observed.current.as_ref().filter(|c| view.owner.owns(c));
+    let current = view
+        .observed
+        .current
+        .as_ref()
+        .filter(|c| view.owner.owns(c));
     let Some(current) = current else {
         return match (should_run, decision.phase) {
             (true, Phase::Settled) => Condition::new(Health::Unhealthy, "it has no container"),
@@ -44,9 +51,10 @@ pub fn condition(view: &View<'_>, decision: &Decision, now: Timestamp) -> Condit
     };
     match current.state {
         ContainerState::Running => running(view, should_run),
-        ContainerState::Restarting => {
-            Condition::new(Health::Unhealthy, format!("{}, again and again", ending_words(current)))
-        }
+        ContainerState::Restarting => Condition::new(
+            Health::Unhealthy,
+            format!("{}, again and again", ending_words(current)),
+        ),
         ContainerState::Paused => Condition::new(Health::Unhealthy, "it was paused by hand"),
         _ if !should_run => Condition::new(Health::Stopped, ""),
         _ if decision.phase != Phase::Settled => {
@@ -72,10 +80,20 @@ fn running(view: &View<'_>, should_run: bool) -> Condition {
 }
 
 fn ended(view: &View<'_>, current: &Container, now: Timestamp) -> Condition {
-    let exhausted =
-        matches!(restart::allowance(&view.entry.restarts, now), Allowance::Exhausted(_));
-    let failed = view.entry.outcome.as_ref().is_some_and(|o| o.kind == OutcomeKind::Failed);
-    let health = if exhausted && !failed { Health::Quarantined } else { Health::Unhealthy };
+    let exhausted = matches!(
+        restart::allowance(&view.entry.restarts, now),
+        Allowance::Exhausted(_)
+    );
+    let failed = view
+        .entry
+        .outcome
+        .as_ref()
+        .is_some_and(|o| o.kind == OutcomeKind::Failed);
+    let health = if exhausted && !failed {
+        Health::Quarantined
+    } else {
+        Health::Unhealthy
+    };
     Condition::new(health, ending_words(current))
 }
 
@@ -88,7 +106,11 @@ pub fn status(
     data_directory: String,
 ) -> ServerStatus {
     let entry = view.entry;
-    let current = view.observed.current.as_ref().filter(|c| view.owner.owns(c));
+    let current = view
+        .observed
+        .current
+        .as_ref()
+        .filter(|c| view.owner.owns(c));
     ServerStatus {
         record: entry.record.id,
         name: entry.record.desired.name.clone(),
@@ -96,7 +118,11 @@ pub fn status(
         health: condition.health,
         reason: condition.reason,
         since,
-        phase: if entry.outcome.is_some() { Phase::Settled } else { decision.phase },
+        phase: if entry.outcome.is_some() {
+            Phase::Settled
+        } else {
+            decision.phase
+        },
         detail: decision.detail.clone(),
         outcome: entry.outcome.clone(),
         current: current.map(container_status),

@@ -47,7 +47,10 @@ pub enum CredentialsError {
 pub fn parse(text: &[u8]) -> Result<BTreeMap<String, RegistryAuth>, CredentialsError> {
     let file: File = serde_json::from_slice(text)
         .map_err(|error| CredentialsError::Format { line: error.line() })?;
-    file.auths.into_iter().map(|(server, auth)| entry(&server, &auth)).collect()
+    file.auths
+        .into_iter()
+        .map(|(server, auth)| entry(&server, &auth))
+        .collect()
 }
 
 fn entry(server: &str, auth: &Auth) -> Result<(String, RegistryAuth), CredentialsError> {
@@ -66,10 +69,19 @@ fn entry(server: &str, auth: &Auth) -> Result<(String, RegistryAuth), Credential
     let registry = if server == DOCKER_HUB {
         "docker.io".to_owned()
     } else {
-        let name = server.trim_start_matches("https://").trim_start_matches("http://");
+        let name = server
+            .trim_start_matches("https://")
+            .trim_start_matches("http://");
         name.split('/').next().unwrap_or(name).to_owned()
     };
-    Ok((registry, RegistryAuth { username, password, server: server.to_owned() }))
+    Ok((
+        registry,
+        RegistryAuth {
+            username,
+            password,
+            server: server.to_owned(),
+        },
+    ))
 }
 
 #[cfg(test)]
@@ -93,7 +105,10 @@ mod tests {
     fn errors_do_not_repeat_secrets() {
         for text in [&b"{secret"[..], br#"{"auths":{"r":{"auth":"c2VjcmV0"}}}"#] {
             let words = parse(text).unwrap_err().to_string();
-            assert!(!words.contains("secret") && !words.contains("c2Vj"), "{words}");
+            assert!(
+                !words.contains("secret") && !words.contains("c2Vj"),
+                "{words}"
+            );
         }
     }
 }

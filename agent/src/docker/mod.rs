@@ -143,7 +143,10 @@ pub struct Container {
 impl Container {
     /// Which run of it this is.
     pub fn instance(&self) -> Instance {
-        Instance { container_id: self.id.clone(), started_at: self.started_at.clone() }
+        Instance {
+            container_id: self.id.clone(),
+            started_at: self.started_at.clone(),
+        }
     }
 }
 
@@ -171,7 +174,9 @@ pub struct RegistryAuth {
 
 impl fmt::Debug for RegistryAuth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RegistryAuth").field("server", &self.server).finish_non_exhaustive()
+        f.debug_struct("RegistryAuth")
+            .field("server", &self.server)
+            .finish_non_exhaustive()
     }
 }
 

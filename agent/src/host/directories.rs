@@ -38,11 +38,18 @@ pub fn ensure_directories(directories: &[DirectoryDefinition]) -> Result<(), Hos
 fn ensure(wanted: &DirectoryDefinition) -> Result<(), HostError> {
     let path = Path::new(&wanted.path);
     let directory = open_or_make(path)?;
-    let failed = |errno: Errno| explain(HostError::new(CHANGING, path, errno.desc()), wanted, errno);
+    let failed =
+        |errno: Errno| explain(HostError::new(CHANGING, path, errno.desc()), wanted, errno);
     let now = fstat(&directory).map_err(failed)?;
     // Owner first: changing it may clear bits of the mode.
-    let uid = wanted.uid.filter(|uid| *uid != now.st_uid).map(Uid::from_raw);
-    let gid = wanted.gid.filter(|gid| *gid != now.st_gid).map(Gid::from_raw);
+    let uid = wanted
+        .uid
+        .filter(|uid| *uid != now.st_uid)
+        .map(Uid::from_raw);
+    let gid = wanted
+        .gid
+        .filter(|gid| *gid != now.st_gid)
+        .map(Gid::from_raw);
     if uid.is_some() || gid.is_some() {
         fchown(&directory, uid, gid).map_err(failed)?;
     }
@@ -59,10 +66,22 @@ fn explain(error: HostError, wanted: &DirectoryDefinition, errno: Errno) -> Host
     if !denied || geteuid().is_root() {
         return error;
     }
-    let owner = wanted.uid.map(|uid| format!(" -o {uid}")).unwrap_or_default();
-    let group = wanted.gid.map(|gid| format!(" -g {gid}")).unwrap_or_default();
-    let hint = format!("sudo install -d -m {:o}{owner}{group} {}", wanted.mode, wanted.path);
-    HostError { hint: Some(hint), ..error }
+    let owner = wanted
+        .uid
+        .map(|uid| format!(" -o {uid}"))
+        .unwrap_or_default();
+    let group = wanted
+        .gid
+        .map(|gid| format!(" -g {gid}"))
+        .unwrap_or_default();
+    let hint = format!(
+        "sudo install -d -m {:o}{owner}{group} {}",
+        wanted.mode, wanted.path
+    );
+    HostError {
+        hint: Some(hint),
+        ..error
+    }
 }
 
 /// Opens the directory at a path, which must be absolute and is made if it is missing.
@@ -83,7 +102,11 @@ fn open_or_make(path: &Path) -> Result<OwnedFd, HostError> {
                     uid: None,
                     gid: None,
                 };
-                explain(HostError::new(MAKING, path, at(&reached, path, errno)), &wanted, errno)
+                explain(
+                    HostError::new(MAKING, path, at(&reached, path, errno)),
+                    &wanted,
+                    errno,
+                )
             }
             Stop::Link(why) => HostError::new(MAKING, path, format!("{} {why}", reached.display())),
         })?;
@@ -114,12 +137,20 @@ fn components(path: &Path) -> Result<Vec<OsString>, HostError> {
             }
         }
     }
-    if names.is_empty() { refuse("the root directory is nobody's to change") } else { Ok(names) }
+    if names.is_empty() {
+        refuse("the root directory is nobody's to change")
+    } else {
+        Ok(names)
+    }
 }
 
-const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
+const DIRECTORY: OFlag = OFlag::O_RDONLY
+    .union(OFlag::O_DIRECTORY)
+    .union(OFlag::O_CLOEXEC);
 /// Only to look things up from: needs no right to list it.
-const PASSAGE: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
+const PASSAGE: OFlag = OFlag::O_PATH
+    .union(OFlag::O_DIRECTORY)
+    .union(OFlag::O_CLOEXEC);
 
 enum Stop {
     Errno(Errno),
@@ -140,7 +171,11 @@ fn enter(parent: &OwnedFd, name: &OsStr, is_last: bool) -> Result<OwnedFd, Stop>
         Err(errno) => errno,
     };
     if error == Errno::ENOENT {
-        let mode = if is_last { UNFINISHED_MODE } else { PARENT_MODE };
+        let mode = if is_last {
+            UNFINISHED_MODE
+        } else {
+            PARENT_MODE
+        };
         return match mkdirat(parent, name, mode) {
             Ok(()) => {
                 let made = openat(parent, name, DIRECTORY | OFlag::O_NOFOLLOW, Mode::empty())?;
@@ -158,10 +193,14 @@ fn enter(parent: &OwnedFd, name: &OsStr, is_last: bool) -> Result<OwnedFd, Stop>
         return Err(error.into());
     }
     if is_last {
-        return Err(Stop::Link("is a symbolic link: name the directory that it leads to"));
+        return Err(Stop::Link(
+            "is a symbolic link: name the directory that it leads to",
+        ));
     }
     if !is_trusted(&fstat(parent)?, &found) {
-        return Err(Stop::Link("is a symbolic link that is not root's, and is not followed"));
+        return Err(Stop::Link(
+            "is a symbolic link that is not root's, and is not followed",
+        ));
     }
     Ok(openat(parent, name, PASSAGE, Mode::empty())?)
 }

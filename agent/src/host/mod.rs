@@ -36,7 +36,12 @@ pub struct HostError {
 
 impl HostError {
     fn new(operation: &'static str, path: &Path, cause: impl ToString) -> Self {
-        Self { operation, path: path.to_owned(), cause: cause.to_string(), hint: None }
+        Self {
+            operation,
+            path: path.to_owned(),
+            cause: cause.to_string(),
+            hint: None,
+        }
     }
 }
 

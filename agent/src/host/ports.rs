@@ -63,12 +63,23 @@ impl PortUse {
 /// When the kernel's tables cannot be read.
 pub fn listening_ports() -> Result<PortUse, HostError> {
     let mut found = PortUse::default();
-    for (table, is_tcp) in [("tcp", true), ("tcp6", true), ("udp", false), ("udp6", false)] {
+    for (table, is_tcp) in [
+        ("tcp", true),
+        ("tcp6", true),
+        ("udp", false),
+        ("udp6", false),
+    ] {
         let path = format!("/proc/net/{table}");
         // Without IPv6 in the kernel its tables are not there.
         let optional = table.ends_with('6');
-        let Some(text) = read_table(Path::new(&path), optional)? else { continue };
-        let taken = if is_tcp { &mut found.tcp } else { &mut found.udp };
+        let Some(text) = read_table(Path::new(&path), optional)? else {
+            continue;
+        };
+        let taken = if is_tcp {
+            &mut found.tcp
+        } else {
+            &mut found.udp
+        };
         taken.extend(bound(&text, is_tcp));
     }
     Ok(found)
@@ -82,7 +93,9 @@ fn read_table(path: &Path, optional: bool) -> Result<Option<String>, HostError> 
         Err(error) => return Err(failed(error)),
     };
     let mut text = String::new();
-    file.take(MAX_TABLE_BYTES).read_to_string(&mut text).map_err(failed)?;
+    file.take(MAX_TABLE_BYTES)
+        .read_to_string(&mut text)
+        .map_err(failed)?;
     Ok(Some(text))
 }
 
@@ -96,7 +109,9 @@ pub(super) fn bound(table: &str, is_tcp: bool) -> impl Iterator<Item = (IpAddr, 
             return None;
         }
         let (address, port) = local.split_once(':')?;
-        let port = u16::from_str_radix(port, 16).ok().filter(|port| *port > 0)?;
+        let port = u16::from_str_radix(port, 16)
+            .ok()
+            .filter(|port| *port > 0)?;
         Some((parse_address(address)?, port))
     })
 }

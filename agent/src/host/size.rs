@@ -31,7 +31,11 @@ pub(super) fn measure(path: &Path, limit: Duration) -> Result<u64, HostError> {
         Err(error) => return Err(failed(path, error)),
     };
     let mut bytes = top.blocks().saturating_mul(BLOCK);
-    let mut waiting = if top.is_dir() { vec![path.to_owned()] } else { Vec::new() };
+    let mut waiting = if top.is_dir() {
+        vec![path.to_owned()]
+    } else {
+        Vec::new()
+    };
     while let Some(directory) = waiting.pop() {
         let entries = match fs::read_dir(&directory) {
             Ok(entries) => entries,
@@ -46,7 +50,9 @@ pub(super) fn measure(path: &Path, limit: Duration) -> Result<u64, HostError> {
             }
             let entry = entry.map_err(|error| failed(&directory, error))?;
             // Of the entry itself: a link's target is somebody else's disk space.
-            let Ok(metadata) = entry.metadata() else { continue };
+            let Ok(metadata) = entry.metadata() else {
+                continue;
+            };
             bytes = bytes.saturating_add(metadata.blocks().saturating_mul(BLOCK));
             if metadata.is_dir() {
                 waiting.push(entry.path());

@@ -23,7 +23,11 @@ fn is_root() -> bool {
 
 /// The owner that tests may give away: any as root, their own otherwise.
 fn some_owner() -> u32 {
-    if is_root() { 888 } else { nix::unistd::geteuid().as_raw() }
+    if is_root() {
+        888
+    } else {
+        nix::unistd::geteuid().as_raw()
+    }
 }
 
 fn mode(path: &Path) -> u32 {
@@ -34,13 +38,23 @@ fn mode(path: &Path) -> u32 {
 fn directories_are_made_and_mended_and_their_contents_are_left_alone() {
     let base = tempfile::tempdir().unwrap();
     let owner = some_owner();
-    let (data, log) = (base.path().join("not/named/data"), base.path().join("not/named/data/log"));
-    let directories = [wanted(&data, 0o755, Some(owner)), wanted(&log, 0o750, Some(owner))];
+    let (data, log) = (
+        base.path().join("not/named/data"),
+        base.path().join("not/named/data/log"),
+    );
+    let directories = [
+        wanted(&data, 0o755, Some(owner)),
+        wanted(&log, 0o750, Some(owner)),
+    ];
     SystemHost.ensure_directories(&directories).unwrap();
     assert_eq!((mode(&data), mode(&log)), (0o755, 0o750));
     assert_eq!(fs::metadata(&log).unwrap().uid(), owner);
     assert_eq!(fs::metadata(&log).unwrap().gid(), owner);
-    assert_eq!(mode(&base.path().join("not")), 0o755, "what nobody named is made as usual");
+    assert_eq!(
+        mode(&base.path().join("not")),
+        0o755,
+        "what nobody named is made as usual"
+    );
 
     let kept = log.join("kept");
     fs::write(&kept, "x").unwrap();
@@ -70,7 +84,10 @@ fn the_owner_is_left_alone_when_none_is_wanted() {
     fs::create_dir(&path).unwrap();
     std::os::unix::fs::chown(&path, Some(some_owner()), Some(some_owner())).unwrap();
     ensure_directories(&[wanted(&path, 0o700, None)]).unwrap();
-    assert_eq!((mode(&path), fs::metadata(&path).unwrap().uid()), (0o700, some_owner()));
+    assert_eq!(
+        (mode(&path), fs::metadata(&path).unwrap().uid()),
+        (0o700, some_owner())
+    );
 }
 
 #[test]
@@ -95,7 +112,10 @@ fn a_link_is_never_the_directory_itself() {
 
 #[test]
 fn a_link_that_a_service_made_is_not_followed() {
-    assert!(is_root(), "this test gives files away: run it as root (make test does)");
+    assert!(
+        is_root(),
+        "this test gives files away: run it as root (make test does)"
+    );
     let base = tempfile::tempdir().unwrap();
     let (owned, victim) = (base.path().join("owned"), base.path().join("victim"));
     fs::create_dir(&victim).unwrap();
@@ -119,28 +139,42 @@ fn errors_name_path_and_cause() {
     let base = tempfile::tempdir().unwrap();
     let file = base.path().join("file");
     fs::write(&file, "").unwrap();
-    let error = ensure_directories(&[wanted(&file, 0o755, None)]).unwrap_err().to_string();
-    assert_eq!(error, format!("making the directory {}: Not a directory", file.display()));
+    let error = ensure_directories(&[wanted(&file, 0o755, None)])
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        error,
+        format!("making the directory {}: Not a directory", file.display())
+    );
     let below = ensure_directories(&[wanted(file.join("x"), 0o755, None)]).unwrap_err();
-    assert!(below.to_string().ends_with(&format!("Not a directory ({})", file.display())));
+    assert!(
+        below
+            .to_string()
+            .ends_with(&format!("Not a directory ({})", file.display()))
+    );
     for (path, cause) in [
         ("relative/path", "the path is not absolute"),
         ("/tmp/../etc", "the path must not contain `..`"),
         ("/", "the root directory is nobody's to change"),
     ] {
         let error = ensure_directories(&[wanted(path, 0o755, None)]).unwrap_err();
-        assert_eq!(error.to_string(), format!("making the directory {path}: {cause}"));
+        assert_eq!(
+            error.to_string(),
+            format!("making the directory {path}: {cause}")
+        );
     }
 }
 
-const TCP: &str = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid
+const TCP: &str =
+    "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid
    0: 8B101FAC:2288 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1
    1: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1
    2: 8B101FAC:2289 8A101FAC:1F90 01 00000000:00000000 00:00000000 00000000     0        0 1 1
    3: 8C101FAC:228A 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1
    4: garbage 00000000:0000 0A
    5: 8B101";
-const TCP6: &str = "  sl  local_address                         remote_address                        st
+const TCP6: &str =
+    "  sl  local_address                         remote_address                        st
    0: 00000000000000000000000000000000:22DD 00000000000000000000000000000000:0000 0A 0 0
    1: 0000000000000000FFFF00008B101FAC:22DE 00000000000000000000000000000000:0000 0A 0 0
    2: 00000000000000000000000001000000:22DF 00000000000000000000000000000000:0000 0A 0 0";
@@ -160,15 +194,26 @@ fn the_kernels_tables_are_read() {
         (IpAddr::V6(Ipv6Addr::LOCALHOST), 8927),
     ];
     assert_eq!(found, expected);
-    assert_eq!(bound(TCP, false).count(), 4, "every bound UDP socket counts");
+    assert_eq!(
+        bound(TCP, false).count(),
+        4,
+        "every bound UDP socket counts"
+    );
 
-    let taken = PortUse { tcp: found.into_iter().collect(), ..PortUse::default() };
+    let taken = PortUse {
+        tcp: found.into_iter().collect(),
+        ..PortUse::default()
+    };
     let node = "172.31.16.139".parse().unwrap();
     let busy = |range: &str| taken.busy(&[range.parse().unwrap()], node);
     assert_eq!(busy("8840-8845"), Some(8840));
     assert_eq!(busy("8841-8845"), None, "another address, or a connection");
     assert_eq!(busy("20-30"), Some(22), "every address");
-    assert_eq!(busy("8925"), Some(8925), "every IPv6 address is every address");
+    assert_eq!(
+        busy("8925"),
+        Some(8925),
+        "every IPv6 address is every address"
+    );
     assert_eq!(busy("8926"), Some(8926), "IPv4 within IPv6");
     assert_eq!(busy("8927"), None, "another IPv6 address");
     assert_eq!(taken.busy_udp(&["20-30".parse().unwrap()], node), None);
@@ -180,11 +225,20 @@ fn the_ports_of_this_machine_are_found() {
     let udp = UdpSocket::bind("127.0.9.2:0").unwrap();
     let port = tcp.local_addr().unwrap().port();
     let range: PortRange = port.to_string().parse().unwrap();
-    let busy = |node: &str| SystemHost.busy_port(&[range], node.parse().unwrap()).unwrap();
+    let busy = |node: &str| {
+        SystemHost
+            .busy_port(&[range], node.parse().unwrap())
+            .unwrap()
+    };
     assert_eq!(busy("127.0.9.2"), Some(port));
     assert_eq!(busy("127.0.9.3"), None);
     let bound = udp.local_addr().unwrap();
-    assert!(listening_ports().unwrap().udp.contains(&(bound.ip(), bound.port())));
+    assert!(
+        listening_ports()
+            .unwrap()
+            .udp
+            .contains(&(bound.ip(), bound.port()))
+    );
     drop(tcp);
     assert_eq!(busy("127.0.9.2"), None);
 }
@@ -202,7 +256,10 @@ fn a_directory_is_measured_as_du_does() {
     assert!((100_000..1_000_000).contains(&bytes), "{bytes}");
     assert_eq!(directory_size(&base.path().join("missing")).unwrap(), 0);
     let late = measure(&tree, Duration::ZERO).unwrap_err();
-    assert!(late.to_string().contains("more than can be counted"), "{late}");
+    assert!(
+        late.to_string().contains("more than can be counted"),
+        "{late}"
+    );
 }
 
 #[test]
@@ -217,8 +274,10 @@ fn a_host_in_memory_does_as_it_is_told() {
     host.clone().set_size("/data", 7);
     assert_eq!(host.directory_size(Path::new("/data")), Ok(7));
     let directory = wanted("/data", 0o755, None);
-    host.ensure_directories(std::slice::from_ref(&directory)).unwrap();
+    host.ensure_directories(std::slice::from_ref(&directory))
+        .unwrap();
     host.set_trouble(Some("No space left on device"));
-    host.ensure_directories(std::slice::from_ref(&directory)).unwrap_err();
+    host.ensure_directories(std::slice::from_ref(&directory))
+        .unwrap_err();
     assert_eq!(host.directories(), [directory]);
 }

@@ -59,8 +59,14 @@ pub async fn join(token: &JoinToken, state: &Path, time: Time) -> anyhow::Result
     };
     let valid = validity(&leaf).map_err(anyhow::Error::msg)?;
     let directory = state.to_owned();
-    let identity =
-        Identity { directory, enrolment: enrolment.clone(), key, leaf, valid, authority };
+    let identity = Identity {
+        directory,
+        enrolment: enrolment.clone(),
+        key,
+        leaf,
+        valid,
+        authority,
+    };
     identity.save().context("writing the identity")?;
     Ok(enrolment)
 }
@@ -76,7 +82,11 @@ pub(super) async fn enrolment_client(
     let remote = SocketAddr::V4(controller);
     let connect = service_fn(move |_: Uri| {
         let config = Arc::clone(&config);
-        async move { dial(Some(node.ip()), remote, config, LIMIT).await.map(TokioIo::new) }
+        async move {
+            dial(Some(node.ip()), remote, config, LIMIT)
+                .await
+                .map(TokioIo::new)
+        }
     });
     let channel = Endpoint::from_static("https://controller.extend")
         .timeout(LIMIT)
@@ -92,5 +102,8 @@ pub(super) async fn enrolment_client(
 
 /// The controller's own sentence.
 pub(super) fn refused(status: tonic::Status) -> anyhow::Error {
-    anyhow::anyhow!("the controller refused: {}", shown_text(status.message().to_owned()))
+    anyhow::anyhow!(
+        "the controller refused: {}",
+        shown_text(status.message().to_owned())
+    )
 }

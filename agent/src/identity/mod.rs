@@ -99,7 +99,14 @@ impl Identity {
         let leaf = certificate(&directory.join(LEAF))?;
         let authority = certificate(&directory.join(AUTHORITY))?;
         let valid = validity(&leaf).map_err(|e| damaged(&directory.join(LEAF), &e))?;
-        Ok(Self { directory: directory.to_owned(), enrolment, key, leaf, valid, authority })
+        Ok(Self {
+            directory: directory.to_owned(),
+            enrolment,
+            key,
+            leaf,
+            valid,
+            authority,
+        })
     }
 
     /// Writes a new identity. The file that says that the node has joined is written last.
@@ -118,7 +125,11 @@ impl Identity {
 
     fn save_leaf(&self) -> Result<(), IdentityError> {
         let leaf = pem::encode(&self.leaf);
-        Ok(files::write_atomic(&self.directory.join(LEAF), leaf.as_bytes(), 0o644)?)
+        Ok(files::write_atomic(
+            &self.directory.join(LEAF),
+            leaf.as_bytes(),
+            0o644,
+        )?)
     }
 
     /// Takes a renewed certificate, after checking that it is for this node and its key.
@@ -129,7 +140,10 @@ impl Identity {
         let path = self.directory.join(LEAF);
         let peer = PeerNode::from_certificate(&leaf).map_err(|e| damaged(&path, &e))?;
         if peer.node != self.enrolment.node.ip() || peer.spki != self.key.spki() {
-            return Err(damaged(&path, &"the new certificate is not for this node and key"));
+            return Err(damaged(
+                &path,
+                &"the new certificate is not for this node and key",
+            ));
         }
         self.valid = validity(&leaf).map_err(|e| damaged(&path, &e))?;
         self.leaf = leaf;
@@ -143,7 +157,10 @@ impl Identity {
 }
 
 fn damaged(path: &Path, problem: &impl std::fmt::Display) -> IdentityError {
-    IdentityError::Damaged { path: path.to_owned(), problem: problem.to_string() }
+    IdentityError::Damaged {
+        path: path.to_owned(),
+        problem: problem.to_string(),
+    }
 }
 
 fn certificate(path: &Path) -> Result<CertificateDer<'static>, IdentityError> {
@@ -159,5 +176,8 @@ fn validity(leaf: &CertificateDer<'_>) -> Result<Validity, String> {
         jiff::Timestamp::from_second(at.timestamp()).map_err(|error| error.to_string())
     };
     let validity = parsed.validity();
-    Ok(Validity { not_before: time(validity.not_before)?, not_after: time(validity.not_after)? })
+    Ok(Validity {
+        not_before: time(validity.not_before)?,
+        not_after: time(validity.not_after)?,
+    })
 }

@@ -19,8 +19,10 @@ use super::join::{enrolment_client, refused};
 use super::{Identity, Validity};
 
 /// Between tries of a renewal that failed; half a life leaves room for many.
-const AGAIN: Backoff =
-    Backoff { first: Duration::from_secs(1), most: Duration::from_secs(300) };
+const AGAIN: Backoff = Backoff {
+    first: Duration::from_secs(1),
+    most: Duration::from_secs(300),
+};
 /// The renewal call.
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -46,11 +48,18 @@ pub fn has_expired(valid: Validity, now: Timestamp) -> bool {
 /// # Errors
 /// When the controller refuses, or the answer is not for this node.
 pub async fn renew_live(identity: &mut Identity, channel: Channel) -> anyhow::Result<()> {
-    let mut request = tonic::Request::new(v1::RenewLeafRequest { csr_der: identity.key.csr()? });
+    let mut request = tonic::Request::new(v1::RenewLeafRequest {
+        csr_der: identity.key.csr()?,
+    });
     request.set_timeout(LIMIT);
-    let response = AgentClient::new(channel).renew_leaf(request).await.map_err(refused)?;
+    let response = AgentClient::new(channel)
+        .renew_leaf(request)
+        .await
+        .map_err(refused)?;
     let leaf = CertificateDer::from(response.into_inner().leaf_der);
-    identity.renew(leaf).context("taking the renewed certificate")
+    identity
+        .renew(leaf)
+        .context("taking the renewed certificate")
 }
 
 /// Renews an expired certificate by signing the controller's nonce with the enrolled key.
@@ -61,18 +70,35 @@ pub async fn renew_expired(identity: &mut Identity, time: Time) -> anyhow::Resul
     let node = identity.enrolment.node;
     let mut client =
         enrolment_client(node, identity.enrolment.enrolment, identity.pin(), time).await?;
-    let challenge = v1::ChallengeRequest { node: node.to_string() };
-    let nonce = client.challenge(challenge).await.map_err(refused)?.into_inner().nonce;
+    let challenge = v1::ChallengeRequest {
+        node: node.to_string(),
+    };
+    let nonce = client
+        .challenge(challenge)
+        .await
+        .map_err(refused)?
+        .into_inner()
+        .nonce;
     if nonce.len() != RENEWAL_NONCE_LEN {
         anyhow::bail!("the controller sent a nonce of {} bytes", nonce.len());
     }
     let csr_der = identity.key.csr()?;
     let signature = identity.key.sign(RENEWAL_CONTEXT, &[&nonce, &csr_der])?;
-    let request =
-        v1::RenewExpiredRequest { node: node.to_string(), csr_der, nonce, signature };
-    let response = client.renew_expired(request).await.map_err(refused)?.into_inner();
+    let request = v1::RenewExpiredRequest {
+        node: node.to_string(),
+        csr_der,
+        nonce,
+        signature,
+    };
+    let response = client
+        .renew_expired(request)
+        .await
+        .map_err(refused)?
+        .into_inner();
     let leaf = CertificateDer::from(response.leaf_der);
-    identity.renew(leaf).context("taking the renewed certificate")
+    identity
+        .renew(leaf)
+        .context("taking the renewed certificate")
 }
 
 #[cfg(test)]
@@ -85,7 +111,10 @@ mod tests {
 
     #[test]
     fn a_certificate_is_renewed_at_half_its_life_and_tried_again_with_patience() {
-        let valid = Validity { not_before: at(-3600), not_after: at(1000) };
+        let valid = Validity {
+            not_before: at(-3600),
+            not_after: at(1000),
+        };
         assert_eq!(due(valid, 0, None, 1.0), at(500));
         assert_eq!(due(valid, 1, Some(at(500)), 1.0), at(501));
         assert_eq!(due(valid, 4, Some(at(510)), 1.0), at(518));

@@ -29,7 +29,7 @@ pub(super) enum Job {
 
 /// How it ended.
 pub(super) enum Ended {
-    Looked(Result<(Observed, Vec<Unclaimed>), DockerError>),
+    Looked(Result<Box<(Observed, Vec<Unclaimed>)>, DockerError>),
     Accepted(Result<Box<Ledger>, String>),
     Stepped {
         step: Box<Step>,
@@ -112,12 +112,16 @@ impl Job {
                 Self::Step(step) => means.step(step, &progress_to).await,
             }
         });
-        Running { task, long, progress }
+        Running {
+            task,
+            long,
+            progress,
+        }
     }
 }
 
 impl Means {
-    async fn look(&self) -> Result<(Observed, Vec<Unclaimed>), DockerError> {
+    async fn look(&self) -> Result<Box<(Observed, Vec<Unclaimed>)>, DockerError> {
         let entry = self.ledger.server.as_ref();
         let role = entry.and_then(|entry| self.settings.roles.get(&entry.record.desired.role));
         let observed = match role {
@@ -130,7 +134,9 @@ impl Means {
         });
         let mut unclaimed = Vec::new();
         for container in self.docker.names().await? {
-            let Some(role) = self.settings.roles.by_container(&container.name) else { continue };
+            let Some(role) = self.settings.roles.by_container(&container.name) else {
+                continue;
+            };
             let other_node = container
                 .owner
                 .as_ref()
@@ -145,7 +151,7 @@ impl Means {
                 });
             }
         }
-        Ok((observed, unclaimed))
+        Ok(Box::new((observed, unclaimed)))
     }
 
     async fn accept(&self, ledger: Box<Ledger>) -> Result<Box<Ledger>, String> {
@@ -164,38 +170,52 @@ impl Means {
         };
         let unasked = matches!(
             *step,
-            Step::Stop { restart: Some(_), .. } | Step::Start { restart: Some(_), .. }
+            Step::Stop {
+                restart: Some(_),
+                ..
+            } | Step::Start {
+                restart: Some(_),
+                ..
+            }
         );
         let mut unwritten = None;
-        if entry.intend(&step) {
-            if let Err(error) = self.write(&ledger).await {
-                // A service that hung is restarted even when the disk is full; what an operator
-                // asked for waits.
-                if !unasked {
-                    return Ended::NotWritten(error);
-                }
-                unwritten = Some(error);
+        if entry.intend(&step)
+            && let Err(error) = self.write(&ledger).await
+        {
+            // A service that hung is restarted even when the disk is full; what an operator asked
+            // for waits.
+            if !unasked {
+                return Ended::NotWritten(error);
             }
+            unwritten = Some(error);
         }
         self.faults.at(FaultPoint::Before(step.kind())).await;
         let Some(entry) = ledger.server.as_mut() else {
             return Ended::NotWritten("there is no record".to_owned());
         };
-        let done = self.executor.execute(&step, entry, &self.observed, progress).await;
+        let done = self
+            .executor
+            .execute(&step, entry, &self.observed, progress)
+            .await;
         self.faults.at(FaultPoint::After(step.kind())).await;
         let result = match done {
             Ok(done) => {
-                if entry.note(&step, done, self.clock.now()) {
-                    if let Err(error) = self.write(&ledger).await {
-                        return Ended::NotWritten(error);
-                    }
+                if entry.note(&step, done, self.clock.now())
+                    && let Err(error) = self.write(&ledger).await
+                {
+                    return Ended::NotWritten(error);
                 }
                 self.faults.at(FaultPoint::Noted(step.kind())).await;
                 Ok(())
             }
             Err(error) => Err(error),
         };
-        Ended::Stepped { step, ledger: Box::new(ledger), result, unwritten }
+        Ended::Stepped {
+            step,
+            ledger: Box::new(ledger),
+            result,
+            unwritten,
+        }
     }
 
     async fn write(&self, ledger: &Ledger) -> Result<(), String> {
@@ -205,10 +225,14 @@ impl Means {
             file.fill_reserve();
             Ok(())
         })
-            .await
-            .map_err(|error| format!("writing the ledger: {error}"))?
-            .map_err(|error: crate::ledger::LedgerError| {
-                if error.is_disk_full() { format!("disk full: {error}") } else { error.to_string() }
-            })
+        .await
+        .map_err(|error| format!("writing the ledger: {error}"))?
+        .map_err(|error: crate::ledger::LedgerError| {
+            if error.is_disk_full() {
+                format!("disk full: {error}")
+            } else {
+                error.to_string()
+            }
+        })
     }
 }

@@ -47,7 +47,10 @@ use job::{Ended, Job, Running};
 /// Without any hint the agent looks again after this long.
 const RESYNC: Duration = Duration::from_secs(30);
 /// Between tries of something that was refused or did not answer.
-const RETRY: Backoff = Backoff { first: Duration::from_millis(500), most: Duration::from_secs(5) };
+const RETRY: Backoff = Backoff {
+    first: Duration::from_millis(500),
+    most: Duration::from_secs(5),
+};
 /// How often the progress of a pull is told.
 const PROGRESS: Duration = Duration::from_secs(1);
 /// Commands are rare and small; a session waits when so many are not yet taken in.
@@ -166,7 +169,13 @@ pub fn new(parts: Parts) -> (Reconciler, Handle) {
         look_at,
         job: None,
     };
-    (reconciler, Handle { commands: commands_to, view: view_from })
+    (
+        reconciler,
+        Handle {
+            commands: commands_to,
+            view: view_from,
+        },
+    )
 }
 
 impl Reconciler {
@@ -190,7 +199,11 @@ impl Reconciler {
     fn take_in(&mut self, command: Command) {
         match command {
             Command::Welcomed(facts) => self.welcomed = Some(facts),
-            Command::Assign { session, record, recovered } => {
+            Command::Assign {
+                session,
+                record,
+                recovered,
+            } => {
                 if record.desired.node != self.parts.settings.facts.node {
                     tracing::warn!(reason = %Ignored::OtherNode, "assignment ignored");
                     return;
@@ -204,7 +217,11 @@ impl Reconciler {
     }
 
     fn note_round(&mut self, round: Round) {
-        let Some(health) = self.health.as_mut().filter(|h| *h.instance() == round.instance) else {
+        let Some(health) = self
+            .health
+            .as_mut()
+            .filter(|h| *h.instance() == round.instance)
+        else {
             return;
         };
         health.note(&round.probe, round.results);
@@ -236,8 +253,15 @@ impl Reconciler {
 
     /// A newer record ends a step that may take minutes; every other step runs to its end.
     fn drop_what_is_overtaken(&mut self) {
-        let Some((_, record, _)) = &self.pending else { return };
-        let held = self.parts.ledger.server.as_ref().map(|entry| entry.record.id.stamp);
+        let Some((_, record, _)) = &self.pending else {
+            return;
+        };
+        let held = self
+            .parts
+            .ledger
+            .server
+            .as_ref()
+            .map(|entry| entry.record.id.stamp);
         let newer = held.is_none_or(|held| record.id.stamp > held);
         if newer && self.job.as_ref().is_some_and(Running::is_long) {
             self.job = None;
@@ -249,7 +273,11 @@ impl Reconciler {
     fn next_ledger(&mut self) -> Option<Ledger> {
         if let Some((session, record, recovered)) = self.pending.take() {
             let stamp = record.id.stamp;
-            match self.parts.ledger.accept(&session, *record.clone(), recovered) {
+            match self
+                .parts
+                .ledger
+                .accept(&session, *record.clone(), recovered)
+            {
                 Ok(next) => {
                     tracing::info!(%stamp, "record accepted");
                     self.pending = Some((session, record, recovered));
@@ -260,9 +288,17 @@ impl Reconciler {
             }
         }
         let facts = self.welcomed.as_ref()?;
-        let ours = self.parts.ledger.store.as_ref().is_some_and(|store| *store == facts.store);
+        let ours = self
+            .parts
+            .ledger
+            .store
+            .as_ref()
+            .is_some_and(|store| *store == facts.store);
         if ours && facts.epoch > self.parts.ledger.epoch {
-            return Some(Ledger { epoch: facts.epoch, ..self.parts.ledger.clone() });
+            return Some(Ledger {
+                epoch: facts.epoch,
+                ..self.parts.ledger.clone()
+            });
         }
         self.welcomed = None;
         None
@@ -292,7 +328,10 @@ impl Reconciler {
     }
 
     fn verdict(&self) -> Verdict {
-        let current = self.observed.as_ref().and_then(|observed| observed.current.as_ref());
+        let current = self
+            .observed
+            .as_ref()
+            .and_then(|observed| observed.current.as_ref());
         match (current, &self.health) {
             (Some(current), Some(health)) if *health.instance() == current.instance() => {
                 health.verdict(current.health)
@@ -324,15 +363,25 @@ impl Reconciler {
 
     /// Points the prober at the present run, and forgets what was known of another.
     fn aim_at_current(&mut self) {
-        let probe = self.definition().and_then(|definition| definition.probes.first().cloned());
-        let current = self.observed.as_ref().and_then(|observed| observed.current.as_ref());
+        let probe = self
+            .definition()
+            .and_then(|definition| definition.probes.first().cloned());
+        let current = self
+            .observed
+            .as_ref()
+            .and_then(|observed| observed.current.as_ref());
         let live = current.filter(|c| c.state.is_live()).map(|c| c.instance());
         if self.health.as_ref().map(Health::instance) != live.as_ref() {
             self.health = live.clone().map(Health::of);
         }
         let armed = self.health.as_ref().is_some_and(Health::is_armed);
         let node = self.parts.settings.facts.node;
-        let aim = live.zip(probe).map(|(instance, probe)| Aim { instance, node, probe, armed });
+        let aim = live.zip(probe).map(|(instance, probe)| Aim {
+            instance,
+            node,
+            probe,
+            armed,
+        });
         self.aim(aim);
     }
 
@@ -354,14 +403,20 @@ impl Reconciler {
                 self.ledger_trouble.clear();
                 self.recovered_breath();
             }
-            Ended::Looked(Ok((observed, unclaimed))) => {
+            Ended::Looked(Ok(seen)) => {
+                let (observed, unclaimed) = *seen;
                 self.observed = Some(observed);
                 self.unclaimed = unclaimed;
                 self.docker_trouble.clear();
                 self.recovered_breath();
             }
             Ended::Looked(Err(error)) => self.docker_is_away(&error.to_string(), now),
-            Ended::Stepped { step, ledger, result, unwritten } => {
+            Ended::Stepped {
+                step,
+                ledger,
+                result,
+                unwritten,
+            } => {
                 self.parts.ledger = *ledger;
                 self.ledger_trouble = unwritten.unwrap_or_default();
                 self.look_at = now;
@@ -381,7 +436,12 @@ impl Reconciler {
     }
 
     fn note_step(&mut self, step: &Step, result: Result<(), StepError>, now: Timestamp) {
-        let stamp = self.parts.ledger.server.as_ref().map(|entry| entry.record.id.stamp);
+        let stamp = self
+            .parts
+            .ledger
+            .server
+            .as_ref()
+            .map(|entry| entry.record.id.stamp);
         match result {
             Ok(()) => {
                 self.trouble = None;
@@ -396,13 +456,20 @@ impl Reconciler {
     }
 
     fn count_trouble(&mut self, stamp: Stamp, step: &Step, error: &StepError, now: Timestamp) {
-        let before = self.trouble.take().filter(|t| t.stamp == stamp && t.kind == step.kind());
+        let before = self
+            .trouble
+            .take()
+            .filter(|t| t.stamp == stamp && t.kind == step.kind());
         let tries = match error {
             StepError::Permanent(_) => MAX_TRIES,
             _ => before.map_or(0, |trouble| trouble.tries).saturating_add(1),
         };
-        self.trouble =
-            Some(Trouble { stamp, kind: step.kind(), tries, reason: error.to_string() });
+        self.trouble = Some(Trouble {
+            stamp,
+            kind: step.kind(),
+            tries,
+            reason: error.to_string(),
+        });
         if tries < MAX_TRIES {
             self.back_off(now);
         }
@@ -444,7 +511,12 @@ impl Reconciler {
                 });
             }
             None => {
-                next.status = self.view.borrow().status.clone().map(|status| self.stale(status));
+                next.status = self
+                    .view
+                    .borrow()
+                    .status
+                    .clone()
+                    .map(|status| self.stale(status));
             }
         }
         next.unclaimed.clone_from(&self.unclaimed);

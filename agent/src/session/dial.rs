@@ -47,7 +47,12 @@ impl TlsDial {
             [] => vec![identity.enrolment.agents],
             some => some.to_vec(),
         };
-        Self { identity: Mutex::new(identity), controllers, time, clock }
+        Self {
+            identity: Mutex::new(identity),
+            controllers,
+            time,
+            clock,
+        }
     }
 
     async fn reach(&self, identity: &Identity) -> anyhow::Result<Channel> {
@@ -62,7 +67,11 @@ impl TlsDial {
             let (local, remote) = (identity.enrolment.node.ip(), SocketAddr::V4(*controller));
             let connect = service_fn(move |_: Uri| {
                 let config = Arc::clone(&config);
-                async move { dial(Some(local), remote, config, LIMIT).await.map(TokioIo::new) }
+                async move {
+                    dial(Some(local), remote, config, LIMIT)
+                        .await
+                        .map(TokioIo::new)
+                }
             });
             match endpoint().connect_with_connector(connect).await {
                 Ok(channel) => return Ok(channel),

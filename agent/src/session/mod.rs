@@ -21,8 +21,10 @@ use crate::reconciler::Handle;
 
 /// Between sessions. The most keeps a fleet's return after an outage of the controller short; the
 /// jitter keeps it from coming in step.
-const AGAIN: Backoff =
-    Backoff { first: Duration::from_millis(250), most: Duration::from_secs(5) };
+const AGAIN: Backoff = Backoff {
+    first: Duration::from_millis(250),
+    most: Duration::from_secs(5),
+};
 
 /// What the agent says of itself.
 #[derive(Debug, Clone)]

@@ -42,11 +42,12 @@ pub(super) async fn talk(
     let mut client = AgentClient::new(channel)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    let mut inbound = tokio::time::timeout(WELCOME_LIMIT, client.session(ReceiverStream::new(outbound)))
-        .await
-        .context("the controller does not open the session")?
-        .map_err(|status| refused(&status))?
-        .into_inner();
+    let mut inbound =
+        tokio::time::timeout(WELCOME_LIMIT, client.session(ReceiverStream::new(outbound)))
+            .await
+            .context("the controller does not open the session")?
+            .map_err(|status| refused(&status))?
+            .into_inner();
     let mut facts: Option<SessionFacts> = None;
     let mut beat = interval_at(Instant::now() + FIRST_HEARTBEAT, FIRST_HEARTBEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -130,7 +131,10 @@ async fn take(
                      `extend controller recover`"
                 );
             }
-            let next = SessionFacts { store: welcome.store_id, epoch: welcome.epoch };
+            let next = SessionFacts {
+                store: welcome.store_id,
+                epoch: welcome.epoch,
+            };
             tracing::info!(epoch = next.epoch, session = welcome.session, "welcomed");
             handle.command(Command::Welcomed(next.clone())).await?;
             *facts = Some(next);
@@ -142,10 +146,18 @@ async fn take(
             let Some(session) = facts.clone() else {
                 bail!("the controller assigned a record before its welcome");
             };
-            let record = assignment.record.context("an assignment without a record")?;
+            let record = assignment
+                .record
+                .context("an assignment without a record")?;
             let record = Box::new(record.try_into()?);
             let recovered = assignment.recovered;
-            handle.command(Command::Assign { session, record, recovered }).await?;
+            handle
+                .command(Command::Assign {
+                    session,
+                    record,
+                    recovered,
+                })
+                .await?;
             Ok(None)
         }
         // A newer controller may say more than this agent knows.

@@ -32,8 +32,14 @@ impl TryFrom<String> for Digest {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let bytes = HEXLOWER.decode(text.as_bytes()).map_err(|e| e.to_string())?;
-        Ok(Self(bytes.try_into().map_err(|_| "a digest has 32 bytes".to_owned())?))
+        let bytes = HEXLOWER
+            .decode(text.as_bytes())
+            .map_err(|e| e.to_string())?;
+        Ok(Self(
+            bytes
+                .try_into()
+                .map_err(|_| "a digest has 32 bytes".to_owned())?,
+        ))
     }
 }
 
@@ -257,7 +263,10 @@ impl RoleDefinition {
     pub fn parse(text: &str) -> Result<Self, DefinitionError> {
         let definition: Self = toml::from_str(text).map_err(Box::new)?;
         match definition.broken_rule() {
-            Some(rule) => Err(DefinitionError::Rule { role: definition.role, rule }),
+            Some(rule) => Err(DefinitionError::Rule {
+                role: definition.role,
+                rule,
+            }),
             None => Ok(definition),
         }
     }

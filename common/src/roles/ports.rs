@@ -34,7 +34,9 @@ impl FromStr for PortRange {
         let port = |part: &str| part.trim().parse::<u16>().ok().filter(|port| *port > 0);
         match (port(first), port(last)) {
             (Some(first), Some(last)) if first <= last => Ok(Self { first, last }),
-            _ => Err(format!("`{text}` is no port range: write 8887 or 8840-8845")),
+            _ => Err(format!(
+                "`{text}` is no port range: write 8887 or 8840-8845"
+            )),
         }
     }
 }

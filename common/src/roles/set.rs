@@ -56,9 +56,11 @@ impl RoleSet {
     pub fn built_in() -> Result<Self, RoleSetError> {
         let mut definitions = BTreeMap::new();
         for text in BUILT_IN {
-            let definition = RoleDefinition::parse(text).map_err(|source| {
-                RoleSetError::Definition { path: PathBuf::from("built-in"), source }
-            })?;
+            let definition =
+                RoleDefinition::parse(text).map_err(|source| RoleSetError::Definition {
+                    path: PathBuf::from("built-in"),
+                    source,
+                })?;
             definitions.insert(definition.role.clone(), definition);
         }
         Self::of(definitions)
@@ -72,7 +74,10 @@ impl RoleSet {
     /// since the role it meant would silently fall back to the built-in one.
     pub fn load(directory: &Path) -> Result<Self, RoleSetError> {
         let mut definitions = Self::built_in()?.by_name;
-        let read = |path: &Path, source| RoleSetError::Read { path: path.to_owned(), source };
+        let read = |path: &Path, source| RoleSetError::Read {
+            path: path.to_owned(),
+            source,
+        };
         let entries = match std::fs::read_dir(directory) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -85,7 +90,9 @@ impl RoleSet {
             if path.extension().is_none_or(|extension| extension != "toml") {
                 continue;
             }
-            let size = std::fs::metadata(&path).map_err(|error| read(&path, error))?.len();
+            let size = std::fs::metadata(&path)
+                .map_err(|error| read(&path, error))?
+                .len();
             if size > MAX_FILE_BYTES {
                 let error = std::io::Error::other("the file is too large for a role definition");
                 return Err(read(&path, error));
@@ -103,7 +110,9 @@ impl RoleSet {
         for definition in by_name.values() {
             for alias in &definition.aliases {
                 let taken = by_name.contains_key(alias)
-                    || aliases.insert(alias.clone(), definition.role.clone()).is_some();
+                    || aliases
+                        .insert(alias.clone(), definition.role.clone())
+                        .is_some();
                 if taken {
                     return Err(RoleSetError::Ambiguous(alias.clone()));
                 }
@@ -129,7 +138,8 @@ impl RoleSet {
 
     /// The role whose container bears this name.
     pub fn by_container(&self, name: &str) -> Option<&RoleDefinition> {
-        self.iter().find(|definition| definition.containers.iter().any(|c| c.name == name))
+        self.iter()
+            .find(|definition| definition.containers.iter().any(|c| c.name == name))
     }
 
     /// Every definition, by name.
@@ -139,6 +149,10 @@ impl RoleSet {
 
     /// Every word that may follow `-s`.
     pub fn words(&self) -> Vec<String> {
-        self.by_name.keys().chain(self.aliases.keys()).map(RoleName::to_string).collect()
+        self.by_name
+            .keys()
+            .chain(self.aliases.keys())
+            .map(RoleName::to_string)
+            .collect()
     }
 }

@@ -6,10 +6,30 @@ use super::*;
 fn the_built_in_roles_are_the_official_containers() {
     let set = RoleSet::built_in().unwrap();
     let official = [
-        ("media-server-only", "portsip.mediaserver", "/usr/local/bin/mediaserver", "8840-8845"),
-        ("queue-server-only", "portsip.callqueue", "/usr/local/bin/callqueue", "8916-8921"),
-        ("meeting-server-only", "portsip.conference", "/usr/local/bin/conf", "8928-8933"),
-        ("vr-server-only", "portsip.virtualreceptionist", "/usr/local/bin/vr", "8922-8927"),
+        (
+            "media-server-only",
+            "portsip.mediaserver",
+            "/usr/local/bin/mediaserver",
+            "8840-8845",
+        ),
+        (
+            "queue-server-only",
+            "portsip.callqueue",
+            "/usr/local/bin/callqueue",
+            "8916-8921",
+        ),
+        (
+            "meeting-server-only",
+            "portsip.conference",
+            "/usr/local/bin/conf",
+            "8928-8933",
+        ),
+        (
+            "vr-server-only",
+            "portsip.virtualreceptionist",
+            "/usr/local/bin/vr",
+            "8922-8927",
+        ),
     ];
     assert_eq!(set.iter().count(), official.len());
     for (role, container, binary, ports) in official {
@@ -19,8 +39,17 @@ fn the_built_in_roles_are_the_official_containers() {
         assert_eq!(
             main.command,
             [
-                binary, "-D", "/var/lib/portsip/pbx", "-E", "-a", "{pbx_address}", "-x", "{node}",
-                "-n", "{name}", "start"
+                binary,
+                "-D",
+                "/var/lib/portsip/pbx",
+                "-E",
+                "-a",
+                "{pbx_address}",
+                "-x",
+                "{node}",
+                "-n",
+                "{name}",
+                "start"
             ]
         );
         assert_eq!(definition.probes[0].ports.to_string(), ports);
@@ -33,7 +62,10 @@ fn the_built_in_roles_are_the_official_containers() {
 fn the_guide_writes_two_words_for_ivr() {
     let set = RoleSet::built_in().unwrap();
     for word in ["vr-server-only", "ivr-server-only"] {
-        assert_eq!(set.find(word).unwrap().unwrap().role.as_str(), "vr-server-only");
+        assert_eq!(
+            set.find(word).unwrap().unwrap().role.as_str(),
+            "vr-server-only"
+        );
     }
     assert!(set.find("im-server-only").unwrap().is_none());
 }
@@ -42,7 +74,10 @@ fn the_guide_writes_two_words_for_ivr() {
 fn a_digest_follows_the_content_and_not_the_layout() {
     let text = include_str!("builtin/media-server-only.toml");
     let digest = |text: &str| RoleDefinition::parse(text).unwrap().digest();
-    assert_eq!(digest(text), digest(&format!("# another comment\n\n{text}")));
+    assert_eq!(
+        digest(text),
+        digest(&format!("# another comment\n\n{text}"))
+    );
     assert_ne!(digest(text), digest(&text.replace("300s", "301s")));
 }
 
@@ -53,7 +88,11 @@ fn a_definition_that_breaks_a_rule_is_refused() {
         assert!(text.contains(from), "{from}");
         RoleDefinition::parse(&text.replace(from, to)).unwrap_err()
     };
-    assert!(refused("{pbx_address}", "{pbx}").to_string().contains("`{pbx}`"));
+    assert!(
+        refused("{pbx_address}", "{pbx}")
+            .to_string()
+            .contains("`{pbx}`")
+    );
     refused("portsip.mediaserver", "portsip/mediaserver");
     refused("8840-8845", "8845-8840");
     refused("[timing]", "[timing]\nsurprise = 1");
@@ -65,7 +104,11 @@ fn a_definition_that_breaks_a_rule_is_refused() {
 fn the_administrators_files_replace_and_extend() {
     let directory = tempfile::tempdir().unwrap();
     let text = include_str!("builtin/media-server-only.toml");
-    std::fs::write(directory.path().join("media.toml"), text.replace("300s", "60s")).unwrap();
+    std::fs::write(
+        directory.path().join("media.toml"),
+        text.replace("300s", "60s"),
+    )
+    .unwrap();
     std::fs::write(directory.path().join("note.txt"), "not a role").unwrap();
     let set = RoleSet::load(directory.path()).unwrap();
     let media = set.find("media-server-only").unwrap().unwrap();

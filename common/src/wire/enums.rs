@@ -44,19 +44,41 @@ macro_rules! wire_enum {
     };
 }
 
-wire_enum!(RunState, "run_state", [Running, Stopped, Removed, Withdrawn]);
+wire_enum!(
+    RunState,
+    "run_state",
+    [Running, Stopped, Removed, Withdrawn]
+);
 wire_enum!(PullPolicy, "pull", [Always, Missing]);
 wire_enum!(
     Health,
     "health",
-    [Starting, Healthy, Unhealthy, Draining, Stopped, Quarantined, Unclaimed, Unknown]
+    [
+        Starting,
+        Healthy,
+        Unhealthy,
+        Draining,
+        Stopped,
+        Quarantined,
+        Unclaimed,
+        Unknown
+    ]
 );
 wire_enum!(
     Phase,
     "phase",
     [
-        Pending, Preparing, Pulling, Draining, Stopping, Creating, Starting, Verifying,
-        RollingBack, Removing, Settled
+        Pending,
+        Preparing,
+        Pulling,
+        Draining,
+        Stopping,
+        Creating,
+        Starting,
+        Verifying,
+        RollingBack,
+        Removing,
+        Settled
     ]
 );
 wire_enum!(OutcomeKind, "outcome", [Succeeded, Failed, RolledBack]);
@@ -64,9 +86,15 @@ wire_enum!(Verb, "verb", [Run, Start, Stop, Restart, Upgrade, Rm]);
 wire_enum!(
     TargetState,
     "state",
-    [Queued, Waiting, Running, Succeeded, Failed, RolledBack, Skipped, Cancelled, TimedOut]
+    [
+        Queued, Waiting, Running, Succeeded, Failed, RolledBack, Skipped, Cancelled, TimedOut
+    ]
 );
-wire_enum!(NodeState, "state", [Pending, Online, Suspect, Offline, Ahead, Revoked]);
+wire_enum!(
+    NodeState,
+    "state",
+    [Pending, Online, Suspect, Offline, Ahead, Revoked]
+);
 
 impl ContainerState {
     /// Docker's word, as it stands in an inspection.
@@ -85,6 +113,11 @@ impl ContainerState {
         ]
         .into_iter()
         .find(|state| state.to_string() == word)
-        .ok_or_else(|| WireError::new("state", format!("`{}` is unknown here", word.escape_debug())))
+        .ok_or_else(|| {
+            WireError::new(
+                "state",
+                format!("`{}` is unknown here", word.escape_debug()),
+            )
+        })
     }
 }

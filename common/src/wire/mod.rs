@@ -9,7 +9,7 @@ mod status;
 use extend_proto::v1;
 use jiff::Timestamp;
 
-pub use status::{bounded_log_tail, MAX_LOG_LINES};
+pub use status::{MAX_LOG_LINES, bounded_log_tail};
 
 /// Why a message cannot be understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,7 +24,10 @@ pub struct WireError {
 impl WireError {
     /// An error about a field.
     pub fn new(field: &'static str, problem: impl std::fmt::Display) -> Self {
-        Self { field, problem: problem.to_string() }
+        Self {
+            field,
+            problem: problem.to_string(),
+        }
     }
 }
 
@@ -56,7 +59,11 @@ where
     T: std::str::FromStr,
     T::Err: std::fmt::Display,
 {
-    if text.is_empty() { Ok(None) } else { parse(field, text).map(Some) }
+    if text.is_empty() {
+        Ok(None)
+    } else {
+        parse(field, text).map(Some)
+    }
 }
 
 /// An optional value as text: none is empty.
@@ -88,7 +95,11 @@ pub fn shown_text(text: String) -> String {
     if text.chars().any(|c| c.is_control() && c != '\t') {
         text.chars()
             .flat_map(|c| {
-                if c.is_control() && c != '\t' { c.escape_default().collect() } else { vec![c] }
+                if c.is_control() && c != '\t' {
+                    c.escape_default().collect()
+                } else {
+                    vec![c]
+                }
             })
             .collect()
     } else {
@@ -103,7 +114,11 @@ pub fn time(field: &'static str, ms: i64) -> Result<Timestamp, WireError> {
 
 /// Unix milliseconds as a time; 0 is none.
 pub fn optional_time(field: &'static str, ms: i64) -> Result<Option<Timestamp>, WireError> {
-    if ms == 0 { Ok(None) } else { time(field, ms).map(Some) }
+    if ms == 0 {
+        Ok(None)
+    } else {
+        time(field, ms).map(Some)
+    }
 }
 
 /// A time as Unix milliseconds; none is 0.
@@ -112,8 +127,13 @@ pub fn optional_ms(at: Option<Timestamp>) -> i64 {
 }
 
 /// Bytes of a fixed length.
-pub(crate) fn fixed<const N: usize>(field: &'static str, bytes: &[u8]) -> Result<[u8; N], WireError> {
-    bytes.try_into().map_err(|_| WireError::new(field, format!("it must have {N} bytes")))
+pub(crate) fn fixed<const N: usize>(
+    field: &'static str,
+    bytes: &[u8],
+) -> Result<[u8; N], WireError> {
+    bytes
+        .try_into()
+        .map_err(|_| WireError::new(field, format!("it must have {N} bytes")))
 }
 
 /// An answer of the controller that refuses: shown to the operator as it is.
@@ -131,7 +151,12 @@ pub struct RefusalText {
 
 impl From<RefusalText> for v1::Refusal {
     fn from(text: RefusalText) -> Self {
-        Self { code: text.code, sentence: text.sentence, causes: text.causes, hint: text.hint }
+        Self {
+            code: text.code,
+            sentence: text.sentence,
+            causes: text.causes,
+            hint: text.hint,
+        }
     }
 }
 

@@ -6,9 +6,7 @@ use super::{
     WireError, optional, optional_ms, optional_time, parse, parse_optional, required, shown_text,
     time,
 };
-use crate::operation::{
-    Operation, PhaseEntry, PlannedTarget, Selector, Target, TargetState, Verb,
-};
+use crate::operation::{Operation, PhaseEntry, PlannedTarget, Selector, Target, TargetState, Verb};
 use crate::status::Phase;
 
 /// A selector cannot name more nodes than a fleet has.
@@ -31,8 +29,11 @@ impl TryFrom<v1::Selector> for Selector {
         if selector.nodes.len() > MAX_NODES {
             return Err(WireError::new("nodes", "there are too many"));
         }
-        let nodes: Result<Vec<_>, _> =
-            selector.nodes.iter().map(|node| parse("nodes", node)).collect();
+        let nodes: Result<Vec<_>, _> = selector
+            .nodes
+            .iter()
+            .map(|node| parse("nodes", node))
+            .collect();
         Ok(Self {
             role: parse_optional("role", &selector.role)?,
             nodes: nodes?,
@@ -118,8 +119,11 @@ impl TryFrom<v1::Operation> for Operation {
     type Error = WireError;
 
     fn try_from(operation: v1::Operation) -> Result<Self, WireError> {
-        let targets: Result<Vec<_>, _> =
-            operation.targets.into_iter().map(TryInto::try_into).collect();
+        let targets: Result<Vec<_>, _> = operation
+            .targets
+            .into_iter()
+            .map(TryInto::try_into)
+            .collect();
         Ok(Self {
             id: parse("id", &operation.id)?,
             verb: Verb::from_wire(operation.verb)?,

@@ -16,19 +16,28 @@ const MAX_SECRETS: usize = 16;
 
 impl From<Stamp> for v1::Stamp {
     fn from(stamp: Stamp) -> Self {
-        Self { epoch: stamp.epoch, generation: stamp.generation }
+        Self {
+            epoch: stamp.epoch,
+            generation: stamp.generation,
+        }
     }
 }
 
 impl From<v1::Stamp> for Stamp {
     fn from(stamp: v1::Stamp) -> Self {
-        Self { epoch: stamp.epoch, generation: stamp.generation }
+        Self {
+            epoch: stamp.epoch,
+            generation: stamp.generation,
+        }
     }
 }
 
 impl From<RecordId> for v1::RecordId {
     fn from(id: RecordId) -> Self {
-        Self { stamp: Some(id.stamp.into()), hash: id.hash.0.to_vec() }
+        Self {
+            stamp: Some(id.stamp.into()),
+            hash: id.hash.0.to_vec(),
+        }
     }
 }
 
@@ -45,7 +54,10 @@ impl TryFrom<v1::RecordId> for RecordId {
 
 impl From<Instance> for v1::Instance {
     fn from(instance: Instance) -> Self {
-        Self { container_id: instance.container_id, started_at: instance.started_at }
+        Self {
+            container_id: instance.container_id,
+            started_at: instance.started_at,
+        }
     }
 }
 
@@ -86,8 +98,10 @@ impl TryFrom<v1::ImageRequest> for ImageRequest {
 impl From<ServerRecord> for v1::ServerRecord {
     fn from(record: ServerRecord) -> Self {
         let desired = record.desired;
-        let secret =
-            |s: SecretVersion| v1::SecretVersion { name: s.name, version: s.version };
+        let secret = |s: SecretVersion| v1::SecretVersion {
+            name: s.name,
+            version: s.version,
+        };
         Self {
             id: Some(record.id.into()),
             node: desired.node.to_string(),

@@ -20,7 +20,11 @@ const MAX_UNCLAIMED: usize = 32;
 /// Cuts evidence to its bounds; the agent does so before it sends, the controller when it hears.
 pub fn bounded_log_tail(lines: Vec<String>) -> Vec<String> {
     let skip = lines.len().saturating_sub(MAX_LOG_LINES);
-    lines.into_iter().skip(skip).map(|line| shown_text(clipped(line, MAX_LOG_LINE))).collect()
+    lines
+        .into_iter()
+        .skip(skip)
+        .map(|line| shown_text(clipped(line, MAX_LOG_LINE)))
+        .collect()
 }
 
 impl From<Evidence> for v1::Evidence {
@@ -71,7 +75,11 @@ impl TryFrom<v1::Outcome> for Outcome {
 
 impl From<ResolvedImage> for v1::ResolvedImage {
     fn from(image: ResolvedImage) -> Self {
-        Self { reference: image.reference, identity: image.identity, version: image.version }
+        Self {
+            reference: image.reference,
+            identity: image.identity,
+            version: image.version,
+        }
     }
 }
 

@@ -11,7 +11,10 @@ use crate::roles::Digest;
 
 fn record() -> ServerRecord {
     ServerRecord::seal(
-        Stamp { epoch: 3, generation: 7 },
+        Stamp {
+            epoch: 3,
+            generation: 7,
+        },
         Desired {
             node: "172.31.16.139".parse().unwrap(),
             name: "media-server-1".parse().unwrap(),
@@ -28,8 +31,14 @@ fn record() -> ServerRecord {
                 pbx_address: "54.151.30.9".to_owned(),
                 public_address: Some("54.215.234.52".parse().unwrap()),
             },
-            replace: Some(Instance { container_id: "ab".repeat(32), started_at: "t".to_owned() }),
-            secrets: vec![SecretVersion { name: "token".to_owned(), version: 2 }],
+            replace: Some(Instance {
+                container_id: "ab".repeat(32),
+                started_at: "t".to_owned(),
+            }),
+            secrets: vec![SecretVersion {
+                name: "token".to_owned(),
+                version: 2,
+            }],
             operation: None,
         },
     )
@@ -62,11 +71,20 @@ fn a_record_with_an_unknown_or_missing_field_is_an_error_and_never_a_default() {
 #[test]
 fn a_seal_depends_on_stamp_and_content() {
     let one = record();
-    let other_stamp = ServerRecord::seal(Stamp { epoch: 3, generation: 8 }, one.desired.clone());
+    let other_stamp = ServerRecord::seal(
+        Stamp {
+            epoch: 3,
+            generation: 8,
+        },
+        one.desired.clone(),
+    );
     assert_ne!(one.id.hash, other_stamp.id.hash);
     let mut desired = one.desired.clone();
     desired.run_state = RunState::Stopped;
-    assert_ne!(one.id.hash, ServerRecord::seal(one.id.stamp, desired).id.hash);
+    assert_ne!(
+        one.id.hash,
+        ServerRecord::seal(one.id.stamp, desired).id.hash
+    );
     assert_eq!(one.id.hash, record().id.hash);
 }
 

@@ -6,16 +6,23 @@
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use extend_proto::method::Method;
 use futures_util::future::Either;
 use http::{Extensions, Request, Response};
+use tokio::time::Instant;
 use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
 use super::connection::{AgentPeer, OperatorPeer, StrangerPeer};
+use super::pace::{Pace, Rate};
+
+/// Whoever calls what it may not decides how often this is logged, up to here.
+const WARNINGS: Rate = Rate { every: Duration::from_secs(1), burst: 10 };
 
 /// Where a connection came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,21 +106,40 @@ fn judge(face: Face, path: &str, extensions: &Extensions) -> Result<(), Status> 
 }
 
 /// The check of one face, in front of its handlers.
-#[derive(Debug, Clone, Copy)]
-pub struct AccessLayer(pub Face);
+#[derive(Debug, Clone)]
+pub struct AccessLayer {
+    face: Face,
+    said: Arc<Mutex<Pace>>,
+}
+
+impl AccessLayer {
+    /// The check of `face`.
+    #[must_use]
+    pub fn new(face: Face) -> Self {
+        Self { face, said: Arc::default() }
+    }
+
+    fn refused(&self, path: &str, status: &Status) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.allows(WARNINGS, Instant::now()) {
+            let path = path.chars().take(80).collect::<String>();
+            tracing::warn!(face = ?self.face, path, reason = status.message(), "call refused");
+        }
+    }
+}
 
 impl<S> Layer<S> for AccessLayer {
     type Service = Access<S>;
 
     fn layer(&self, inner: S) -> Access<S> {
-        Access { face: self.0, inner }
+        Access { check: self.clone(), inner }
     }
 }
 
 /// Handlers behind the check of their face.
 #[derive(Debug, Clone)]
 pub struct Access<S> {
-    face: Face,
+    check: AccessLayer,
     inner: S,
 }
 
@@ -130,11 +156,10 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        match judge(self.face, request.uri().path(), request.extensions()) {
+        match judge(self.check.face, request.uri().path(), request.extensions()) {
             Ok(()) => Either::Left(self.inner.call(request)),
             Err(status) => {
-                let path = request.uri().path().chars().take(80).collect::<String>();
-                tracing::warn!(face = ?self.face, path, reason = status.message(), "call refused");
+                self.check.refused(request.uri().path(), &status);
                 Either::Right(ready(Ok(status.into_http())))
             }
         }

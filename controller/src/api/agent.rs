@@ -34,9 +34,9 @@ const SESSIONS: Rate = Rate { every: Duration::from_secs(1), burst: 10 };
 const RENEWALS: Rate = Rate { every: Duration::from_secs(1), burst: 5 };
 /// Nodes whose pace is remembered: more than any fleet, and every entry is a proved identity.
 const MAX_NODES: usize = 20_000;
-/// An idle session is closed after three heartbeats that did not come, and this much: a stall of
-/// the network or of a loaded host is no death.
-const IDLE_MARGIN: Duration = Duration::from_secs(2);
+/// A session is closed after three heartbeats that did not come, and this much more. The core, which
+/// warns before it gives a node up, has decided by then; this frees what is left of a connection.
+const IDLE_MARGIN: Duration = Duration::from_secs(10);
 
 /// What the agents' face is told by the daemon.
 #[derive(Debug, Clone)]
@@ -105,7 +105,7 @@ impl Agent for AgentApi {
         self.engine.renewal_allowed(peer.node, leaf.spki_hash).await?;
         self.engine.renewed(peer.node, leaf.facts()).await?;
         tracing::info!(node = %peer.node, serial = %leaf.serial, "certificate renewed");
-        let ca_der = self.issuer.authority_der();
+        let ca_der = self.issuer.authority().to_vec();
         Ok(Response::new(v1::RenewLeafResponse { leaf_der: leaf.der, ca_der }))
     }
 }

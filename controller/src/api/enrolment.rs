@@ -125,7 +125,7 @@ impl Enrolment for EnrolmentApi {
 
 impl EnrolmentApi {
     fn certificate(&self, leaf: NodeLeaf) -> Response<v1::CertificateResponse> {
-        let ca_der = self.issuer.authority_der();
+        let ca_der = self.issuer.authority().to_vec();
         Response::new(v1::CertificateResponse {
             leaf_der: leaf.der,
             ca_der,

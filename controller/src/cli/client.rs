@@ -153,3 +153,24 @@ impl From<ConnectError> for Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_permission_leads_to_the_group() {
+        let error = ConnectError {
+            socket: PathBuf::from("/run/extend/controller.sock"),
+            source: io::ErrorKind::PermissionDenied.into(),
+        };
+        assert!(error.is_lasting());
+        let failure = Failure::from(error);
+        assert_eq!(failure.exit, Exit::Unreachable);
+        assert_eq!(
+            failure.sentence,
+            "cannot reach the controller: you may not use its socket /run/extend/controller.sock"
+        );
+        assert!(failure.hint.starts_with("sudo usermod -aG extend $USER"));
+    }
+}

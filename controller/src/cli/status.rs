@@ -9,6 +9,7 @@ use super::args::{Format, FormatArgs, SelectorArgs};
 use super::client::{Client, ask};
 use super::context::Context;
 use super::failure::Failure;
+use super::interrupt::Interrupts;
 use super::output::document;
 use super::output::screen::Screen;
 use super::view::server::{Fleet, servers_table, unclaimed_table};
@@ -68,7 +69,7 @@ fn tables(context: &Context, fleet: &Fleet, format: Format) -> String {
 }
 
 /// Shows the fleet again and again, until somebody presses Ctrl-C. A controller that is away for
-/// a while is shown as being so.
+/// a while is shown to be so.
 async fn watch(context: &Context, args: &Args) -> Result<Exit, Failure> {
     if matches!(args.output.format, Format::Json | Format::Yaml) {
         return Err(Failure::usage("cannot watch the status as a document")
@@ -78,7 +79,17 @@ async fn watch(context: &Context, args: &Args) -> Result<Exit, Failure> {
         return Err(Failure::usage("cannot watch the status: standard output is no terminal")
             .hint("extend status"));
     }
-    let mut client = Some(context.client().await?);
+    let client = context.client().await?;
+    let mut interrupts = Interrupts::catch()?;
+    tokio::select! {
+        failed = show_for_ever(context, args, client) => failed,
+        () = interrupts.next() => Ok(Exit::Done),
+    }
+}
+
+/// Comes back only with a failure that would not pass.
+async fn show_for_ever(context: &Context, args: &Args, client: Client) -> Result<Exit, Failure> {
+    let mut client = Some(client);
     let mut screen = Screen::new(context.output.stdout());
     loop {
         let fleet = match &mut client {

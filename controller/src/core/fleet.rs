@@ -43,6 +43,8 @@ pub struct Fleet {
     /// Whether agents have had the time to come back since the start.
     pub(super) warm: bool,
     pub(super) ticked: Timestamp,
+    /// When the passing of time alone changes the door; none when that has to be found out.
+    pub(super) door_changes: Option<Timestamp>,
     pub(super) draft: Draft,
 }
 

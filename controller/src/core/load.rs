@@ -100,6 +100,7 @@ impl Fleet {
             started: now,
             warm: false,
             ticked: now,
+            door_changes: None,
             draft: Draft::default(),
         }
     }
@@ -133,7 +134,7 @@ impl Fleet {
         if self.recovering.is_none() {
             self.recovering = Some(super::row::Mark { at: now, by: "the controller".to_owned() });
             self.write(Key::Recovering);
-            self.draft.door();
+            self.door_changed();
         }
         self.turn(())
     }

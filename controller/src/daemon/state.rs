@@ -19,7 +19,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::ca::{self, CaError};
-use crate::store::{SqliteStore, Store, StoreError, StoreHandle, StoreId};
+use crate::store::{SqliteStore, StoreError, StoreHandle};
 
 /// The store, within the state directory.
 pub const STORE_FILE: &str = "store.db";
@@ -172,8 +172,6 @@ pub struct State {
     pub authority: Arc<Authority>,
     /// The store, on its thread.
     pub store: StoreHandle,
-    /// Which store it is.
-    pub store_id: StoreId,
     /// The store is new and the authority is not: nodes may know more than the store.
     pub recovering: bool,
 }
@@ -198,9 +196,8 @@ pub fn open(lock: &StateLock, now: Timestamp) -> Result<State, StateError> {
     let authority = ca::open_authority(directory, now)
         .map_err(|source| StateError::Authority { directory: directory.to_owned(), source })?;
     let store = SqliteStore::open(&directory.join(STORE_FILE))?;
-    let store_id = store.identity();
     let recovering = old_authority && !old_store;
-    Ok(State { authority, store: StoreHandle::spawn(store)?, store_id, recovering })
+    Ok(State { authority, store: StoreHandle::spawn(store)?, recovering })
 }
 
 /// Whether a name is of a directory for work in progress.

@@ -91,7 +91,7 @@ fn watching_goes_on_after_the_controller_has_died() {
     connected again
     10:13:04 media-server-1 (172.31.16.139) starting
     10:13:12 media-server-1 (172.31.16.139) succeeded
-    restart 5nzq8c: media-server-1 (172.31.16.139) succeeded after 1m 12s
+    restart 5nzq8c: media-server-1 (172.31.16.139) succeeded in 1m 12s
     ");
     assert_eq!(place.script.submits().len(), 1, "a lost watch submits nothing");
 }

@@ -4,19 +4,19 @@ use extend_proto::v1;
 use jiff::Timestamp;
 
 /// The id of every operation here; people type `5nzq8c`.
-pub const ID: &str = "01JD8M3Q4T00000000005NZQ8C";
+pub(crate) const ID: &str = "01JD8M3Q4T00000000005NZQ8C";
 /// Servers by name, role and address.
-pub const SERVERS: [(&str, &str, &str); 4] = [
+pub(crate) const SERVERS: [(&str, &str, &str); 4] = [
     ("meeting-server-1", "meeting-server-only", "172.31.16.137"),
     ("queue-server-1", "queue-server-only", "172.31.16.138"),
     ("media-server-1", "media-server-only", "172.31.16.139"),
     ("ivr-server-1", "vr-server-only", "172.31.16.140"),
 ];
 /// 2026-11-22 10:13:00 UTC
-pub const BEGUN_MS: i64 = 1_795_342_380_000;
+pub(crate) const BEGUN_MS: i64 = 1_795_342_380_000;
 
 /// A moment that lies `ms` in the future; in the past if it is negative.
-pub fn in_ms(ms: i64) -> i64 {
+pub(crate) fn in_ms(ms: i64) -> i64 {
     Timestamp::now().as_millisecond() + ms
 }
 
@@ -84,7 +84,7 @@ fn status(index: usize, health: v1::Health) -> v1::ServerStatus {
 }
 
 /// Every kind of row that `extend status` has.
-pub fn fleet() -> v1::ListServersResponse {
+pub(crate) fn fleet() -> v1::ListServersResponse {
     let view = |index, state: v1::NodeState, status| v1::ServerView {
         record: Some(record(index)),
         node_state: state.into(),
@@ -115,7 +115,7 @@ pub fn fleet() -> v1::ListServersResponse {
     }
 }
 
-pub fn nodes() -> Vec<v1::NodeView> {
+pub(crate) fn nodes() -> Vec<v1::NodeView> {
     let online = v1::NodeView {
         node: "172.31.16.139".to_owned(),
         state: v1::NodeState::Online.into(),
@@ -133,14 +133,14 @@ pub fn nodes() -> Vec<v1::NodeView> {
         node: "172.31.16.141".to_owned(),
         state: v1::NodeState::Pending.into(),
         reason: "a token was made; the node has not joined yet".to_owned(),
-        token_expires_ms: in_ms(9 * 60 * 1000 + 30_500),
+        token_expires_ms: in_ms((5 * 3600 + 30 * 60 + 30) * 1000),
         ..v1::NodeView::default()
     };
     vec![online, pending]
 }
 
 /// A plan for the whole fleet: three changes, one server as it should be.
-pub fn plan() -> Vec<v1::PlannedTarget> {
+pub(crate) fn plan() -> Vec<v1::PlannedTarget> {
     let planned = |index: usize| {
         let (name, role, node) = SERVERS[index];
         v1::PlannedTarget {
@@ -162,7 +162,7 @@ pub fn plan() -> Vec<v1::PlannedTarget> {
     plan
 }
 
-pub fn target(index: usize, state: v1::TargetState) -> v1::Target {
+pub(crate) fn target(index: usize, state: v1::TargetState) -> v1::Target {
     let (name, role, node) = SERVERS[index];
     let ended = state as i32 > v1::TargetState::Running as i32;
     v1::Target {
@@ -177,11 +177,11 @@ pub fn target(index: usize, state: v1::TargetState) -> v1::Target {
     }
 }
 
-pub fn phase(target: &mut v1::Target, phase: v1::Phase, after_ms: i64) {
+pub(crate) fn phase(target: &mut v1::Target, phase: v1::Phase, after_ms: i64) {
     target.phases.push(v1::PhaseEntry { phase: phase.into(), at_ms: BEGUN_MS + after_ms });
 }
 
-pub fn operation(verb: v1::Verb, targets: Vec<v1::Target>) -> v1::Operation {
+pub(crate) fn operation(verb: v1::Verb, targets: Vec<v1::Target>) -> v1::Operation {
     let ended = targets.iter().all(|target| target.ended_ms > 0);
     v1::Operation {
         id: ID.to_owned(),
@@ -196,12 +196,12 @@ pub fn operation(verb: v1::Verb, targets: Vec<v1::Target>) -> v1::Operation {
     }
 }
 
-pub fn succeeded() -> v1::Operation {
+pub(crate) fn succeeded() -> v1::Operation {
     operation(v1::Verb::Restart, vec![target(2, v1::TargetState::Succeeded)])
 }
 
 /// One server failed with evidence, one was rolled back, one skipped, one succeeded with a warning.
-pub fn mixed() -> v1::Operation {
+pub(crate) fn mixed() -> v1::Operation {
     let mut warned = target(0, v1::TargetState::Succeeded);
     warned.reason = "it has never answered a probe: not proven".to_owned();
     let mut failed = target(1, v1::TargetState::Failed);
@@ -224,7 +224,7 @@ pub fn mixed() -> v1::Operation {
     operation(v1::Verb::Upgrade, vec![warned, failed, back, skipped])
 }
 
-pub fn operations() -> Vec<v1::Operation> {
+pub(crate) fn operations() -> Vec<v1::Operation> {
     let mut open = operation(v1::Verb::Restart, vec![target(2, v1::TargetState::Running)]);
     open.begun_ms = a_while_ago();
     open.selector = Some(v1::Selector {

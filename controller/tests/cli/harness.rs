@@ -14,71 +14,71 @@ use tempfile::TempDir;
 use crate::stub::{Script, Stub};
 
 /// Longer than anything here takes.
-pub const ENOUGH: Duration = Duration::from_secs(20);
+pub(crate) const ENOUGH: Duration = Duration::from_secs(20);
 
 /// A directory with a socket in it, and a stand-in that listens there.
-pub struct Place {
-    pub directory: TempDir,
-    pub script: Arc<Script>,
+pub(crate) struct Place {
     stub: Option<Stub>,
+    pub(crate) script: Arc<Script>,
+    pub(crate) directory: TempDir,
 }
 
 /// What a command left.
 #[derive(Debug)]
-pub struct Ran {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Place {
     /// With a stand-in.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut place = Self::empty();
         place.start();
         place
     }
 
     /// With nobody listening.
-    pub fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self { directory: TempDir::new().unwrap(), script: Script::new(), stub: None }
     }
 
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         self.stub = Some(Stub::start(&self.socket(), Arc::clone(&self.script)));
     }
 
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.stub.take().unwrap().kill();
     }
 
-    pub fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.path("controller.sock")
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
     /// Runs `extend` with these words; none of them holds a space.
-    pub fn run(&self, words: &str) -> Ran {
+    pub(crate) fn run(&self, words: &str) -> Ran {
         let words: Vec<&str> = words.split_whitespace().collect();
         self.run_words(&words)
     }
 
-    pub fn run_words(&self, words: &[&str]) -> Ran {
+    pub(crate) fn run_words(&self, words: &[&str]) -> Ran {
         ran(self.command(Path::new(env!("CARGO_BIN_EXE_extend"))).args(words))
     }
 
     /// Runs the shim as the guide does.
-    pub fn shim(&self, words: &str) -> Ran {
+    pub(crate) fn shim(&self, words: &str) -> Ran {
         let mut command = self.command(Path::new("/bin/bash"));
         command.env("EXTEND_BIN", env!("CARGO_BIN_EXE_extend")).arg(shim_file());
         ran(command.args(words.split_whitespace()))
     }
 
     /// A command in an environment in which only the test decides.
-    pub fn command(&self, program: &Path) -> Command {
+    pub(crate) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command
             .env_clear()
@@ -91,7 +91,7 @@ impl Place {
     }
 
     /// Starts `extend` without waiting for it.
-    pub fn spawn(&self, words: &str) -> Child {
+    pub(crate) fn spawn(&self, words: &str) -> Child {
         self.command(Path::new(env!("CARGO_BIN_EXE_extend")))
             .args(words.split_whitespace())
             .stdout(Stdio::piped())
@@ -101,7 +101,7 @@ impl Place {
     }
 
     /// Starts `extend` on a terminal, 100 columns wide.
-    pub fn on_terminal(&self, words: &str) -> Terminal {
+    pub(crate) fn on_terminal(&self, words: &str) -> Terminal {
         let size = Winsize { ws_row: 40, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
         let OpenptyResult { master, slave } = openpty(&size, None).unwrap();
         let stdio = |fd: &OwnedFd| Stdio::from(fd.try_clone().unwrap());
@@ -119,12 +119,12 @@ impl Place {
     }
 }
 
-pub fn shim_file() -> PathBuf {
+pub(crate) fn shim_file() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/extend.sh")
 }
 
 /// Waits for a command that was started.
-pub fn finish(child: Child) -> Ran {
+pub(crate) fn finish(child: Child) -> Ran {
     let output = child.wait_with_output().unwrap();
     Ran {
         code: output.status.code().unwrap_or(-1),
@@ -133,12 +133,12 @@ pub fn finish(child: Child) -> Ran {
     }
 }
 
-pub fn ran(command: &mut Command) -> Ran {
+pub(crate) fn ran(command: &mut Command) -> Ran {
     finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
 }
 
 /// Waits until something is so.
-pub fn until(what: &str, mut so: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !so() {
         assert!(start.elapsed() < ENOUGH, "it never came to this: {what}");
@@ -147,17 +147,17 @@ pub fn until(what: &str, mut so: impl FnMut() -> bool) {
 }
 
 /// Blocks the test's own thread, which has nothing else to do.
-pub fn pause(time: Duration) {
+pub(crate) fn pause(time: Duration) {
     let (_keep, never) = std::sync::mpsc::channel::<()>();
-    drop(never.recv_timeout(time));
+    let _ = never.recv_timeout(time);
 }
 
 /// A process on a pseudo-terminal, and the person in front of it.
-pub struct Terminal {
+pub(crate) struct Terminal {
     keyboard: File,
     screen: std::sync::mpsc::Receiver<String>,
     seen: String,
-    pub child: Child,
+    pub(crate) child: Child,
 }
 
 impl Terminal {
@@ -178,12 +178,12 @@ impl Terminal {
         Self { keyboard, screen, seen: String::new(), child }
     }
 
-    pub fn types(&mut self, text: &str) {
+    pub(crate) fn types(&mut self, text: &str) {
         self.keyboard.write_all(text.as_bytes()).unwrap();
     }
 
     /// Waits until a text has been shown.
-    pub fn shows(&mut self, text: &str) {
+    pub(crate) fn shows(&mut self, text: &str) {
         let start = Instant::now();
         while !self.seen.contains(text) {
             let left = ENOUGH.checked_sub(start.elapsed());
@@ -194,7 +194,7 @@ impl Terminal {
     }
 
     /// Waits for the end; gives the exit code and all that was shown.
-    pub fn ends(mut self) -> (i32, String) {
+    pub(crate) fn ends(mut self) -> (i32, String) {
         let code = self.child.wait().unwrap().code().unwrap_or(-1);
         while let Ok(text) = self.screen.recv_timeout(Duration::from_secs(2)) {
             self.seen.push_str(&text);

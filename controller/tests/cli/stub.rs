@@ -21,7 +21,7 @@ use crate::fixtures;
 
 /// What the stand-in does with a submission.
 #[derive(Debug, Clone)]
-pub enum OnSubmit {
+pub(crate) enum OnSubmit {
     Answer(v1::SubmitResponse),
     Refuse(Status),
     /// Takes the request and never answers.
@@ -30,28 +30,28 @@ pub enum OnSubmit {
 
 /// What a stand-in is told and what it has been asked; survives its deaths.
 #[derive(Debug)]
-pub struct Script {
+pub(crate) struct Script {
     /// Every submission, in order.
-    pub submits: Mutex<Vec<v1::SubmitRequest>>,
+    pub(crate) submits: Mutex<Vec<v1::SubmitRequest>>,
     /// Every other question, by its words.
-    pub asked: Mutex<Vec<String>>,
+    pub(crate) asked: Mutex<Vec<String>>,
     /// Who called sudo, as each submission said.
-    pub sudo_users: Mutex<Vec<Option<String>>>,
+    pub(crate) sudo_users: Mutex<Vec<Option<String>>>,
     /// Answers to submissions; the last one is repeated.
-    pub on_submit: Mutex<VecDeque<OnSubmit>>,
+    pub(crate) on_submit: Mutex<VecDeque<OnSubmit>>,
     /// Answers to everything else, if it is not what the fixtures say.
-    pub refuse: Mutex<Option<Status>>,
+    pub(crate) refuse: Mutex<Option<Status>>,
     /// The servers, nodes and operations there are.
-    pub servers: Mutex<v1::ListServersResponse>,
-    pub nodes: Mutex<Vec<v1::NodeView>>,
+    pub(crate) servers: Mutex<v1::ListServersResponse>,
+    pub(crate) nodes: Mutex<Vec<v1::NodeView>>,
     /// The chunks of a backup, and how the stream ends.
-    pub backup: Mutex<(Vec<Vec<u8>>, Option<Status>)>,
-    pub operation: watch::Sender<v1::Operation>,
-    pub watches: AtomicUsize,
+    pub(crate) backup: Mutex<(Vec<Vec<u8>>, Option<Status>)>,
+    pub(crate) operation: watch::Sender<v1::Operation>,
+    pub(crate) watches: AtomicUsize,
 }
 
 impl Script {
-    pub fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             submits: Mutex::default(),
             asked: Mutex::default(),
@@ -67,17 +67,17 @@ impl Script {
     }
 
     /// What happens to the next submissions.
-    pub fn on_submit(&self, answers: impl IntoIterator<Item = OnSubmit>) {
+    pub(crate) fn on_submit(&self, answers: impl IntoIterator<Item = OnSubmit>) {
         *self.on_submit.lock().unwrap() = answers.into_iter().collect();
     }
 
     /// The submissions so far.
-    pub fn submits(&self) -> Vec<v1::SubmitRequest> {
+    pub(crate) fn submits(&self) -> Vec<v1::SubmitRequest> {
         self.submits.lock().unwrap().clone()
     }
 
     /// The one submission there was.
-    pub fn only_submit(&self) -> v1::SubmitRequest {
+    pub(crate) fn only_submit(&self) -> v1::SubmitRequest {
         let submits = self.submits();
         assert_eq!(submits.len(), 1, "{submits:?}");
         submits[0].clone()
@@ -104,7 +104,7 @@ impl Script {
 }
 
 /// A refusal as the controller words it.
-pub fn refusal(code: Code, sentence: &str, causes: &[&str], hint: &str) -> Status {
+pub(crate) fn refusal(code: Code, sentence: &str, causes: &[&str], hint: &str) -> Status {
     let refusal = v1::Refusal {
         code: "a-code".to_owned(),
         sentence: sentence.to_owned(),
@@ -115,14 +115,14 @@ pub fn refusal(code: Code, sentence: &str, causes: &[&str], hint: &str) -> Statu
 }
 
 /// One life of the stand-in.
-pub struct Stub {
+pub(crate) struct Stub {
     runtime: Option<Runtime>,
     socket: PathBuf,
 }
 
 impl Stub {
     /// Listens on a socket.
-    pub fn start(socket: &Path, script: Arc<Script>) -> Self {
+    pub(crate) fn start(socket: &Path, script: Arc<Script>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -141,13 +141,14 @@ impl Stub {
     }
 
     /// Dies at once, with every connection, as a killed process does.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.end();
     }
 
     fn end(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            std::fs::remove_file(&self.socket).unwrap();
+            // The test's directory may be gone already.
+            drop(std::fs::remove_file(&self.socket));
             runtime.shutdown_background();
         }
     }

@@ -19,7 +19,10 @@ fn definition() -> ProbeDefinition {
 }
 
 fn health() -> Health {
-    Health::of(Instance { container_id: "c".to_owned(), started_at: "t".to_owned() })
+    Health::of(Instance {
+        container_id: "c".to_owned(),
+        started_at: "t".to_owned(),
+    })
 }
 
 /// Each character is a round: for the two ports, `+` passes and `-` fails.
@@ -29,7 +32,16 @@ fn after(rounds: &[&str]) -> Verdict {
         let results = round
             .chars()
             .zip(8840..)
-            .map(|(c, port)| (port, if c == '+' { Ok(()) } else { Err("refused".to_owned()) }))
+            .map(|(c, port)| {
+                (
+                    port,
+                    if c == '+' {
+                        Ok(())
+                    } else {
+                        Err("refused".to_owned())
+                    },
+                )
+            })
             .collect();
         health.note(&definition(), results);
     }
@@ -51,18 +63,38 @@ fn a_port_counts_from_its_first_answer_on() {
 #[test]
 fn an_armed_port_is_given_up_after_its_threshold_and_comes_back_after_the_other() {
     assert_eq!(after(&["++", "-+", "-+"]), Verdict::Healthy);
-    let Verdict::Unhealthy(why) = after(&["++", "-+", "-+", "-+"]) else { panic!("unhealthy") };
+    let Verdict::Unhealthy(why) = after(&["++", "-+", "-+", "-+"]) else {
+        panic!("unhealthy")
+    };
     assert_eq!(why, "no answer on tcp/8840 for 3 probes: refused");
-    assert!(matches!(after(&["++", "-+", "-+", "-+", "++"]), Verdict::Unhealthy(_)));
-    assert_eq!(after(&["++", "-+", "-+", "-+", "++", "++"]), Verdict::Healthy);
-    assert_eq!(after(&["++", "-+", "-+", "++", "-+", "-+"]), Verdict::Healthy);
+    assert!(matches!(
+        after(&["++", "-+", "-+", "-+", "++"]),
+        Verdict::Unhealthy(_)
+    ));
+    assert_eq!(
+        after(&["++", "-+", "-+", "-+", "++", "++"]),
+        Verdict::Healthy
+    );
+    assert_eq!(
+        after(&["++", "-+", "-+", "++", "-+", "-+"]),
+        Verdict::Healthy
+    );
 }
 
 #[test]
 fn dockers_own_health_check_has_a_say() {
     let mut health = health();
-    assert_eq!(health.verdict(Some(DockerHealth::Healthy)), Verdict::Healthy);
+    assert_eq!(
+        health.verdict(Some(DockerHealth::Healthy)),
+        Verdict::Healthy
+    );
     health.note(&definition(), vec![(8840, Ok(()))]);
-    assert!(matches!(health.verdict(Some(DockerHealth::Unhealthy)), Verdict::Unhealthy(_)));
-    assert_eq!(health.verdict(Some(DockerHealth::Starting)), Verdict::Starting);
+    assert!(matches!(
+        health.verdict(Some(DockerHealth::Unhealthy)),
+        Verdict::Unhealthy(_)
+    ));
+    assert_eq!(
+        health.verdict(Some(DockerHealth::Starting)),
+        Verdict::Starting
+    );
 }

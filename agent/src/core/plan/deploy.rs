@@ -17,8 +17,7 @@ use crate::docker::Container;
 
 pub(super) fn plan(view: &View<'_>, now: Timestamp, given_up: Option<&str>) -> Decision {
     let candidate = view.entry.candidate.as_ref();
-    let of_candidate =
-        |c: &&Container| candidate.is_some_and(|k| view.owner.made_by(c, k.made_by));
+    let of_candidate = |c: &&Container| candidate.is_some_and(|k| view.owner.made_by(c, k.made_by));
     let trial = view.current().filter(of_candidate);
     if let Some(reason) = given_up {
         return spend(reason, trial);
@@ -35,7 +34,9 @@ pub(super) fn plan(view: &View<'_>, now: Timestamp, given_up: Option<&str>) -> D
         if view.entry.serving.is_none() && view.current().is_some() {
             return Decision::step(Step::Recall, Phase::Preparing, "taking stock");
         }
-        let step = Step::Resolve { first: view.entry.serving.is_none() };
+        let step = Step::Resolve {
+            first: view.entry.serving.is_none(),
+        };
         let words = format!("fetching and checking {}", view.desired().image.reference);
         return Decision::step(step, Phase::Pulling, words);
     };
@@ -56,7 +57,9 @@ pub(super) fn plan(view: &View<'_>, now: Timestamp, given_up: Option<&str>) -> D
 /// The image and the container would be the same, and the service runs: there is nothing to do.
 fn unchanged(view: &View<'_>, candidate: &Served) -> Option<Decision> {
     let serving = view.entry.serving.as_ref()?;
-    let current = view.current().filter(|c| view.owner.made_by(c, serving.made_by))?;
+    let current = view
+        .current()
+        .filter(|c| view.owner.made_by(c, serving.made_by))?;
     let running = current.state == ContainerState::Running
         && view.desired().run_state == RunState::Running
         && !matches!(view.verdict, Verdict::Unhealthy(_));
@@ -65,8 +68,15 @@ fn unchanged(view: &View<'_>, candidate: &Served) -> Option<Decision> {
     if !running || spec != serving.spec {
         return None;
     }
-    let step = Step::Promote { unchanged: true, proven: serving.proven };
-    Some(Decision::step(step, Phase::Verifying, "the image is the one that serves"))
+    let step = Step::Promote {
+        unchanged: true,
+        proven: serving.proven,
+    };
+    Some(Decision::step(
+        step,
+        Phase::Verifying,
+        "the image is the one that serves",
+    ))
 }
 
 /// Clears the official name: the serving container goes aside, leftovers go.
@@ -78,7 +88,11 @@ fn make_room(view: &View<'_>, now: Timestamp) -> Option<Decision> {
             return view.end(c, view.timing.short_grace, now);
         }
         let step = Step::Remove { id: c.id.clone() };
-        Decision::step(step, Phase::Preparing, format!("removing the old {}", c.name))
+        Decision::step(
+            step,
+            Phase::Preparing,
+            format!("removing the old {}", c.name),
+        )
     };
     if let Some(failed) = view.failed() {
         return Some(remove(failed, now));
@@ -94,21 +108,45 @@ fn make_room(view: &View<'_>, now: Timestamp) -> Option<Decision> {
         return Some(view.end(current, view.grace(), now));
     }
     if current.policy != RestartPolicy::No {
-        let step = Step::SetPolicy { id: current.id.clone(), policy: RestartPolicy::No };
-        return Some(Decision::step(step, Phase::Stopping, "putting the old container aside"));
+        let step = Step::SetPolicy {
+            id: current.id.clone(),
+            policy: RestartPolicy::No,
+        };
+        return Some(Decision::step(
+            step,
+            Phase::Stopping,
+            "putting the old container aside",
+        ));
     }
-    let step = Step::Rename { id: current.id.clone(), to: Place::Previous };
-    Some(Decision::step(step, Phase::Creating, "putting the old container aside"))
+    let step = Step::Rename {
+        id: current.id.clone(),
+        to: Place::Previous,
+    };
+    Some(Decision::step(
+        step,
+        Phase::Creating,
+        "putting the old container aside",
+    ))
 }
 
 /// The new container is there: it is started, watched, and taken or given up.
 fn verify(view: &View<'_>, trial: &Container, now: Timestamp) -> Decision {
     let promote = |proven, words: &str| {
-        Decision::step(Step::Promote { unchanged: false, proven }, Phase::Verifying, words)
+        Decision::step(
+            Step::Promote {
+                unchanged: false,
+                proven,
+            },
+            Phase::Verifying,
+            words,
+        )
     };
     if view.desired().run_state == RunState::Stopped {
         if trial.policy != RestartPolicy::No {
-            let step = Step::SetPolicy { id: trial.id.clone(), policy: RestartPolicy::No };
+            let step = Step::SetPolicy {
+                id: trial.id.clone(),
+                policy: RestartPolicy::No,
+            };
             return Decision::step(step, Phase::Creating, "it stays stopped");
         }
         return promote(false, "it stays stopped");
@@ -117,13 +155,20 @@ fn verify(view: &View<'_>, trial: &Container, now: Timestamp) -> Decision {
         return spend(&reason, Some(trial));
     }
     if !trial.state.is_live() {
-        let step = Step::Start { before: trial.instance(), restart: None };
+        let step = Step::Start {
+            before: trial.instance(),
+            restart: None,
+        };
         return Decision::step(step, Phase::Starting, format!("starting {}", trial.name));
     }
     let started = trial.started_at.parse().unwrap_or(now);
     let window_ends = after(started, view.timing.start_window);
     let settles = after(started, view.timing.settle);
-    let old_was_proven = view.entry.serving.as_ref().is_some_and(|serving| serving.proven);
+    let old_was_proven = view
+        .entry
+        .serving
+        .as_ref()
+        .is_some_and(|serving| serving.proven);
     match view.verdict {
         Verdict::Healthy => promote(true, "healthy"),
         Verdict::NotProven if !old_was_proven && now >= settles => {
@@ -131,12 +176,19 @@ fn verify(view: &View<'_>, trial: &Container, now: Timestamp) -> Decision {
         }
         _ if now >= window_ends => {
             let window = extend_common::duration::show(view.timing.start_window);
-            spend(&format!("{} did not become healthy in {window}", trial.name), Some(trial))
+            spend(
+                &format!("{} did not become healthy in {window}", trial.name),
+                Some(trial),
+            )
         }
         Verdict::NotProven if !old_was_proven => {
             Decision::wait(Some(settles), Phase::Verifying, "waiting for it to answer")
         }
-        _ => Decision::wait(Some(window_ends), Phase::Verifying, "waiting for it to answer"),
+        _ => Decision::wait(
+            Some(window_ends),
+            Phase::Verifying,
+            "waiting for it to answer",
+        ),
     }
 }
 
@@ -146,6 +198,9 @@ fn spend(reason: &str, container: Option<&Container>) -> Decision {
         Some(c) if !c.state.is_live() => format!("{reason} ({})", ending_words(c)),
         _ => reason.to_owned(),
     };
-    let step = Step::Spend { reason: reason.clone(), container: container.map(|c| c.id.clone()) };
+    let step = Step::Spend {
+        reason: reason.clone(),
+        container: container.map(|c| c.id.clone()),
+    };
     Decision::step(step, Phase::RollingBack, reason)
 }

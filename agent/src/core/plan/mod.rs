@@ -89,11 +89,19 @@ pub struct Decision {
 
 impl Decision {
     fn step(step: Step, phase: Phase, detail: impl Into<String>) -> Self {
-        Self { next: Next::Do(step), phase, detail: detail.into() }
+        Self {
+            next: Next::Do(step),
+            phase,
+            detail: detail.into(),
+        }
     }
 
     fn wait(until: Option<Timestamp>, phase: Phase, detail: impl Into<String>) -> Self {
-        Self { next: Next::Wait(until), phase, detail: detail.into() }
+        Self {
+            next: Next::Wait(until),
+            phase,
+            detail: detail.into(),
+        }
     }
 }
 
@@ -134,7 +142,10 @@ fn stop_in_flight(view: &View<'_>, now: Timestamp) -> Option<Decision> {
         );
         return Some(Decision::wait(Some(stopping.deadline), phase, words));
     }
-    let step = Step::Kill { id: container.id.clone(), again: after(now, KILL_AGAIN) };
+    let step = Step::Kill {
+        id: container.id.clone(),
+        again: after(now, KILL_AGAIN),
+    };
     let words = format!("{} did not end in time: killing it", container.name);
     Some(Decision::step(step, phase, words))
 }
@@ -157,16 +168,25 @@ impl View<'_> {
 
     /// The container under the official name, if it is ours.
     fn current(&self) -> Option<&Container> {
-        self.observed.current.as_ref().filter(|c| self.owner.owns(c))
+        self.observed
+            .current
+            .as_ref()
+            .filter(|c| self.owner.owns(c))
     }
 
     /// The container under the official name, if it is somebody else's.
     fn foreign(&self) -> Option<&Container> {
-        self.observed.current.as_ref().filter(|c| !self.owner.owns(c))
+        self.observed
+            .current
+            .as_ref()
+            .filter(|c| !self.owner.owns(c))
     }
 
     fn previous(&self) -> Option<&Container> {
-        self.observed.previous.as_ref().filter(|c| self.owner.owns(c))
+        self.observed
+            .previous
+            .as_ref()
+            .filter(|c| self.owner.owns(c))
     }
 
     fn failed(&self) -> Option<&Container> {
@@ -186,7 +206,10 @@ impl View<'_> {
     fn end(&self, container: &Container, grace: Duration, now: Timestamp) -> Decision {
         let phase = self.stopping_phase();
         if container.policy != RestartPolicy::No {
-            let step = Step::SetPolicy { id: container.id.clone(), policy: RestartPolicy::No };
+            let step = Step::SetPolicy {
+                id: container.id.clone(),
+                policy: RestartPolicy::No,
+            };
             return Decision::step(step, phase, format!("stopping {}", container.name));
         }
         self.signal(container, grace, now, None)
@@ -210,7 +233,11 @@ impl View<'_> {
             deadline: after(now, grace),
             restart,
         };
-        Decision::step(step, self.stopping_phase(), format!("stopping {}", container.name))
+        Decision::step(
+            step,
+            self.stopping_phase(),
+            format!("stopping {}", container.name),
+        )
     }
 
     /// The time a container gets to end: the long one only for a service that was not failing.
@@ -236,7 +263,11 @@ impl View<'_> {
         if self.is_settled() {
             return Decision::wait(None, Phase::Settled, "");
         }
-        let step = Step::Settle { kind, reason: reason.into(), container: None };
+        let step = Step::Settle {
+            kind,
+            reason: reason.into(),
+            container: None,
+        };
         Decision::step(step, Phase::Settled, "")
     }
 
@@ -246,7 +277,11 @@ impl View<'_> {
             return Decision::wait(None, Phase::Settled, reason);
         }
         let container = container.map(|c| c.id.clone());
-        let step = Step::Settle { kind: OutcomeKind::Failed, reason: reason.clone(), container };
+        let step = Step::Settle {
+            kind: OutcomeKind::Failed,
+            reason: reason.clone(),
+            container,
+        };
         Decision::step(step, Phase::Settled, reason)
     }
 }
@@ -254,12 +289,21 @@ impl View<'_> {
 /// How a container ended, in words.
 pub(crate) fn ending_words(container: &Container) -> String {
     if container.oom_killed {
-        return format!("{} was killed by the kernel for want of memory", container.name);
+        return format!(
+            "{} was killed by the kernel for want of memory",
+            container.name
+        );
     }
     if !container.error.is_empty() {
-        return format!("{} could not be started: {}", container.name, container.error);
+        return format!(
+            "{} could not be started: {}",
+            container.name, container.error
+        );
     }
-    format!("{} exited with code {}", container.name, container.exit_code)
+    format!(
+        "{} exited with code {}",
+        container.name, container.exit_code
+    )
 }
 
 #[cfg(test)]

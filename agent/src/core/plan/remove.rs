@@ -15,25 +15,40 @@ pub(super) fn plan(view: &View<'_>, now: Timestamp, given_up: Option<&str>) -> D
     let withdrawn = view.desired().run_state == RunState::Withdrawn;
     if let Some(current) = view.current() {
         if current.state.is_live() {
-            let grace = if withdrawn { view.timing.short_grace } else { view.grace() };
+            let grace = if withdrawn {
+                view.timing.short_grace
+            } else {
+                view.grace()
+            };
             return view.end(current, grace, now);
         }
         // A container that was given up on its way here is evidence; it is kept once.
         let keep = withdrawn && view.entry.spent.is_some() && view.observed.failed.is_none();
         let step = if keep {
-            Step::Rename { id: current.id.clone(), to: Place::Failed }
+            Step::Rename {
+                id: current.id.clone(),
+                to: Place::Failed,
+            }
         } else {
-            Step::Remove { id: current.id.clone() }
+            Step::Remove {
+                id: current.id.clone(),
+            }
         };
         return Decision::step(step, Phase::Removing, format!("removing {}", current.name));
     }
     let failed = view.failed().filter(|_| !withdrawn);
-    for container in view.previous().into_iter().chain(failed) {
+    if let Some(container) = view.previous().or(failed) {
         if container.state.is_live() {
             return view.end(container, view.timing.short_grace, now);
         }
-        let step = Step::Remove { id: container.id.clone() };
-        return Decision::step(step, Phase::Removing, format!("removing {}", container.name));
+        let step = Step::Remove {
+            id: container.id.clone(),
+        };
+        return Decision::step(
+            step,
+            Phase::Removing,
+            format!("removing {}", container.name),
+        );
     }
     view.settle(OutcomeKind::Succeeded, "")
 }

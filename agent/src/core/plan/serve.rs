@@ -57,32 +57,52 @@ fn put_aside(view: &View<'_>, other: &Container, now: Timestamp) -> Decision {
         return view.end(other, view.timing.short_grace, now);
     }
     if other.policy != RestartPolicy::No {
-        let step = Step::SetPolicy { id: other.id.clone(), policy: RestartPolicy::No };
+        let step = Step::SetPolicy {
+            id: other.id.clone(),
+            policy: RestartPolicy::No,
+        };
         return Decision::step(step, phase, format!("putting {} aside", other.name));
     }
     if let Some(failed) = view.failed() {
         if failed.state.is_live() {
             return view.end(failed, view.timing.short_grace, now);
         }
-        let step = Step::Remove { id: failed.id.clone() };
+        let step = Step::Remove {
+            id: failed.id.clone(),
+        };
         return Decision::step(step, phase, format!("removing the old {}", failed.name));
     }
-    let step = Step::Rename { id: other.id.clone(), to: Place::Failed };
+    let step = Step::Rename {
+        id: other.id.clone(),
+        to: Place::Failed,
+    };
     Decision::step(step, phase, format!("putting {} aside", other.name))
 }
 
 /// Nothing has the official name: the serving container is aside, or gone.
 fn bring_back(view: &View<'_>, serving: &Served, now: Timestamp) -> Decision {
     let phase = view.returning_phase();
-    if let Some(previous) = view.previous().filter(|c| view.owner.made_by(c, serving.made_by)) {
-        let step = Step::Rename { id: previous.id.clone(), to: Place::Current };
+    if let Some(previous) = view
+        .previous()
+        .filter(|c| view.owner.made_by(c, serving.made_by))
+    {
+        let step = Step::Rename {
+            id: previous.id.clone(),
+            to: Place::Current,
+        };
         return Decision::step(step, phase, "putting the old container back");
     }
     if let Some(wait) = unasked(view, now) {
         return wait;
     }
     let words = format!("making {} again: it is gone", view.official);
-    Decision::step(Step::Create { spec: Box::new(serving.spec.clone()) }, phase, words)
+    Decision::step(
+        Step::Create {
+            spec: Box::new(serving.spec.clone()),
+        },
+        phase,
+        words,
+    )
 }
 
 fn stopped(view: &View<'_>, current: &Container, now: Timestamp) -> Decision {
@@ -90,7 +110,10 @@ fn stopped(view: &View<'_>, current: &Container, now: Timestamp) -> Decision {
         return view.end(current, view.grace(), now);
     }
     if current.policy != RestartPolicy::No {
-        let step = Step::SetPolicy { id: current.id.clone(), policy: RestartPolicy::No };
+        let step = Step::SetPolicy {
+            id: current.id.clone(),
+            policy: RestartPolicy::No,
+        };
         return Decision::step(step, Phase::Stopping, "it stays stopped");
     }
     finish(view, "", now)
@@ -101,22 +124,30 @@ fn running(view: &View<'_>, serving: &Served, current: &Container, now: Timestam
         return decision;
     }
     if current.policy != view.policy {
-        let step = Step::SetPolicy { id: current.id.clone(), policy: view.policy };
+        let step = Step::SetPolicy {
+            id: current.id.clone(),
+            policy: view.policy,
+        };
         let words = format!("starting {}", current.name);
         return Decision::step(step, view.returning_phase(), words);
     }
-    if !view.is_settled() {
-        if let Some(reason) = view.has_ended(current) {
-            return view.fail(with_spent(view, &reason), Some(current));
-        }
+    if let Some(reason) = view.has_ended(current).filter(|_| !view.is_settled()) {
+        return view.fail(with_spent(view, &reason), Some(current));
     }
     if !current.state.is_live() {
         if let Some(wait) = unasked(view, now) {
             return wait;
         }
         let restart = view.is_settled().then_some(now);
-        let step = Step::Start { before: current.instance(), restart };
-        return Decision::step(step, view.returning_phase(), format!("starting {}", current.name));
+        let step = Step::Start {
+            before: current.instance(),
+            restart,
+        };
+        return Decision::step(
+            step,
+            view.returning_phase(),
+            format!("starting {}", current.name),
+        );
     }
     if matches!(view.verdict, Verdict::Healthy) && !serving.proven {
         return Decision::step(Step::MarkProven, Phase::Verifying, "it answers");
@@ -141,9 +172,11 @@ fn verify(view: &View<'_>, serving: &Served, current: &Container, now: Timestamp
     let phase = view.returning_phase();
     match view.verdict {
         Verdict::Healthy => finish(view, "", now),
-        Verdict::NotProven if !serving.proven && now >= settles => {
-            finish(view, "not proven: it runs, and no port has answered yet", now)
-        }
+        Verdict::NotProven if !serving.proven && now >= settles => finish(
+            view,
+            "not proven: it runs, and no port has answered yet",
+            now,
+        ),
         _ if now >= window_ends => {
             let window = extend_common::duration::show(view.timing.start_window);
             let words = format!("{} did not become healthy in {window}", current.name);
@@ -162,13 +195,22 @@ fn finish(view: &View<'_>, warning: &str, now: Timestamp) -> Decision {
         if previous.state.is_live() {
             return view.end(previous, view.timing.short_grace, now);
         }
-        let step = Step::Remove { id: previous.id.clone() };
-        return Decision::step(step, Phase::Verifying, format!("removing {}", previous.name));
+        let step = Step::Remove {
+            id: previous.id.clone(),
+        };
+        return Decision::step(
+            step,
+            Phase::Verifying,
+            format!("removing {}", previous.name),
+        );
     }
     match (&view.entry.spent, &view.entry.serving) {
         (Some(spent), _) => view.settle(OutcomeKind::RolledBack, spent.reason.clone()),
         (None, Some(serving)) if found_nothing_to_change(view, serving) => {
-            let words = format!("{} is the newest: nothing was restarted", serving.image.version);
+            let words = format!(
+                "{} is the newest: nothing was restarted",
+                serving.image.version
+            );
             view.settle(OutcomeKind::Succeeded, words)
         }
         (None, _) => view.settle(OutcomeKind::Succeeded, warning),

@@ -57,12 +57,21 @@ impl Life {
                 pull: PullPolicy::Always,
                 allow_older: false,
             },
-            parameters: Parameters { pbx_address: "54.151.30.9".to_owned(), public_address: None },
+            parameters: Parameters {
+                pbx_address: "54.151.30.9".to_owned(),
+                public_address: None,
+            },
             replace: None,
             secrets: Vec::new(),
             operation: None,
         };
-        let record = ServerRecord::seal(Stamp { epoch: 1, generation: 1 }, desired);
+        let record = ServerRecord::seal(
+            Stamp {
+                epoch: 1,
+                generation: 1,
+            },
+            desired,
+        );
         Self {
             roles,
             entry: Entry::new(record),
@@ -91,13 +100,22 @@ impl Life {
         let mut desired = self.entry.record.desired.clone();
         desired.replace = None;
         change(&mut desired, generation);
-        self.entry.take(ServerRecord::seal(Stamp { epoch: 1, generation }, desired));
+        self.entry.take(ServerRecord::seal(
+            Stamp {
+                epoch: 1,
+                generation,
+            },
+            desired,
+        ));
         self
     }
 
     fn decide(&self) -> Decision {
         let definition = self.roles.get(&role()).unwrap();
-        let owner = Owner { node: node(), role: role() };
+        let owner = Owner {
+            node: node(),
+            role: role(),
+        };
         let view = View {
             entry: &self.entry,
             observed: &self.observed,
@@ -141,17 +159,23 @@ impl Life {
     }
 
     fn container(&mut self, id: &str) -> &mut Container {
-        [&mut self.observed.current, &mut self.observed.previous, &mut self.observed.failed]
-            .into_iter()
-            .flatten()
-            .find(|container| container.id == id)
-            .expect("the step is about a container that is there")
+        [
+            &mut self.observed.current,
+            &mut self.observed.previous,
+            &mut self.observed.failed,
+        ]
+        .into_iter()
+        .flatten()
+        .find(|container| container.id == id)
+        .expect("the step is about a container that is there")
     }
 
     fn take(&mut self, id: &str) -> Container {
-        for slot in
-            [&mut self.observed.current, &mut self.observed.previous, &mut self.observed.failed]
-        {
+        for slot in [
+            &mut self.observed.current,
+            &mut self.observed.previous,
+            &mut self.observed.failed,
+        ] {
             if slot.as_ref().is_some_and(|container| container.id == id) {
                 return slot.take().unwrap();
             }
@@ -173,7 +197,10 @@ impl Life {
             Step::Create { spec } => self.create(&spec.labels),
             Step::Start { before, .. } => self.start(&before.container_id),
             Step::Remove { id } => {
-                assert!(!self.take(id).state.is_live(), "a live container is never removed");
+                assert!(
+                    !self.take(id).state.is_live(),
+                    "a live container is never removed"
+                );
             }
             Step::Spend { .. } | Step::Settle { .. } => done = Done::Seen(Seen::default()),
         }
@@ -181,7 +208,11 @@ impl Life {
             self.exit(id, 137);
         }
         self.entry.note(step, done, self.now);
-        let live = self.observed.all().filter(|c| c.state == ContainerState::Running).count();
+        let live = self
+            .observed
+            .all()
+            .filter(|c| c.state == ContainerState::Running)
+            .count();
         assert!(live <= 1, "two containers run: {:#?}", self.log);
     }
 
@@ -191,20 +222,35 @@ impl Life {
             identity: format!("portsip/pbx@sha256:{}", self.image),
             version: self.image.clone(),
         };
-        let facts = NodeFacts { node: node(), data: "/var/lib/portsip".into() };
+        let facts = NodeFacts {
+            node: node(),
+            data: "/var/lib/portsip".into(),
+        };
         let desired = &self.entry.record.desired;
         Served {
             deployment: desired.deployment,
             made_by: desired.deployment,
-            spec: render(self.roles.get(&role()).unwrap(), desired, &facts, &image.identity),
+            spec: render(
+                self.roles.get(&role()).unwrap(),
+                desired,
+                &facts,
+                &image.identity,
+            ),
             image,
             proven: false,
         }
     }
 
     fn recalled(&self) -> Served {
-        let made_by =
-            self.observed.current.as_ref().unwrap().owner.as_ref().unwrap().deployment;
+        let made_by = self
+            .observed
+            .current
+            .as_ref()
+            .unwrap()
+            .owner
+            .as_ref()
+            .unwrap()
+            .deployment;
         let mut served = self.resolved();
         served.deployment = made_by;
         served.made_by = made_by;
@@ -255,8 +301,11 @@ impl Life {
         } else {
             container.state = ContainerState::Running;
         }
-        self.verdict =
-            if silent.contains(&image) { Verdict::NotProven } else { Verdict::Healthy };
+        self.verdict = if silent.contains(&image) {
+            Verdict::NotProven
+        } else {
+            Verdict::Healthy
+        };
     }
 
     fn outcome(&self) -> (OutcomeKind, &str) {
@@ -284,7 +333,13 @@ fn run_resolves_before_it_makes_anything() {
     life.settle();
     assert_eq!(
         life.log,
-        ["resolve", "create", "start c1", "promote", "settle Succeeded"]
+        [
+            "resolve",
+            "create",
+            "start c1",
+            "promote",
+            "settle Succeeded"
+        ]
     );
     assert!(life.entry.serving.as_ref().unwrap().proven);
 }
@@ -292,27 +347,47 @@ fn run_resolves_before_it_makes_anything() {
 #[test]
 fn stop_takes_the_policy_first_and_waits_for_the_end() {
     let mut life = Life::running();
-    life.assign(|desired, _| desired.run_state = RunState::Stopped).settle();
-    assert_eq!(life.log, ["policy c1 No", "stop c1", "wait", "endstop", "settle Succeeded"]);
+    life.assign(|desired, _| desired.run_state = RunState::Stopped)
+        .settle();
+    assert_eq!(
+        life.log,
+        [
+            "policy c1 No",
+            "stop c1",
+            "wait",
+            "endstop",
+            "settle Succeeded"
+        ]
+    );
 }
 
 #[test]
 fn start_gives_the_policy_back() {
     let mut life = Life::running();
-    life.assign(|desired, _| desired.run_state = RunState::Stopped).settle();
+    life.assign(|desired, _| desired.run_state = RunState::Stopped)
+        .settle();
     life.log.clear();
-    life.assign(|desired, _| desired.run_state = RunState::Running).settle();
-    assert_eq!(life.log, ["policy c1 UnlessStopped", "start c1", "settle Succeeded"]);
+    life.assign(|desired, _| desired.run_state = RunState::Running)
+        .settle();
+    assert_eq!(
+        life.log,
+        ["policy c1 UnlessStopped", "start c1", "settle Succeeded"]
+    );
 }
 
 #[test]
 fn restart_ends_the_run_it_names_and_no_other() {
     let mut life = Life::running();
     let named = life.observed.current.as_ref().unwrap().instance();
-    life.assign(|desired, _| desired.replace = Some(named.clone())).settle();
-    assert_eq!(life.log, ["stop c1", "wait", "endstop", "start c1", "settle Succeeded"]);
+    life.assign(|desired, _| desired.replace = Some(named.clone()))
+        .settle();
+    assert_eq!(
+        life.log,
+        ["stop c1", "wait", "endstop", "start c1", "settle Succeeded"]
+    );
     life.log.clear();
-    life.assign(|desired, _| desired.replace = Some(named)).settle();
+    life.assign(|desired, _| desired.replace = Some(named))
+        .settle();
     assert_eq!(life.log, ["settle Succeeded"], "that run is over already");
 }
 
@@ -320,12 +395,22 @@ fn restart_ends_the_run_it_names_and_no_other() {
 fn upgrade_keeps_the_old_container_until_the_new_one_answers() {
     let mut life = Life::running();
     life.image = "22.4".to_owned();
-    life.assign(|desired, generation| desired.deployment = Deployment(generation)).settle();
+    life.assign(|desired, generation| desired.deployment = Deployment(generation))
+        .settle();
     assert_eq!(
         life.log,
         [
-            "resolve", "policy c1 No", "stop c1", "wait", "endstop", "rename c1 Previous",
-            "create", "start c2", "promote", "remove c1", "settle Succeeded"
+            "resolve",
+            "policy c1 No",
+            "stop c1",
+            "wait",
+            "endstop",
+            "rename c1 Previous",
+            "create",
+            "start c2",
+            "promote",
+            "remove c1",
+            "settle Succeeded"
         ]
     );
     assert_eq!(life.outcome(), (OutcomeKind::Succeeded, ""));
@@ -334,26 +419,47 @@ fn upgrade_keeps_the_old_container_until_the_new_one_answers() {
 #[test]
 fn upgrade_to_the_same_image_touches_nothing() {
     let mut life = Life::running();
-    life.assign(|desired, generation| desired.deployment = Deployment(generation)).settle();
+    life.assign(|desired, generation| desired.deployment = Deployment(generation))
+        .settle();
     assert_eq!(life.log, ["resolve", "promote", "settle Succeeded"]);
-    assert_eq!(life.outcome().1, "22.3 is the newest: nothing was restarted");
+    assert_eq!(
+        life.outcome().1,
+        "22.3 is the newest: nothing was restarted"
+    );
     // The next record still knows its container.
     life.log.clear();
-    life.assign(|desired, _| desired.run_state = RunState::Stopped).settle();
-    assert_eq!(life.log, ["policy c1 No", "stop c1", "wait", "endstop", "settle Succeeded"]);
+    life.assign(|desired, _| desired.run_state = RunState::Stopped)
+        .settle();
+    assert_eq!(
+        life.log,
+        [
+            "policy c1 No",
+            "stop c1",
+            "wait",
+            "endstop",
+            "settle Succeeded"
+        ]
+    );
 }
 
 #[test]
 fn upgrade_of_a_stopped_server_leaves_it_stopped() {
     let mut life = Life::running();
-    life.assign(|desired, _| desired.run_state = RunState::Stopped).settle();
+    life.assign(|desired, _| desired.run_state = RunState::Stopped)
+        .settle();
     life.log.clear();
     life.image = "22.4".to_owned();
-    life.assign(|desired, generation| desired.deployment = Deployment(generation)).settle();
+    life.assign(|desired, generation| desired.deployment = Deployment(generation))
+        .settle();
     assert_eq!(
         life.log,
         [
-            "resolve", "rename c1 Previous", "create", "policy c2 No", "promote", "remove c1",
+            "resolve",
+            "rename c1 Previous",
+            "create",
+            "policy c2 No",
+            "promote",
+            "remove c1",
             "settle Succeeded"
         ]
     );
@@ -364,18 +470,34 @@ fn an_upgrade_that_crashes_puts_the_old_one_back_and_is_spent() {
     let mut life = Life::running();
     life.image = "22.4".to_owned();
     life.crashes = vec!["22.4".to_owned()];
-    life.assign(|desired, generation| desired.deployment = Deployment(generation)).settle();
+    life.assign(|desired, generation| desired.deployment = Deployment(generation))
+        .settle();
     assert_eq!(
         life.log,
         [
-            "resolve", "policy c1 No", "stop c1", "wait", "endstop", "rename c1 Previous",
-            "create", "start c2", "spend", "policy c2 No", "rename c2 Failed",
-            "rename c1 Current", "policy c1 UnlessStopped", "start c1", "settle RolledBack"
+            "resolve",
+            "policy c1 No",
+            "stop c1",
+            "wait",
+            "endstop",
+            "rename c1 Previous",
+            "create",
+            "start c2",
+            "spend",
+            "policy c2 No",
+            "rename c2 Failed",
+            "rename c1 Current",
+            "policy c1 UnlessStopped",
+            "start c1",
+            "settle RolledBack"
         ]
     );
     assert_eq!(
         life.outcome(),
-        (OutcomeKind::RolledBack, "portsip.mediaserver exited with code 3")
+        (
+            OutcomeKind::RolledBack,
+            "portsip.mediaserver exited with code 3"
+        )
     );
     assert_eq!(life.observed.failed.as_ref().unwrap().id, "c2");
 }
@@ -385,7 +507,8 @@ fn an_upgrade_that_never_answers_puts_the_old_one_back_when_that_did_answer() {
     let mut life = Life::running();
     life.image = "22.4".to_owned();
     life.silent = vec!["22.4".to_owned()];
-    life.assign(|desired, generation| desired.deployment = Deployment(generation)).settle();
+    life.assign(|desired, generation| desired.deployment = Deployment(generation))
+        .settle();
     let (kind, reason) = life.outcome();
     assert_eq!(kind, OutcomeKind::RolledBack);
     assert_eq!(reason, "portsip.mediaserver did not become healthy in 1m");
@@ -397,7 +520,8 @@ fn what_never_answered_before_is_not_held_against_an_upgrade() {
     life.silent = vec!["22.3".to_owned(), "22.4".to_owned()];
     life.settle();
     life.image = "22.4".to_owned();
-    life.assign(|desired, generation| desired.deployment = Deployment(generation)).settle();
+    life.assign(|desired, generation| desired.deployment = Deployment(generation))
+        .settle();
     assert_eq!(life.outcome().0, OutcomeKind::Succeeded);
     assert!(life.outcome().1.starts_with("not proven"));
 }
@@ -408,13 +532,23 @@ fn a_pull_that_fails_touches_nothing() {
     life.assign(|desired, generation| desired.deployment = Deployment(generation));
     let stamp = life.entry.record.id.stamp;
     let reason = "pulling portsip/pbx:22 failed: no such host".to_owned();
-    life.trouble = Some(Trouble { stamp, kind: StepKind::Resolve, tries: MAX_TRIES, reason });
-    let Next::Do(step) = life.decide().next else { panic!("a step") };
+    life.trouble = Some(Trouble {
+        stamp,
+        kind: StepKind::Resolve,
+        tries: MAX_TRIES,
+        reason,
+    });
+    let Next::Do(step) = life.decide().next else {
+        panic!("a step")
+    };
     life.apply(&step);
     life.trouble = None;
     life.settle();
     assert_eq!(life.log, ["spend", "settle RolledBack"]);
-    assert_eq!(life.outcome().1, "pulling portsip/pbx:22 failed: no such host");
+    assert_eq!(
+        life.outcome().1,
+        "pulling portsip/pbx:22 failed: no such host"
+    );
 }
 
 #[test]
@@ -425,12 +559,18 @@ fn a_first_deployment_that_crashes_leaves_its_container_as_evidence() {
     assert_eq!(
         life.log,
         [
-            "resolve", "create", "start c1", "spend", "policy c1 No", "rename c1 Failed",
+            "resolve",
+            "create",
+            "start c1",
+            "spend",
+            "policy c1 No",
+            "rename c1 Failed",
             "settle Failed"
         ]
     );
     life.log.clear();
-    life.assign(|desired, _| desired.run_state = RunState::Withdrawn).settle();
+    life.assign(|desired, _| desired.run_state = RunState::Withdrawn)
+        .settle();
     assert_eq!(life.log, ["settle Succeeded"]);
     assert!(life.observed.failed.is_some());
 }
@@ -440,12 +580,22 @@ fn rm_removes_all_of_ours() {
     let mut life = Life::running();
     life.image = "22.4".to_owned();
     life.crashes = vec!["22.4".to_owned()];
-    life.assign(|desired, generation| desired.deployment = Deployment(generation)).settle();
+    life.assign(|desired, generation| desired.deployment = Deployment(generation))
+        .settle();
     life.log.clear();
-    life.assign(|desired, _| desired.run_state = RunState::Removed).settle();
+    life.assign(|desired, _| desired.run_state = RunState::Removed)
+        .settle();
     assert_eq!(
         life.log,
-        ["policy c1 No", "stop c1", "wait", "endstop", "remove c1", "remove c2", "settle Succeeded"]
+        [
+            "policy c1 No",
+            "stop c1",
+            "wait",
+            "endstop",
+            "remove c1",
+            "remove c2",
+            "settle Succeeded"
+        ]
     );
     assert_eq!(life.observed, Observed::default());
 }
@@ -463,12 +613,20 @@ fn a_reversal_in_the_middle_of_an_upgrade_brings_the_old_one_back() {
         }
     }
     life.log.clear();
-    life.assign(|desired, _| desired.deployment = Deployment(1)).settle();
+    life.assign(|desired, _| desired.deployment = Deployment(1))
+        .settle();
     assert_eq!(
         life.log,
         [
-            "policy c2 No", "stop c2", "wait", "endstop", "rename c2 Failed",
-            "rename c1 Current", "policy c1 UnlessStopped", "start c1", "settle Succeeded"
+            "policy c2 No",
+            "stop c2",
+            "wait",
+            "endstop",
+            "rename c2 Failed",
+            "rename c1 Current",
+            "policy c1 UnlessStopped",
+            "start c1",
+            "settle Succeeded"
         ]
     );
 }
@@ -478,7 +636,8 @@ fn a_lost_ledger_touches_nothing_that_runs() {
     for unchanged_upgrade in [false, true] {
         let mut life = Life::running();
         if unchanged_upgrade {
-            life.assign(|desired, generation| desired.deployment = Deployment(generation)).settle();
+            life.assign(|desired, generation| desired.deployment = Deployment(generation))
+                .settle();
         }
         life.log.clear();
         life.entry = Entry::new(life.entry.record.clone());
@@ -495,7 +654,11 @@ fn a_foreign_container_under_the_official_name_is_named_and_left_alone() {
     life.create(&std::collections::BTreeMap::new());
     life.settle();
     assert_eq!(life.log, ["spend", "settle Failed"]);
-    assert!(life.outcome().1.contains("not ours"), "{}", life.outcome().1);
+    assert!(
+        life.outcome().1.contains("not ours"),
+        "{}",
+        life.outcome().1
+    );
 }
 
 #[test]
@@ -503,14 +666,20 @@ fn sigkill_comes_at_the_deadline_and_not_before() {
     let mut life = Life::running();
     life.assign(|desired, _| desired.run_state = RunState::Stopped);
     for _ in 0..2 {
-        let Next::Do(step) = life.decide().next else { panic!("a step") };
+        let Next::Do(step) = life.decide().next else {
+            panic!("a step")
+        };
         life.apply(&step);
     }
     let began = life.now;
-    let Next::Wait(Some(deadline)) = life.decide().next else { panic!("a wait") };
+    let Next::Wait(Some(deadline)) = life.decide().next else {
+        panic!("a wait")
+    };
     assert_eq!(deadline, after(began, Duration::from_secs(300)));
     life.now = deadline;
-    let Next::Do(step) = life.decide().next else { panic!("a step") };
+    let Next::Do(step) = life.decide().next else {
+        panic!("a step")
+    };
     assert_eq!(step.kind(), StepKind::Kill);
 }
 
@@ -524,7 +693,9 @@ fn what_ends_by_itself_after_the_record_is_started_again_within_the_budget() {
         assert_eq!(life.log.last().unwrap(), expected);
     }
     life.exit("c1", 1);
-    let Next::Wait(Some(until)) = life.decide().next else { panic!("a wait") };
+    let Next::Wait(Some(until)) = life.decide().next else {
+        panic!("a wait")
+    };
     assert!(until > after(life.now, Duration::from_secs(500)), "{until}");
 }
 
@@ -534,6 +705,14 @@ fn every_kind_of_step_is_listed() {
     listed.sort();
     listed.dedup();
     assert_eq!(listed.len(), StepKind::ALL.len());
-    assert_eq!(format!("{:?}", StepKind::ALL.last().unwrap()), "Settle", "declared last");
-    assert_eq!(StepKind::ALL.len() - 1, StepKind::Settle as usize, "all before it are listed");
+    assert_eq!(
+        format!("{:?}", StepKind::ALL.last().unwrap()),
+        "Settle",
+        "declared last"
+    );
+    assert_eq!(
+        StepKind::ALL.len() - 1,
+        StepKind::Settle as usize,
+        "all before it are listed"
+    );
 }

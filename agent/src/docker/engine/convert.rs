@@ -69,7 +69,10 @@ fn engine_policy(policy: RestartPolicy) -> EnginePolicy {
         RestartPolicy::UnlessStopped => RestartPolicyNameEnum::UNLESS_STOPPED,
         RestartPolicy::Always => RestartPolicyNameEnum::ALWAYS,
     };
-    EnginePolicy { name: Some(name), maximum_retry_count: None }
+    EnginePolicy {
+        name: Some(name),
+        maximum_retry_count: None,
+    }
 }
 
 /// A container as it was inspected.
@@ -78,22 +81,36 @@ pub(super) fn container(
     inspected: ContainerInspectResponse,
 ) -> Result<Container, DockerError> {
     let lacks = |what: &str| {
-        DockerError::Unavailable(format!("docker's answer was not understood ({doing}): no {what}"))
+        DockerError::Unavailable(format!(
+            "docker's answer was not understood ({doing}): no {what}"
+        ))
     };
     let state = inspected.state.ok_or_else(|| lacks("state"))?;
     let config = inspected.config.unwrap_or_default();
-    let policy = inspected.host_config.and_then(|host| host.restart_policy?.name);
+    let policy = inspected
+        .host_config
+        .and_then(|host| host.restart_policy?.name);
     Ok(Container {
         id: inspected.id.ok_or_else(|| lacks("id"))?,
-        name: inspected.name.unwrap_or_default().trim_start_matches('/').to_owned(),
+        name: inspected
+            .name
+            .unwrap_or_default()
+            .trim_start_matches('/')
+            .to_owned(),
         owner: owner(config.labels),
-        state: state.status.and_then(container_state).ok_or_else(|| lacks("status"))?,
+        state: state
+            .status
+            .and_then(container_state)
+            .ok_or_else(|| lacks("status"))?,
         started_at: state.started_at.unwrap_or_default(),
         exit_code: state.exit_code.unwrap_or_default(),
         oom_killed: state.oom_killed.unwrap_or_default(),
         error: state.error.unwrap_or_default(),
         policy: restart_policy(policy),
-        restart_count: inspected.restart_count.and_then(|n| n.try_into().ok()).unwrap_or_default(),
+        restart_count: inspected
+            .restart_count
+            .and_then(|n| n.try_into().ok())
+            .unwrap_or_default(),
         image_id: inspected.image.unwrap_or_default(),
         stop_signal: config.stop_signal.unwrap_or_default(),
         health: state.health.as_ref().and_then(health),
@@ -145,7 +162,9 @@ fn health(health: &Health) -> Option<DockerHealth> {
 pub(super) fn container_name(listed: ContainerSummary) -> Option<ContainerName> {
     // Links show up as further names, with the linking container's before a second slash.
     let own = |name: &String| {
-        name.strip_prefix('/').filter(|name| !name.contains('/')).map(str::to_owned)
+        name.strip_prefix('/')
+            .filter(|name| !name.contains('/'))
+            .map(str::to_owned)
     };
     Some(ContainerName {
         id: listed.id?,
@@ -156,8 +175,10 @@ pub(super) fn container_name(listed: ContainerSummary) -> Option<ContainerName> 
 
 /// An image as it was inspected.
 pub(super) fn image(doing: &str, inspected: ImageInspect) -> Result<Image, DockerError> {
-    let labels: Option<BTreeMap<String, String>> =
-        inspected.config.and_then(|config| config.labels).map(|map| map.into_iter().collect());
+    let labels: Option<BTreeMap<String, String>> = inspected
+        .config
+        .and_then(|config| config.labels)
+        .map(|map| map.into_iter().collect());
     Ok(Image {
         id: inspected.id.ok_or_else(|| {
             DockerError::Unavailable(format!(

@@ -17,8 +17,19 @@ pub(super) const DOING: &str = "listening to events";
 /// The events that can change what an inspection shows. With a health check the Engine tells of
 /// two `exec_*` every few seconds, which change nothing.
 const ACTIONS: [&str; 13] = [
-    "create", "start", "die", "stop", "kill", "oom", "pause", "unpause", "rename", "destroy",
-    "update", "restart", "health_status",
+    "create",
+    "start",
+    "die",
+    "stop",
+    "kill",
+    "oom",
+    "pause",
+    "unpause",
+    "rename",
+    "destroy",
+    "update",
+    "restart",
+    "health_status",
 ];
 
 /// A hint for each event, until the connection breaks: then one error, and the end. A daemon that
@@ -27,10 +38,7 @@ pub(super) fn hints(
     client: &bollard::Docker,
     open_limit: Duration,
 ) -> BoxStream<'static, Result<(), DockerError>> {
-    let filters = HashMap::from([
-        ("type", vec!["container"]),
-        ("event", ACTIONS.to_vec()),
-    ]);
+    let filters = HashMap::from([("type", vec!["container"]), ("event", ACTIONS.to_vec())]);
     let options = EventsOptionsBuilder::default().filters(&filters).build();
     // bollard's time-out ends with the head of the answer, which the Engine sends at once.
     let limit = Duration::from_secs(open_limit.as_secs().max(1));

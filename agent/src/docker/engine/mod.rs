@@ -13,7 +13,7 @@ mod pull;
 mod trouble;
 
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -30,7 +30,8 @@ use futures_util::stream::BoxStream;
 
 use super::{Container, ContainerName, Docker, DockerError, Image, PullProgress, RegistryAuth};
 use crate::core::spec::ContainerSpec;
-use trouble::{explain, silent, unreachable};
+pub(super) use trouble::silent;
+use trouble::{explain, unreachable};
 
 /// How long the Engine may take, by kind of call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,26 +62,40 @@ const UNLIMITED_S: u64 = 24 * 3600;
 
 /// The local Docker Engine.
 pub struct Engine {
-    socket: PathBuf,
+    socket: String,
     timeouts: EngineTimeouts,
     /// Made at the first call that finds a socket: bollard refuses to make one earlier.
     client: OnceLock<bollard::Docker>,
 }
 
 impl Engine {
-    /// The Engine behind a socket. Nothing is connected yet: each call makes its own connection.
-    pub fn connect(socket: &Path, timeouts: EngineTimeouts) -> Self {
-        Self { socket: socket.to_owned(), timeouts, client: OnceLock::new() }
+    /// The Engine behind a socket. Nothing is connected yet, and the socket need not be there:
+    /// each call makes its own connection.
+    ///
+    /// # Errors
+    /// When the path is no text: bollard takes no other.
+    pub fn connect(socket: &Path, timeouts: EngineTimeouts) -> Result<Self, DockerError> {
+        let Some(path) = socket.to_str() else {
+            let words = format!("docker's socket {} is not UTF-8", socket.display());
+            return Err(DockerError::Unavailable(words));
+        };
+        Ok(Self {
+            socket: path.to_owned(),
+            timeouts,
+            client: OnceLock::new(),
+        })
     }
 
     fn client(&self, doing: &str) -> Result<&bollard::Docker, DockerError> {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let path = self.socket.to_string_lossy();
-        let made = bollard::Docker::connect_with_unix(&path, UNLIMITED_S, API_DEFAULT_VERSION);
+        let made =
+            bollard::Docker::connect_with_unix(&self.socket, UNLIMITED_S, API_DEFAULT_VERSION);
         let client = made.map_err(|error| unreachable(doing, &error))?;
-        Ok(self.client.get_or_init(|| client.with_request_modifier(pull::url_safe_auth)))
+        Ok(self
+            .client
+            .get_or_init(|| client.with_request_modifier(pull::url_safe_auth)))
     }
 
     /// Makes one call within `limit`; `doing` says which, in the words of an error.
@@ -123,16 +138,23 @@ impl Docker for Engine {
         let options = ListContainersOptionsBuilder::default().all(true).build();
         let doing = "listing containers".to_owned();
         let listed = self
-            .call(self.timeouts.read, doing, |client| client.list_containers(Some(options)))
+            .call(self.timeouts.read, doing, |client| {
+                client.list_containers(Some(options))
+            })
             .await?;
-        Ok(listed.into_iter().filter_map(convert::container_name).collect())
+        Ok(listed
+            .into_iter()
+            .filter_map(convert::container_name)
+            .collect())
     }
 
     async fn image(&self, reference: &str) -> Result<Option<Image>, DockerError> {
         names::check_image(reference)?;
         let doing = format!("inspecting image {reference}");
         let answer = self
-            .call(self.timeouts.read, doing.clone(), |client| client.inspect_image(reference))
+            .call(self.timeouts.read, doing.clone(), |client| {
+                client.inspect_image(reference)
+            })
             .await;
         match answer {
             Err(error) if error.is_missing() => Ok(None),
@@ -148,12 +170,21 @@ impl Docker for Engine {
     ) -> Result<(), DockerError> {
         names::check_image(reference)?;
         let client = self.client(&format!("pulling {reference}"))?;
-        pull::pull(client, self.timeouts.pull_silence, reference, auth, progress).await
+        pull::pull(
+            client,
+            self.timeouts.pull_silence,
+            reference,
+            auth,
+            progress,
+        )
+        .await
     }
 
     async fn create(&self, spec: &ContainerSpec) -> Result<String, DockerError> {
         names::check_container(&spec.name)?;
-        let options = CreateContainerOptionsBuilder::default().name(&spec.name).build();
+        let options = CreateContainerOptionsBuilder::default()
+            .name(&spec.name)
+            .build();
         let body = convert::create_body(spec);
         let doing = format!("creating {}", spec.name);
         let made = self
@@ -175,19 +206,25 @@ impl Docker for Engine {
 
     async fn signal(&self, id: &str, signal: &str) -> Result<(), DockerError> {
         names::check_container(id)?;
-        let options = KillContainerOptionsBuilder::default().signal(signal).build();
-        self.call(self.timeouts.signal, format!("sending {signal} to {id}"), |client| {
-            client.kill_container(id, Some(options))
-        })
+        let options = KillContainerOptionsBuilder::default()
+            .signal(signal)
+            .build();
+        self.call(
+            self.timeouts.signal,
+            format!("sending {signal} to {id}"),
+            |client| client.kill_container(id, Some(options)),
+        )
         .await
     }
 
     async fn set_policy(&self, id: &str, policy: RestartPolicy) -> Result<(), DockerError> {
         names::check_container(id)?;
         let body = convert::update_body(policy);
-        self.call(self.timeouts.change, format!("changing the policy of {id}"), |client| {
-            client.update_container(id, body)
-        })
+        self.call(
+            self.timeouts.change,
+            format!("changing the policy of {id}"),
+            |client| client.update_container(id, body),
+        )
         .await
     }
 
@@ -196,16 +233,21 @@ impl Docker for Engine {
         names::check_container(name)?;
         let options = RenameContainerOptionsBuilder::default().name(name).build();
         let answer = self
-            .call(self.timeouts.change, format!("renaming {id} to {name}"), |client| {
-                client.rename_container(id, options)
-            })
+            .call(
+                self.timeouts.change,
+                format!("renaming {id} to {name}"),
+                |client| client.rename_container(id, options),
+            )
             .await;
         answer.map_err(trouble::of_rename)
     }
 
     async fn remove(&self, id: &str) -> Result<(), DockerError> {
         names::check_container(id)?;
-        let options = RemoveContainerOptionsBuilder::default().v(false).force(false).build();
+        let options = RemoveContainerOptionsBuilder::default()
+            .v(false)
+            .force(false)
+            .build();
         let answer = self
             .call(self.timeouts.change, format!("removing {id}"), |client| {
                 client.remove_container(id, Some(options))
@@ -219,9 +261,11 @@ impl Docker for Engine {
 
     async fn log_tail(&self, id: &str, lines: usize) -> Result<Vec<String>, DockerError> {
         names::check_container(id)?;
-        self.call(self.timeouts.read, format!("reading the output of {id}"), |client| {
-            logs::tail(client, id, lines)
-        })
+        self.call(
+            self.timeouts.read,
+            format!("reading the output of {id}"),
+            |client| logs::tail(client, id, lines),
+        )
         .await
     }
 

@@ -23,6 +23,13 @@ fn check(text: &str, allowed: impl Fn(char) -> bool, what: &str) -> Result<(), D
     if begins && text.len() <= MAX_LENGTH && text.chars().all(allowed) && !text.contains("..") {
         return Ok(());
     }
-    let shown: String = text.chars().take(80).flat_map(char::escape_default).collect();
-    Err(DockerError::Refused { status: 400, message: format!("`{shown}` is no {what}") })
+    let shown: String = text
+        .chars()
+        .take(80)
+        .flat_map(char::escape_default)
+        .collect();
+    Err(DockerError::Refused {
+        status: 400,
+        message: format!("`{shown}` is no {what}"),
+    })
 }

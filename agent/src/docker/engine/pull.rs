@@ -25,7 +25,9 @@ const MEGABYTE: u64 = 1_000_000;
 /// password has a `?`, `>` or `~` in the wrong place.
 pub(super) fn url_safe_auth(mut request: BollardRequest) -> BollardRequest {
     if let Some(value) = request.headers_mut().get_mut(AUTH_HEADER) {
-        let mended = value.to_str().map(|text| text.replace('+', "-").replace('/', "_"));
+        let mended = value
+            .to_str()
+            .map(|text| text.replace('+', "-").replace('/', "_"));
         // Neither step can fail for base 64; an unmended header is the worst that could happen.
         if let Some(mut mended) = mended.ok().and_then(|text| text.parse().ok()) {
             std::mem::swap(value, &mut mended);
@@ -65,7 +67,10 @@ pub(super) async fn pull(
         // With a message bollard makes an error of it; without one it would pass for progress.
         if item.error_detail.is_some() {
             let message = format!("docker does not say why it failed ({doing})");
-            return Err(DockerError::Refused { status: 500, message });
+            return Err(DockerError::Refused {
+                status: 500,
+                message,
+            });
         }
         layers.note(&item);
         if told.is_none_or(|at: Instant| at.elapsed() >= NEWS_INTERVAL) {
@@ -108,7 +113,9 @@ struct Layer {
 
 impl Layers {
     pub(super) fn note(&mut self, item: &CreateImageInfo) {
-        let (Some(id), Some(status)) = (&item.id, item.status.as_deref()) else { return };
+        let (Some(id), Some(status)) = (&item.id, item.status.as_deref()) else {
+            return;
+        };
         // The tag stands where layers have their id.
         if status.starts_with("Pulling from") {
             return;

@@ -13,13 +13,18 @@ const MAX_MESSAGE: usize = 1024;
 /// The error of one call.
 pub(super) fn explain(doing: &str, error: Error) -> DockerError {
     match error {
-        Error::DockerResponseServerError { status_code, message } => {
-            DockerError::Refused { status: status_code, message: clip(message.trim()) }
-        }
+        Error::DockerResponseServerError {
+            status_code,
+            message,
+        } => DockerError::Refused {
+            status: status_code,
+            message: clip(message.trim()),
+        },
         // Told within an answer that had begun with 200.
-        Error::DockerStreamError { error } => {
-            DockerError::Refused { status: 500, message: clip(error.trim()) }
-        }
+        Error::DockerStreamError { error } => DockerError::Refused {
+            status: 500,
+            message: clip(error.trim()),
+        },
         Error::JsonDataError { .. } | Error::JsonSerdeError { .. } => {
             let words = format!("docker's answer was not understood ({doing}): {error}");
             DockerError::Unavailable(clip(&words))
@@ -37,11 +42,13 @@ pub(super) fn unreachable(doing: &str, error: &Error) -> DockerError {
         words = inner.to_string();
         cause = inner.source();
     }
-    DockerError::Unavailable(clip(&format!("docker cannot be reached ({doing}): {words}")))
+    DockerError::Unavailable(clip(&format!(
+        "docker cannot be reached ({doing}): {words}"
+    )))
 }
 
 /// There was no answer in time.
-pub(super) fn silent(limit: Duration, doing: &str) -> DockerError {
+pub(in crate::docker) fn silent(limit: Duration, doing: &str) -> DockerError {
     DockerError::Unavailable(format!("docker did not answer in {limit:?} ({doing})"))
 }
 
@@ -49,9 +56,13 @@ pub(super) fn silent(limit: Duration, doing: &str) -> DockerError {
 /// its network sandbox is missing. The container is not, and callers must not believe so.
 pub(super) fn of_rename(error: DockerError) -> DockerError {
     match error {
-        DockerError::Refused { status: 404, message } if !message.contains("No such container") => {
-            DockerError::Refused { status: 409, message }
-        }
+        DockerError::Refused {
+            status: 404,
+            message,
+        } if !message.contains("No such container") => DockerError::Refused {
+            status: 409,
+            message,
+        },
         other => other,
     }
 }

@@ -64,5 +64,8 @@ pub(super) fn signal_name(text: &str) -> Option<&'static str> {
             || name.strip_prefix("SIG") == Some(upper.as_str())
             || number.to_string() == upper
     };
-    SIGNALS.into_iter().find(|(name, number)| is_meant(name, *number)).map(|(name, _)| name)
+    SIGNALS
+        .into_iter()
+        .find(|(name, number)| is_meant(name, *number))
+        .map(|(name, _)| name)
 }

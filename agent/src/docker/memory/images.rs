@@ -40,7 +40,10 @@ impl Images {
     /// Puts an image under a reference; the one that had it before stays, by its id.
     pub(super) fn add(&mut self, reference: &str, image: Image) {
         self.references.insert(full(reference), image.id.clone());
-        let known = self.by_id.entry(image.id.clone()).or_insert_with(|| image.clone());
+        let known = self
+            .by_id
+            .entry(image.id.clone())
+            .or_insert_with(|| image.clone());
         for digest in image.repo_digests {
             if !known.repo_digests.contains(&digest) {
                 known.repo_digests.push(digest);
@@ -54,24 +57,33 @@ impl Images {
             return self.by_id.get(id);
         }
         self.by_id.get(reference).or_else(|| {
-            self.by_id.values().find(|image| image.repo_digests.iter().any(|d| d == reference))
+            self.by_id
+                .values()
+                .find(|image| image.repo_digests.iter().any(|d| d == reference))
         })
     }
 
     pub(super) fn answer(&self, reference: &str) -> RegistryAnswer {
-        self.registry.get(&full(reference)).cloned().unwrap_or_else(|| {
-            RegistryAnswer::Refuses(DockerError::Refused {
-                status: 404,
-                message: format!(
-                    "manifest for {reference} not found: manifest unknown: manifest unknown"
-                ),
+        self.registry
+            .get(&full(reference))
+            .cloned()
+            .unwrap_or_else(|| {
+                RegistryAnswer::Refuses(DockerError::Refused {
+                    status: 404,
+                    message: format!(
+                        "manifest for {reference} not found: manifest unknown: manifest unknown"
+                    ),
+                })
             })
-        })
     }
 }
 
 /// A reference with its tag.
 pub(super) fn full(reference: &str) -> String {
     let last = reference.rsplit('/').next().unwrap_or(reference);
-    if last.contains([':', '@']) { reference.to_owned() } else { format!("{reference}:latest") }
+    if last.contains([':', '@']) {
+        reference.to_owned()
+    } else {
+        format!("{reference}:latest")
+    }
 }

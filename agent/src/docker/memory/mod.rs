@@ -73,18 +73,28 @@ impl MemoryDocker {
             state: Mutex::new(state),
             timeouts: EngineTimeouts::default(),
         };
-        Self { shared: Arc::new(shared), actor: "agent".into() }
+        Self {
+            shared: Arc::new(shared),
+            actor: "agent".into(),
+        }
     }
 
     /// A handle whose calls the history tells apart by this name; otherwise it is `agent`.
     #[must_use]
     pub fn acting_as(&self, actor: &str) -> Self {
-        Self { shared: self.shared.clone(), actor: actor.into() }
+        Self {
+            shared: self.shared.clone(),
+            actor: actor.into(),
+        }
     }
 
     /// Brings the state to the present, and changes it.
     fn change<T>(&self, change: impl FnOnce(&mut State, Instant) -> T) -> T {
-        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self
+            .shared
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         state.settle(now);
         let result = change(&mut state, now);
@@ -96,7 +106,11 @@ impl MemoryDocker {
 
     /// Brings the state to the present, and looks at it.
     fn look<T>(&self, look: impl FnOnce(&State, Instant) -> T) -> T {
-        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self
+            .shared
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         state.settle(now);
         self.announce(&state);
@@ -121,7 +135,11 @@ impl MemoryDocker {
                 Ok(Err(_)) => Err(closed(&doing)),
                 Err(_) => Err(silent(limit, &doing)),
             },
-            Given::Now { answer, after, is_lost } => {
+            Given::Now {
+                answer,
+                after,
+                is_lost,
+            } => {
                 delay(after, limit, &doing).await?;
                 if is_lost { Err(closed(&doing)) } else { answer }
             }
@@ -152,7 +170,10 @@ impl MemoryDocker {
                 (_, true) => return Err(unreachable(doing)),
                 _ => {}
             }
-            if tokio::time::timeout_at(deadline, wake.changed()).await.is_err() {
+            if tokio::time::timeout_at(deadline, wake.changed())
+                .await
+                .is_err()
+            {
                 return Err(silent(limit, doing));
             }
         }
@@ -171,7 +192,9 @@ async fn delay(after: Duration, limit: Duration, doing: &str) -> Result<(), Dock
 }
 
 fn unreachable(doing: &str) -> DockerError {
-    DockerError::Unavailable(format!("docker cannot be reached ({doing}): Connection refused"))
+    DockerError::Unavailable(format!(
+        "docker cannot be reached ({doing}): Connection refused"
+    ))
 }
 
 fn closed(doing: &str) -> DockerError {
@@ -189,7 +212,11 @@ impl Docker for MemoryDocker {
 
     async fn names(&self) -> Result<Vec<ContainerName>, DockerError> {
         self.read("listing containers".to_owned(), |state| {
-            state.containers.values().map(container::Simulated::listed).collect()
+            state
+                .containers
+                .values()
+                .map(container::Simulated::listed)
+                .collect()
         })
         .await
     }
@@ -211,11 +238,17 @@ impl Docker for MemoryDocker {
     }
 
     async fn create(&self, spec: &ContainerSpec) -> Result<String, DockerError> {
-        self.effect(self.shared.timeouts.change, Call::Create(Box::new(spec.clone()))).await
+        self.effect(
+            self.shared.timeouts.change,
+            Call::Create(Box::new(spec.clone())),
+        )
+        .await
     }
 
     async fn start(&self, id: &str) -> Result<(), DockerError> {
-        let answer = self.effect(self.shared.timeouts.change, Call::Start(id.to_owned())).await;
+        let answer = self
+            .effect(self.shared.timeouts.change, Call::Start(id.to_owned()))
+            .await;
         match answer {
             Err(error) if error.is_already_so() => Ok(()),
             other => other.map(drop),
@@ -224,21 +257,29 @@ impl Docker for MemoryDocker {
 
     async fn signal(&self, id: &str, signal: &str) -> Result<(), DockerError> {
         let call = Call::Signal(id.to_owned(), signal.to_owned());
-        self.effect(self.shared.timeouts.signal, call).await.map(drop)
+        self.effect(self.shared.timeouts.signal, call)
+            .await
+            .map(drop)
     }
 
     async fn set_policy(&self, id: &str, policy: RestartPolicy) -> Result<(), DockerError> {
         let call = Call::SetPolicy(id.to_owned(), policy);
-        self.effect(self.shared.timeouts.change, call).await.map(drop)
+        self.effect(self.shared.timeouts.change, call)
+            .await
+            .map(drop)
     }
 
     async fn rename(&self, id: &str, name: &str) -> Result<(), DockerError> {
         let call = Call::Rename(id.to_owned(), name.to_owned());
-        self.effect(self.shared.timeouts.change, call).await.map(drop)
+        self.effect(self.shared.timeouts.change, call)
+            .await
+            .map(drop)
     }
 
     async fn remove(&self, id: &str) -> Result<(), DockerError> {
-        let answer = self.effect(self.shared.timeouts.change, Call::Remove(id.to_owned())).await;
+        let answer = self
+            .effect(self.shared.timeouts.change, Call::Remove(id.to_owned()))
+            .await;
         match answer {
             Err(error) if error.is_missing() => Ok(()),
             other => other.map(drop),

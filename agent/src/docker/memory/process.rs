@@ -61,7 +61,11 @@ impl Process {
 
     /// Ends it.
     pub(super) fn kill(&mut self, now: Instant, code: i64, for_memory: bool) {
-        let end = End { at: now, code, by_kernel_for_memory: for_memory };
+        let end = End {
+            at: now,
+            code,
+            by_kernel_for_memory: for_memory,
+        };
         self.doomed.get_or_insert(end);
     }
 
@@ -100,7 +104,9 @@ impl Process {
         if self.ended.is_some() || self.doomed.is_some() || !self.is_awake() {
             return self.doomed.filter(|_| self.ended.is_none());
         }
-        let by_itself = behaviour.exits_after.map(|(after, code)| (self.started + after, code));
+        let by_itself = behaviour
+            .exits_after
+            .map(|(after, code)| (self.started + after, code));
         let ends = [self.leaves, by_itself].into_iter().flatten();
         ends.min_by_key(|(at, _)| *at).map(|(at, code)| End {
             at: at.max(self.awake_since),

@@ -110,7 +110,8 @@ async fn a_mapped_address_is_the_address() {
         connection.flush().await.unwrap();
         connection
     };
-    let (client, connection) = tokio::join!(client, taking);
+    let both = async { tokio::join!(client, taking) };
+    let (client, connection) = tokio::time::timeout(PATIENCE, both).await.unwrap();
     let local = client.unwrap().get_ref().0.local_addr().unwrap();
     assert_eq!(connection.peer().remote, local);
     assert_eq!(connection.peer().node.as_ref().unwrap().node, NODE);

@@ -61,6 +61,16 @@ async fn the_node_is_taken_from_its_own_address() {
 }
 
 #[tokio::test]
+async fn what_is_forged_here_is_taken_if_nothing_is_changed() {
+    let lab = Lab::new();
+    let key = new_key();
+    let leaf = sign(&node_params(), &key, &lab.authority.issuer);
+    let server = Server::start(lab.agents()).await;
+    let config = lab.rogue_agent(Some(certified(vec![leaf], &key)));
+    server.try_from(NODE, &config).await.unwrap();
+}
+
+#[tokio::test]
 async fn the_node_is_not_taken_from_another_address() {
     let lab = Lab::new();
     let server = Server::start(lab.agents()).await;
@@ -183,6 +193,12 @@ async fn a_certificate_that_does_not_name_exactly_one_node_names_nobody() {
         let shown = certified(vec![sign(&params, &key, &lab.authority.issuer)], &key);
         assert_refused(&lab, what, Some(shown), wrong_identity()).await;
     }
+    let mut params = node_params();
+    params.serial_number = Some(rcgen::SerialNumber::from_slice(&[7; 20]));
+    let key = new_key();
+    let shown = certified(vec![sign(&params, &key, &lab.authority.issuer)], &key);
+    assert_refused(&lab, "a foreign serial", Some(shown), wrong_identity()).await;
+
     let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
     let shown = certified(
         vec![sign(&node_params(), &key, &lab.authority.issuer)],

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose};
-use rcgen::{IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType, SigningKey};
+use rcgen::{IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType, SerialNumber, SigningKey};
 use rustls::client::ResolvesClientCert;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -142,11 +142,13 @@ pub(super) fn new_key() -> KeyPair {
     KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap()
 }
 
-/// What the authority puts into a node's certificate, for forging from.
+/// What the authority puts into a node's certificate, for forging from. It is taken as it is, so
+/// that what is refused is refused for what was changed.
 pub(super) fn node_params() -> CertificateParams {
     let mut params = dated(now(), now() + DAY);
     params.distinguished_name.push(DnType::CommonName, "node");
     params.subject_alt_names = vec![SanType::IpAddress(NODE.into())];
+    params.serial_number = Some(SerialNumber::from_slice(&[7; 16]));
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];

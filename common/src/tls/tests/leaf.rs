@@ -7,6 +7,7 @@ use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::super::issue::IssueError;
+use super::super::peer::PeerError;
 use super::super::*;
 use super::lab::*;
 
@@ -172,6 +173,14 @@ fn absurd_dates_are_an_error_and_not_a_panic() {
             "{now} {lifetime:?}"
         );
     }
+}
+
+#[test]
+fn a_certificate_with_something_after_it_names_nobody() {
+    let lab = Lab::new();
+    let mut der = lab.leaf.der.to_vec();
+    der.push(0);
+    assert_eq!(PeerNode::from_certificate(&der), Err(PeerError::Malformed));
 }
 
 proptest::proptest! {

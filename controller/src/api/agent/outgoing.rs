@@ -64,10 +64,18 @@ impl Stream for Outgoing {
     }
 }
 
-/// Why the engine closed the session; none if it has stopped, or lost its memory.
+/// Why the engine closed the session; none if it has died with it.
 fn closed(reason: Option<CloseReason>) -> Status {
+    let Some(reason) = reason else {
+        return Status::unavailable("the controller is starting anew");
+    };
+    let text = format!("the session was closed: {reason}");
     match reason {
-        Some(reason) => Status::aborted(format!("the session was closed: {reason:?}")),
-        None => Status::unavailable("the controller has to begin anew"),
+        CloseReason::Revoked
+        | CloseReason::Removed
+        | CloseReason::EnrolledAgain
+        | CloseReason::NotInStore => Status::permission_denied(text),
+        CloseReason::Replaced | CloseReason::Silent | CloseReason::Slow => Status::aborted(text),
+        CloseReason::StoreFailed | CloseReason::ShuttingDown => Status::unavailable(text),
     }
 }

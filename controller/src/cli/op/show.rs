@@ -43,17 +43,17 @@ pub(super) fn print(
     }
     let now = context.clock.now();
     let table = targets_table(operation, format == Format::Wide, now);
-    let mut parts = vec![heading(operation, now), table.render(context.output.stdout())];
+    let mut parts = vec![heading(operation, now).trim_end().to_owned(), table.render(context.output.stdout())];
     for target in &operation.targets {
         let mut lines: Vec<String> =
             target.evidence.iter().flat_map(summary::evidence).collect();
         if !target.late.is_empty() {
-            lines.push(format!("    afterwards: {}", target.late));
+            lines.push(format!("    {}", target.late));
         }
         if !lines.is_empty() {
             let head = format!("{} ({}):", target.name, target.node);
             parts.push(format!("{head}\n{}", lines.join("\n")));
         }
     }
-    context.output.data(&parts.join("\n"))
+    context.output.data(&parts.join("\n\n"))
 }

@@ -6,9 +6,8 @@ use extend_common::status::Evidence;
 use super::Tone;
 use super::text::{age, count, short_hash};
 
-/// The states in the order in which they are told.
-const TOLD: [TargetState; 6] = [
-    TargetState::Succeeded,
+/// The failures in the order in which they are counted.
+const FAILURES: [TargetState; 5] = [
     TargetState::Failed,
     TargetState::RolledBack,
     TargetState::TimedOut,
@@ -26,7 +25,7 @@ pub(crate) fn render(operation: &Operation, colour: bool) -> String {
             lines.extend(remarks_on_success(operation.verb, target, colour));
         }
         if !target.late.is_empty() {
-            lines.push(format!("  {}: afterwards: {}", server(target), target.late));
+            lines.push(format!("  {}: {}", server(target), target.late));
         }
     }
     lines.join("\n")
@@ -42,14 +41,15 @@ fn headline(operation: &Operation, colour: bool) -> String {
     } else if done == all {
         format!("all {} succeeded", count(all, "server"))
     } else {
-        let counts = TOLD.iter().filter_map(|state| match operation.count(*state) {
+        let failures = FAILURES.iter().filter_map(|state| match operation.count(*state) {
             0 => None,
-            some => Some(format!("{some} {state}")),
+            some => Some(format!(", {some} {state}")),
         });
-        format!("of {}, {}", count(all, "server"), counts.collect::<Vec<_>>().join(", "))
+        let failures: String = failures.collect();
+        format!("{done} of {} succeeded{failures},", count(all, "server"))
     };
     let tone = if done == all { Tone::Good } else { Tone::Bad };
-    tone.paint(&format!("{what}: {told} after {took}"), colour)
+    tone.paint(&format!("{what}: {told} in {took}"), colour)
 }
 
 fn failure(target: &Target, colour: bool) -> Vec<String> {

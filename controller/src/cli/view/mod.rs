@@ -12,13 +12,37 @@ pub(crate) mod operation;
 pub(crate) mod plan;
 pub(crate) mod server;
 
-use extend_common::status::Health;
-use extend_common::status::NodeState;
+use std::fmt;
+
+use extend_common::record::Stamp;
+use extend_common::status::{Health, NodeState};
 use extend_common::wire::{self, WireError, shown_text};
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::failure::Failure;
 use super::output::Tone;
+
+/// The place of a record in the order of its node's records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct Record {
+    /// The life of the controller that wrote it.
+    pub(crate) epoch: u64,
+    /// Its number.
+    pub(crate) generation: u64,
+}
+
+impl From<Stamp> for Record {
+    fn from(stamp: Stamp) -> Self {
+        Self { epoch: stamp.epoch, generation: stamp.generation }
+    }
+}
+
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.epoch, self.generation)
+    }
+}
 
 /// The answer is from a controller of another version.
 pub(crate) fn not_understood(error: &WireError) -> Failure {

@@ -7,7 +7,7 @@ use extend_proto::v1;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{moment, node_tone, not_understood, text};
+use super::{Record, moment, node_tone, not_understood, text};
 use crate::cli::failure::Failure;
 use crate::cli::output::table::{Cell, Table};
 use crate::cli::output::text::{self as words, age};
@@ -43,7 +43,7 @@ pub(crate) struct Node {
     /// When its join token ends, if one is open.
     pub(crate) token_expires_at: Option<Timestamp>,
     /// The place of its present record in the order.
-    pub(crate) record: Option<Stamp>,
+    pub(crate) record: Option<Record>,
     /// Since when and how its Docker Engine does not answer.
     pub(crate) docker_trouble: Option<String>,
     /// Trouble with the agent's own state directory.
@@ -73,7 +73,7 @@ impl TryFrom<v1::NodeView> for Node {
             last_seen_at: moment("last_seen_ms", view.last_seen_ms)?,
             certificate_expires_at: moment("leaf_expires_ms", view.leaf_expires_ms)?,
             token_expires_at: moment("token_expires_ms", view.token_expires_ms)?,
-            record: view.stamp.map(Stamp::from),
+            record: view.stamp.map(|stamp| Stamp::from(stamp).into()),
             docker_trouble: text(view.docker_trouble),
             ledger_trouble: text(view.ledger_trouble),
         })
@@ -101,7 +101,7 @@ impl Node {
         if wide {
             cells.push(ago(self.enrolled_at).unwrap_or_default().into());
             cells.push(ahead(self.token_expires_at).into());
-            cells.push(self.record.map(|stamp| stamp.to_string()).unwrap_or_default().into());
+            cells.push(self.record.map(|record| record.to_string()).unwrap_or_default().into());
         }
         cells.push(self.explanation().into());
         cells
@@ -127,7 +127,7 @@ impl Node {
             ("Last seen", seen),
             ("Certificate ends", both(self.certificate_expires_at)),
             ("Join token ends", both(self.token_expires_at)),
-            ("Record", self.record.map(|stamp| stamp.to_string())),
+            ("Record", self.record.map(|record| record.to_string())),
             ("Docker", self.docker_trouble.clone()),
             ("Agent's disk", self.ledger_trouble.clone()),
         ];

@@ -2,14 +2,13 @@
 
 use extend_common::ids::{NodeAddr, OperationId, RoleName, ServerName};
 use extend_common::operation::{self, Operation, PhaseEntry, TargetState, Verb};
-use extend_common::record::Stamp;
-use extend_common::status::{Evidence, Phase};
+use extend_common::status::{self, Phase};
 use extend_common::wire::{bounded_log_tail, shown_text};
 use extend_proto::v1;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::not_understood;
+use super::{Record, not_understood};
 use crate::cli::failure::Failure;
 use crate::cli::output::Tone;
 use crate::cli::output::table::{Cell, Table};
@@ -88,11 +87,33 @@ pub(crate) struct Target {
     /// When it ended.
     pub(crate) ended_at: Option<Timestamp>,
     /// The record that carries it out.
-    pub(crate) record: Option<Stamp>,
+    pub(crate) record: Option<Record>,
     /// The phases it went through, oldest first.
-    pub(crate) phases: Vec<PhaseEntry>,
+    pub(crate) phases: Vec<Entered>,
     /// What was seen when it failed.
     pub(crate) evidence: Option<Evidence>,
+}
+
+/// When a target entered a phase.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Entered {
+    /// The phase.
+    pub(crate) phase: Phase,
+    /// When.
+    pub(crate) at: Timestamp,
+}
+
+/// What was seen of a container before anything was done about its failure.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Evidence {
+    /// Docker's id of it.
+    pub(crate) container_id: Option<String>,
+    /// Its exit code, if it had ended.
+    pub(crate) exit_code: Option<i64>,
+    /// Whether the kernel had killed it for lack of memory.
+    pub(crate) oom_killed: bool,
+    /// The last lines of its output, oldest first.
+    pub(crate) log_tail: Vec<String>,
 }
 
 /// Reads an operation off the wire, with every text made fit to be shown.
@@ -159,9 +180,26 @@ impl From<&operation::Target> for Target {
             image_after: some(&target.image_after),
             begun_at: target.begun,
             ended_at: target.ended,
-            record: target.stamp,
-            phases: target.phases.clone(),
-            evidence: target.evidence.clone(),
+            record: target.stamp.map(Record::from),
+            phases: target.phases.iter().map(Entered::from).collect(),
+            evidence: target.evidence.as_ref().map(Evidence::from),
+        }
+    }
+}
+
+impl From<&PhaseEntry> for Entered {
+    fn from(entry: &PhaseEntry) -> Self {
+        Self { phase: entry.phase, at: entry.at }
+    }
+}
+
+impl From<&status::Evidence> for Evidence {
+    fn from(evidence: &status::Evidence) -> Self {
+        Self {
+            container_id: some(&evidence.container_id),
+            exit_code: evidence.exit_code,
+            oom_killed: evidence.oom_killed,
+            log_tail: evidence.log_tail.clone(),
         }
     }
 }

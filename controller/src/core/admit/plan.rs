@@ -36,9 +36,7 @@ pub(super) fn plan(fleet: &Fleet, submission: &Submission, nodes: &[NodeAddr]) -
                 image_after: image_after(submission, entry, server),
                 wave: if rolling { *wave } else { 0 },
             };
-            if rolling && !already_so {
-                *wave = wave.saturating_add(1);
-            }
+            *wave = wave.saturating_add(1);
             planned
         })
         .collect()
@@ -64,7 +62,7 @@ fn image_after(submission: &Submission, entry: &Node, server: &Desired) -> Strin
 }
 
 /// The image a server runs, for people: the reference, and the version if it is known.
-pub(in crate::core) fn shown_image(entry: &Node) -> String {
+pub(super) fn shown_image(entry: &Node) -> String {
     let seen = entry.status.as_ref().and_then(|status| status.serving_image.as_ref());
     match (seen, entry.intended()) {
         (Some(image), _) if !image.version.is_empty() => {

@@ -7,11 +7,12 @@ use extend_common::status::Health;
 
 use super::super::fleet::Fleet;
 use super::super::node::{Node, known};
-use super::super::refusal::{Asked, Misuse, Mismatch, Obstacle, Refusal};
+use super::super::refusal::{Asked, Misuse, Obstacle, Refusal};
 use super::super::request::Submission;
 use super::super::row::Options;
 use super::super::settings::Settings;
-use super::{addresses, obstacles, plan};
+use super::plan::{run_in_words, shown_image};
+use super::{addresses, obstacles};
 
 /// The one server that `run` is about.
 struct Site<'a> {
@@ -45,11 +46,11 @@ pub(super) fn plan(
         role: site.role.clone(),
         already_so: is_already_so(fleet, entry, &options),
         summary: String::new(),
-        image_before: plan::shown_image(entry),
+        image_before: shown_image(entry),
         image_after: image(&fleet.settings, same(entry), &options),
         wave: 0,
     };
-    Ok(vec![plan::run_in_words(fleet, entry, &options, planned)])
+    Ok(vec![run_in_words(fleet, entry, &options, planned)])
 }
 
 fn options(submission: &Submission) -> Options {
@@ -109,14 +110,6 @@ fn is_free(fleet: &Fleet, asked: &Asked, site: &Site<'_>, entry: &Node) -> Resul
         .filter_map(|(_, other)| other.intended().or(other.open.and_then(|_| other.server())))
         .find(|server| server.name == *site.name);
     match holder {
-        // The guide's own mistake, the other way round: a known server at a wrong address.
-        Some(found) if found.role != *site.role => Err(Mismatch::OtherRole {
-            asked: asked.clone(),
-            role: site.role.clone(),
-            found: known(found),
-            of_role: Vec::new(),
-        }
-        .into()),
         Some(found) => {
             Err(Obstacle::NameTaken { asked: asked.clone(), found: known(found) }.into())
         }

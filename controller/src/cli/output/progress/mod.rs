@@ -27,7 +27,7 @@ impl Progress {
     /// The view that fits stderr.
     pub(crate) fn new(output: Output) -> Self {
         let view = if output.stderr().terminal {
-            View::Live(Live::new(output.stderr().colour))
+            View::Live(Live::new(output.stderr()))
         } else {
             View::Plain(Plain::default())
         };

@@ -1,0 +1,150 @@
+//! A target's turn has come: what its record says, and whether it can be committed already.
+
+use jiff::Timestamp;
+
+use extend_common::ids::{NodeAddr, OperationId};
+use extend_common::operation::{TargetState, Verb};
+use extend_common::record::{Deployment, Desired, ImageRequest, Instance, RunState};
+use extend_common::status::Phase;
+
+use super::admit::would_deploy;
+use super::advance::{End, enter};
+use super::fleet::Fleet;
+use super::node::Node;
+use super::operation::OperationEntry;
+use super::row::TargetRow;
+use super::settings::Settings;
+
+impl Fleet {
+    /// Begins a target: commits its record, or lets it wait for what the record has to name.
+    pub(super) fn begin(&mut self, id: OperationId, node: NodeAddr, now: Timestamp) {
+        let Some(entry) = self.operations.get(&id) else { return };
+        let Some(site) = self.nodes.get(&node) else {
+            let end = End::new(TargetState::Failed, format!("node {node} is gone"));
+            return self.end_only(id, node, end, now);
+        };
+        // A restart names the instance that it replaces: without having seen one, there is
+        // nothing to commit yet.
+        if entry.row.verb == Verb::Restart && site.observation().is_none() {
+            let reason = waits_for(node, site);
+            self.change_target(id, node, |row| {
+                row.target.state = TargetState::Waiting;
+                row.target.reason = reason;
+                row.target.begun.get_or_insert(now);
+                enter(&mut row.target.phases, Phase::Pending, now);
+            });
+            return;
+        }
+        let prior = site.intended().map(settled);
+        let Some(desired) = desired(entry, node, site, &self.settings) else {
+            let end = End::new(TargetState::Failed, "its server is gone");
+            return self.end_only(id, node, end, now);
+        };
+        let there = site.is_commandable();
+        let reason = if there { String::new() } else { site.away(node) };
+        let state = if there { TargetState::Running } else { TargetState::Waiting };
+        let Some(record) = self.commit_record(node, desired) else { return };
+        self.change_target(id, node, |row| {
+            row.prior = prior;
+            let target = &mut row.target;
+            target.state = state;
+            target.reason = reason;
+            target.stamp = Some(record.stamp);
+            target.begun.get_or_insert(now);
+            enter(&mut target.phases, Phase::Pending, now);
+        });
+    }
+
+    /// Commits the record of a restart that waited for an observation of its server.
+    pub(super) fn begin_waiting(&mut self, node: NodeAddr, now: Timestamp) {
+        let Some(id) = self.nodes.get(&node).and_then(|entry| entry.open) else { return };
+        let waits = |row: &TargetRow| {
+            row.target.state == TargetState::Waiting && row.target.stamp.is_none()
+        };
+        let target = self.operations.get(&id).and_then(|entry| entry.target(node));
+        if target.is_some_and(waits) {
+            self.begin(id, node, now);
+        }
+    }
+}
+
+fn waits_for(node: NodeAddr, site: &Node) -> String {
+    if site.is_commandable() {
+        return format!("waits until node {node} has looked at its containers");
+    }
+    site.away(node)
+}
+
+/// A desired state as something to go back to: a restart that it once named is over.
+pub(super) fn settled(desired: &Desired) -> Desired {
+    Desired { replace: None, ..desired.clone() }
+}
+
+/// What the server is to be.
+fn desired(
+    entry: &OperationEntry,
+    node: NodeAddr,
+    site: &Node,
+    settings: &Settings,
+) -> Option<Desired> {
+    let verb = entry.row.verb;
+    let operation = Some(entry.row.id);
+    let run_state = match verb {
+        Verb::Run => return deployed(entry, node, site, settings),
+        Verb::Start | Verb::Restart => RunState::Running,
+        Verb::Stop => RunState::Stopped,
+        Verb::Rm => RunState::Removed,
+        Verb::Upgrade => return upgraded(entry, site, settings),
+    };
+    let present = site.server()?;
+    let replace = if verb == Verb::Restart { running_instance(site) } else { None };
+    Some(Desired { run_state, replace, operation, ..present.clone() })
+}
+
+fn upgraded(entry: &OperationEntry, site: &Node, settings: &Settings) -> Option<Desired> {
+    let present = site.intended()?;
+    let options = &entry.row.options;
+    let reference = options.image.clone().unwrap_or_else(|| present.image.reference.clone());
+    Some(Desired {
+        definition: settings.roles.get(&present.role)?.digest(),
+        deployment: Deployment(site.row.next_generation()),
+        image: ImageRequest { reference, pull: settings.pull, allow_older: options.force },
+        operation: Some(entry.row.id),
+        ..settled(present)
+    })
+}
+
+fn deployed(
+    entry: &OperationEntry,
+    node: NodeAddr,
+    site: &Node,
+    settings: &Settings,
+) -> Option<Desired> {
+    let target = &entry.target(node)?.target;
+    let operation = Some(entry.row.id);
+    let options = &entry.row.options;
+    let Some((reference, parameters)) = would_deploy(settings, site.intended(), options) else {
+        // The recorded deployment is meant: it only has to run.
+        let present = settled(site.intended()?);
+        return Some(Desired { run_state: RunState::Running, operation, ..present });
+    };
+    Some(Desired {
+        node,
+        name: target.name.clone(),
+        role: target.role.clone(),
+        definition: settings.roles.get(&target.role)?.digest(),
+        run_state: RunState::Running,
+        deployment: Deployment(site.row.next_generation()),
+        image: ImageRequest { reference, pull: settings.pull, allow_older: options.force },
+        parameters,
+        replace: None,
+        secrets: site.intended().map(|present| present.secrets.clone()).unwrap_or_default(),
+        operation,
+    })
+}
+
+/// The instance that runs, as it was last observed.
+fn running_instance(site: &Node) -> Option<Instance> {
+    let container = site.observation()?.current.as_ref()?;
+    container.state.is_live().then(|| container.instance.clone())
+}

@@ -1,0 +1,137 @@
+//! Submissions and the questions about operations.
+
+use jiff::Timestamp;
+
+use extend_common::clock::after;
+use extend_common::ids::OperationId;
+use extend_common::operation::{Operation, PhaseEntry, PlannedTarget, Target, TargetState};
+use extend_common::status::Phase;
+
+use super::admit::{Admission, DEFAULT_TIMEOUT, Plan, admit};
+use super::fleet::Fleet;
+use super::key::Key;
+use super::operation::OperationEntry;
+use super::refusal::Refusal;
+use super::request::{Submission, Submitted};
+use super::row::{OperationRow, Options, TargetRow};
+use super::turn::Turn;
+
+impl Fleet {
+    /// Admits a submission and begins its operation, which gets `id` unless the request is known.
+    pub fn submit(
+        &mut self,
+        submission: &Submission,
+        id: OperationId,
+        now: Timestamp,
+    ) -> Turn<Result<Submitted, Refusal>> {
+        if let Some(known) = self.requests.get(&submission.request)
+            && let Some(entry) = self.operations.get(known)
+        {
+            let operation = entry.operation();
+            let plan = operation.targets.iter().map(planned_again).collect();
+            return self.turn(Ok(Submitted { plan, operation: Some(operation) }));
+        }
+        let plan = match admit(self, submission) {
+            Admission::Refuse(refusal) => return self.turn(Err(refusal)),
+            Admission::AlreadySo(plan) => {
+                return self.turn(Ok(Submitted { plan: plan.targets, operation: None }));
+            }
+            Admission::Accept(plan) => plan,
+        };
+        if submission.plan_only {
+            return self.turn(Ok(Submitted { plan: plan.targets, operation: None }));
+        }
+        let targets = plan.targets.clone();
+        self.open(submission, plan, id, now);
+        let operation = self.operation(id);
+        self.turn(Ok(Submitted { plan: targets, operation }))
+    }
+
+    /// Stores the operation and lets begin what may begin.
+    fn open(&mut self, submission: &Submission, plan: Plan, id: OperationId, now: Timestamp) {
+        let row = OperationRow {
+            id,
+            request: submission.request,
+            verb: submission.verb,
+            selector: plan.selector,
+            options: Options {
+                image: submission.image.clone(),
+                public_address: submission.public_address,
+                force: submission.force,
+            },
+            by: submission.by.clone(),
+            message: submission.message.clone(),
+            begun: now,
+            ended: None,
+            deadline: after(now, submission.timeout.unwrap_or(DEFAULT_TIMEOUT)),
+        };
+        let targets = plan.targets.into_iter().map(|planned| target(planned, now)).collect();
+        let entry = OperationEntry::new(row, targets);
+        self.write(Key::Operation(id));
+        for row in entry.targets() {
+            self.draft.writes.insert(Key::Target(id, row.target.node));
+            if let Some(node) = self.nodes.get_mut(&row.target.node)
+                && !row.target.state.has_ended()
+            {
+                node.open = Some(id);
+            }
+        }
+        self.requests.insert(submission.request, id);
+        self.operations.insert(id, entry);
+        self.draft.changed(id);
+        self.advance(id, now);
+    }
+}
+
+/// A target before its turn; one that is already so is a target all the same, so that the
+/// operation tells about every server that was meant.
+fn target(planned: PlannedTarget, now: Timestamp) -> TargetRow {
+    let at = planned.already_so.then_some(now);
+    let state = if planned.already_so { TargetState::Succeeded } else { TargetState::Queued };
+    let phases = at.map(|at| PhaseEntry { phase: Phase::Settled, at }).into_iter().collect();
+    let target = Target {
+        node: planned.node,
+        name: planned.name,
+        role: planned.role,
+        state,
+        detail: String::new(),
+        reason: if planned.already_so { planned.summary.clone() } else { String::new() },
+        evidence: None,
+        stamp: None,
+        begun: at,
+        ended: at,
+        phases,
+        summary: planned.summary,
+        image_before: planned.image_before,
+        image_after: planned.image_after,
+        late: String::new(),
+    };
+    TargetRow { target, prior: None, ending: None }
+}
+
+/// The plan of an operation that is known already, as it was.
+fn planned_again(target: &Target) -> PlannedTarget {
+    PlannedTarget {
+        node: target.node,
+        name: target.name.clone(),
+        role: target.role.clone(),
+        already_so: target.stamp.is_none() && target.state == TargetState::Succeeded,
+        summary: target.summary.clone(),
+        image_before: target.image_before.clone(),
+        image_after: target.image_after.clone(),
+        wave: 0,
+    }
+}
+
+impl Fleet {
+    /// The operation a text means, as operators see it.
+    ///
+    /// # Errors
+    /// When the text means none, or more than one.
+    pub fn show_operation(&self, text: &str) -> Result<Operation, Refusal> {
+        let id = self.find_operation(text)?;
+        self.operation(id).ok_or_else(|| {
+            super::refusal::Unfound::NoSuchOperation { text: text.to_owned() }.into()
+        })
+    }
+}

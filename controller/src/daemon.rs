@@ -1,0 +1,341 @@
+//! The daemon: everything a running controller consists of, put together and taken apart.
+//!
+//! ```text
+//! state (lock, authority, store) ── engine ──┬── agents      :7443  mTLS
+//!                                            ├── enrolment   :7444  TLS
+//!                                            ├── operators   Unix socket
+//!                                            └── /healthz    :7480
+//! ```
+//!
+//! Owns the order of start and end, and nothing that is decided in between. [`run`] is the process
+//! that systemd starts; [`Daemon`] is the same within a test.
+
+mod door;
+mod error;
+mod faces;
+mod health;
+mod notify;
+mod signals;
+mod socket;
+pub mod state;
+
+use std::net::{SocketAddr, SocketAddrV4};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use extend_common::clock::Clock;
+use extend_common::roles::RoleSet;
+use extend_common::telemetry;
+use extend_common::tls::accept::AcceptTally;
+use extend_common::tls::{AcceptLimits, Time, system_time};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::faces::{Faces, Listeners};
+use self::socket::OperatorSocket;
+use self::state::{State, StateLock};
+use crate::ca::{LeafIssuer, OwnCertificate};
+use crate::config::Config;
+use crate::engine::{CrashHook, Engine, EngineConfig, EngineHandle, NoCrash};
+use crate::store::StoreHandle;
+
+pub use error::DaemonError;
+
+/// What is under way may end by itself for so long: answers on their way out, verdicts of sessions.
+const GRACE: Duration = Duration::from_secs(1);
+/// Then connections are cut, and the engine and the store have so long to put down what they hold.
+const LAST: Duration = Duration::from_millis(700);
+
+/// What a test may exchange.
+#[derive(Clone)]
+pub struct DaemonOptions {
+    /// The time that certificates are issued by and deadlines are kept by.
+    pub clock: Clock,
+    /// The time that certificates are judged by.
+    pub time: Time,
+    /// Where the engine may die.
+    pub crash: Arc<dyn CrashHook>,
+    /// What the TLS faces allow.
+    pub limits: AcceptLimits,
+}
+
+impl Default for DaemonOptions {
+    fn default() -> Self {
+        Self {
+            clock: Clock::system(),
+            time: system_time(),
+            crash: Arc::new(NoCrash),
+            limits: AcceptLimits::default(),
+        }
+    }
+}
+
+/// Where a daemon can be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addresses {
+    /// Agents.
+    pub agents: SocketAddr,
+    /// Joining nodes.
+    pub enrolment: SocketAddr,
+    /// `/healthz`.
+    pub http: SocketAddr,
+    /// Operators.
+    pub socket: PathBuf,
+}
+
+/// What became of the connections on the TLS faces.
+#[derive(Debug, Clone)]
+pub struct Tallies {
+    /// On the agents' face.
+    pub agents: Arc<AcceptTally>,
+    /// On the enrolment face.
+    pub enrolment: Arc<AcceptTally>,
+}
+
+/// A running controller.
+#[derive(Debug)]
+pub struct Daemon {
+    addresses: Addresses,
+    tallies: Tallies,
+    engine: EngineHandle,
+    engine_task: JoinHandle<()>,
+    store: StoreHandle,
+    tasks: TaskTracker,
+    ends: Ends,
+    socket: OperatorSocket,
+    // Last: nobody else may come before everything above has ended.
+    lock: StateLock,
+}
+
+/// The three ways in which parts are told to end, in the order of a shutdown.
+#[derive(Debug, Clone, Default)]
+struct Ends {
+    /// Take nothing new, and finish what is under way.
+    soft: CancellationToken,
+    /// Cut every connection.
+    hard: CancellationToken,
+    /// The engine.
+    engine: CancellationToken,
+}
+
+impl Daemon {
+    /// Starts a controller. When this returns it can be reached on every face.
+    ///
+    /// # Errors
+    /// Says what is in the way; nothing is left running.
+    pub async fn start(config: Config, options: DaemonOptions) -> Result<Self, DaemonError> {
+        let roles = RoleSet::load(&config.roles_dir)?;
+        // All that can be refused without the disk is refused before it is touched.
+        let listeners = Listeners::bind(&config.listen).await?;
+        let (state_dir, now) = (config.state_dir.clone(), options.clock.now());
+        let opening = tokio::task::spawn_blocking(move || {
+            let lock = StateLock::take(&state_dir)?;
+            let state = state::open(&lock, now)?;
+            Ok::<_, DaemonError>((lock, state))
+        });
+        let (lock, state) = opening.await.map_err(|_| DaemonError::Ended("the start"))??;
+        let store = state.store.clone();
+        let started = Self::start_on(config, options, roles, listeners, (lock, state)).await;
+        if started.is_err() {
+            store.shutdown().await;
+        }
+        started
+    }
+
+    async fn start_on(
+        config: Config,
+        options: DaemonOptions,
+        roles: RoleSet,
+        listeners: Listeners,
+        (lock, state): (StateLock, State),
+    ) -> Result<Self, DaemonError> {
+        let State { authority, store, recovering } = state;
+        let ends = Ends::default();
+        // Whatever fails from here on, what was started ends with this.
+        let guard = (ends.hard.clone().drop_guard(), ends.engine.clone().drop_guard());
+        let lifetime = config.timing.leaf_lifetime;
+        let own = OwnCertificate::issue(Arc::clone(&authority), options.clock, lifetime)?;
+        let socket = OperatorSocket::bind(&config.socket, &config.socket_group).await?;
+        let addresses = listeners.addresses(socket.path());
+
+        let settings = engine_config(&config, &options, roles, recovering);
+        let (engine, engine_task) =
+            Engine::start(store.clone(), settings, ends.engine.clone()).await?;
+
+        let tasks = TaskTracker::new();
+        let issuer = LeafIssuer::new(authority, options.clock, lifetime);
+        let faces = Faces {
+            engine: engine.clone(),
+            issuer,
+            live: own.live(),
+            config: &config,
+            options: &options,
+            addresses: &addresses,
+            ends: &ends,
+        };
+        let tallies = faces.serve(listeners, socket.listener()?, &tasks)?;
+        tasks.spawn(own.keep_fresh(ends.soft.clone()));
+        tasks.close();
+        say(&config, &addresses, recovering);
+        guard.0.disarm();
+        guard.1.disarm();
+        Ok(Self { addresses, tallies, engine, engine_task, store, tasks, ends, socket, lock })
+    }
+
+    /// Where it can be reached.
+    #[must_use]
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// What became of the connections on the TLS faces so far.
+    #[must_use]
+    pub fn tallies(&self) -> &Tallies {
+        &self.tallies
+    }
+
+    /// The engine.
+    #[must_use]
+    pub fn engine(&self) -> &EngineHandle {
+        &self.engine
+    }
+
+    /// Resolves when the engine ends without having been asked to: its store was taken over by
+    /// another controller, or it died. There is nothing left to do but to start again.
+    pub async fn engine_ended(&mut self) -> DaemonError {
+        // Whether it returned or died is in its own log line.
+        let _ = (&mut self.engine_task).await;
+        DaemonError::Ended("the engine")
+    }
+
+    /// Ends the controller: what is under way is finished or told to come back, within two seconds.
+    pub async fn shutdown(self) {
+        self.ends.soft.cancel();
+        if timeout(GRACE, self.tasks.wait()).await.is_err() {
+            tracing::info!("cutting the connections that have not ended");
+        }
+        self.put_down().await;
+    }
+
+    /// Ends the controller as a crash would: nobody is told anything.
+    pub async fn kill(self) {
+        self.engine_task.abort();
+        self.put_down().await;
+    }
+
+    async fn put_down(mut self) {
+        self.ends.soft.cancel();
+        self.ends.hard.cancel();
+        self.ends.engine.cancel();
+        let ended = async {
+            self.tasks.wait().await;
+            if !self.engine_task.is_finished() {
+                // It says itself what went wrong, if anything did.
+                let _ = (&mut self.engine_task).await;
+            }
+            self.store.shutdown().await;
+        };
+        if timeout(LAST, ended).await.is_err() {
+            tracing::warn!("the store has not ended in time; what was acknowledged is on the disk");
+        }
+        self.socket.remove();
+        drop(self.lock);
+    }
+}
+
+fn engine_config(
+    config: &Config,
+    options: &DaemonOptions,
+    roles: RoleSet,
+    recovering: bool,
+) -> EngineConfig {
+    EngineConfig {
+        roles,
+        default_image: config.image.clone(),
+        pull: config.image_pull,
+        pbx_address: config.pbx.address.clone(),
+        heartbeat: config.timing.heartbeat,
+        recovering,
+        clock: options.clock,
+        crash: Arc::clone(&options.crash),
+    }
+}
+
+/// What an operator should find in the log of a start.
+fn say(config: &Config, addresses: &Addresses, recovering: bool) {
+    let Addresses { agents, enrolment, http, socket } = addresses;
+    let socket = socket.display();
+    tracing::info!(%agents, %enrolment, %http, %socket, "the controller is ready");
+    if config.pbx.address.is_none() {
+        tracing::warn!("pbx.address is not set in the configuration: `extend run` will be refused");
+    }
+    if !http.ip().is_loopback() {
+        tracing::warn!(%http, "everybody who reaches this address can read it");
+    }
+    if recovering {
+        tracing::warn!(
+            "the store is new and the certificate authority is not: nodes may know more than this \
+             store; nothing is sent to them (extend controller recover)"
+        );
+    }
+}
+
+/// The address that tokens name.
+fn enrolment_address(config: &Config, addresses: &Addresses) -> SocketAddrV4 {
+    SocketAddrV4::new(config.address.ip(), addresses.enrolment.port())
+}
+
+/// Runs the controller until it is told to end. Makes its own runtime: it is not for an async
+/// context.
+///
+/// # Errors
+/// Says why it did not start, or what ended by itself; see [`DaemonError::exit`].
+pub fn run(config: &Path) -> Result<(), DaemonError> {
+    telemetry::start();
+    let config = Config::load(config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("controller")
+        .build()
+        .map_err(DaemonError::Runtime)?;
+    let outcome = runtime.block_on(serve(config));
+    // A thread that hangs on a dead disk does not keep the process.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    outcome
+}
+
+async fn serve(config: Config) -> Result<(), DaemonError> {
+    let mut signals = signals::Signals::new().map_err(DaemonError::Runtime)?;
+    let mut daemon = tokio::select! {
+        signal = signals.next() => {
+            tracing::info!(signal, "told to end before the start was complete");
+            return Ok(());
+        }
+        daemon = Daemon::start(config, DaemonOptions::default()) => daemon?,
+    };
+    notify::ready();
+    let engine = daemon.engine().clone();
+    let outcome = tokio::select! {
+        signal = signals.next() => {
+            tracing::info!(signal, "told to end");
+            Ok(())
+        }
+        ended = daemon.engine_ended() => Err(ended),
+        () = notify::feed_watchdog(engine) => Ok(()),
+    };
+    notify::stopping();
+    daemon.shutdown().await;
+    tracing::info!("the controller has ended");
+    outcome
+}
+
+/// Listens on a TCP address.
+async fn listen(what: &'static str, address: SocketAddr) -> Result<TcpListener, DaemonError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| DaemonError::Listen { what, address, source })
+}

@@ -1,0 +1,83 @@
+//! `extend node` and `extend controller recover`.
+
+use crate::harness::Place;
+
+#[test]
+fn nodes_as_tables() {
+    let place = Place::new();
+    insta::assert_snapshot!(place.run("node list").out, @r#"
+    ADDRESS        STATE    SERVER          TYPE               AGENT  LAST SEEN  CERTIFICATE ENDS  REASON
+    172.31.16.139  online   media-server-1  media-server-only  0.1.0  0s ago     in 20h 30m        docker unresponsive for 20s
+    172.31.16.141  pending  -               -                  -      -          -                 a token was made; the node has not joined yet
+    "#);
+    let shown = place.run("node show 172.31.16.141").out;
+    let (before, at) = shown.split_once("Join token ends").unwrap();
+    insta::assert_snapshot!(before, @r"
+    Address           172.31.16.141
+    State             pending
+    Reason            a token was made; the node has not joined yet
+    ");
+    assert!(at.ends_with(" UTC (in 5h 30m)\n"), "{at}");
+}
+
+#[test]
+fn nodes_as_documents() {
+    let place = Place::new();
+    let list: serde_json::Value = serde_json::from_str(&place.run("node list -o json").out).unwrap();
+    assert_eq!(list["nodes"][0]["state"], "online");
+    assert_eq!(list["nodes"][0]["record"]["generation"], 7);
+    assert_eq!(list["nodes"][0]["enrolled_at"], "2026-11-22T10:13:00Z");
+    assert_eq!(list["nodes"][1]["server"], serde_json::Value::Null);
+    let show = place.run("node show -a 172.31.16.139 -o yaml").out;
+    assert!(show.starts_with("address: \"172.31.16.139\"\nstate: online\n"), "{show}");
+}
+
+#[test]
+fn an_unknown_node_is_refused() {
+    let ran = Place::new().run("node show 172.31.16.200");
+    assert_eq!(ran.code, 4);
+    assert_eq!(ran.err, "error: there is no node 172.31.16.200\nhint: extend node list\n");
+}
+
+#[test]
+fn the_token_is_alone_on_stdout() {
+    let place = Place::new();
+    let ran = place.run("node token -a 172.31.16.141 --ttl 10m");
+    assert_eq!((ran.code, ran.out.as_str()), (0, "172.31.16.133/ab12/secret\n"));
+    assert!(ran.err.contains("sudo extend-agent join"), "{}", ran.err);
+    assert!(ran.err.contains("(for 10m)"), "{}", ran.err);
+    assert!(!ran.err.contains("secret"), "{}", ran.err);
+    assert_eq!(*place.script.asked.lock().unwrap(), ["token 172.31.16.141 600"]);
+}
+
+#[test]
+fn revoking_and_removing_tell_what_else_happened() {
+    let place = Place::new();
+    let ran = place.run("node revoke 172.31.16.139 --yes");
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""));
+    assert_eq!(ran.err, "node 172.31.16.139 is revoked\n  its open session was closed\n");
+    let ran = place.run("node remove -a 172.31.16.139 --force --yes");
+    assert_eq!(ran.code, 0);
+    assert_eq!(ran.err, "node 172.31.16.139 is removed\n");
+    assert_eq!(
+        *place.script.asked.lock().unwrap(),
+        ["revoke 172.31.16.139", "remove 172.31.16.139 true"]
+    );
+}
+
+#[test]
+fn recovery_counts_what_it_could_not_do() {
+    let place = Place::new();
+    let ran = place.run("controller recover -a 172.31.16.139,172.31.16.140 --finish");
+    assert_eq!(ran.code, 3);
+    insta::assert_snapshot!(ran.err, @r#"
+    recovered 172.31.16.139: server media-server-1
+    not recovered: 172.31.16.140 is not connected
+    1 node recovered
+    certificates of nodes that are not in the store are refused from now on
+    "#);
+    assert_eq!(
+        *place.script.asked.lock().unwrap(),
+        ["recover [\"172.31.16.139\", \"172.31.16.140\"] true"]
+    );
+}

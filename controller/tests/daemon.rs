@@ -1,0 +1,17 @@
+//! A whole controller in this process, on loopback addresses of its own, met from outside: by
+//! agents over TLS, by operators over the socket, by whoever is neither.
+
+#[path = "daemon/backup.rs"]
+mod backup;
+#[path = "daemon/enrolment.rs"]
+mod enrolment;
+#[path = "daemon/matrix.rs"]
+mod matrix;
+#[path = "daemon/process.rs"]
+mod process;
+#[path = "daemon/renewal.rs"]
+mod renewal;
+#[path = "daemon/session.rs"]
+mod session;
+#[path = "daemon/support.rs"]
+mod support;

@@ -1,0 +1,49 @@
+//! What must hold whatever was killed: checked against the Engines' own histories.
+
+use extend_agent::docker::memory::{Effect, EffectKind, overlap};
+
+/// The name of the agent's handle in histories.
+const AGENT: &str = "agent";
+
+/// How an Engine's history stood at some moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Mark(pub usize);
+
+/// I6: never two running containers of one server. I5: nothing without our labels changes.
+///
+/// # Panics
+/// When one does not hold.
+pub fn always(history: &[Effect]) {
+    if let Some(words) = overlap(history) {
+        panic!("I6: {words}\n{}", tell(history));
+    }
+    let foreign = history.iter().find(|e| e.actor == AGENT && e.owner.is_none());
+    assert!(foreign.is_none(), "I5: {foreign:?}\n{}", tell(history));
+}
+
+/// I7 and I4: nothing has happened since the mark.
+///
+/// # Panics
+/// When something has.
+pub fn untouched_since(history: &[Effect], mark: Mark) {
+    let since = history.get(mark.0..).unwrap_or_default();
+    assert!(since.is_empty(), "I4 or I7: it was touched\n{}", tell(since));
+}
+
+/// How often the agent started a container since the mark.
+pub fn starts_since(history: &[Effect], mark: Mark) -> usize {
+    let since = history.get(mark.0..).unwrap_or_default();
+    since
+        .iter()
+        .filter(|e| e.actor == AGENT && matches!(e.kind, EffectKind::Started { .. }))
+        .count()
+}
+
+/// A history for people.
+pub fn tell(history: &[Effect]) -> String {
+    let line = |effect: &Effect| {
+        let id = effect.container_id.get(..6).unwrap_or_default();
+        format!("{:>10.3?} {:8} {id} {} {:?}", effect.at, effect.actor, effect.name, effect.kind)
+    };
+    history.iter().map(line).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,122 @@
+//! One simulated node: a Docker Engine and a state directory that outlive its agent.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use extend_agent::core::spec::NodeFacts;
+use extend_agent::daemon::{World, live};
+use extend_agent::docker::memory::MemoryDocker;
+use extend_agent::execute::Settings;
+use extend_agent::faults::FaultPoint;
+use extend_agent::host::MemoryHost;
+use extend_agent::probe::Prober;
+use extend_common::clock::Clock;
+use extend_common::ids::NodeAddr;
+use extend_common::roles::RoleSet;
+use extend_controller::api::connection::AgentPeer;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::faults::Trap;
+use super::net::{Net, NetDial};
+
+/// Probes what the simulated Engine says is listening.
+struct MemoryProber(MemoryDocker);
+
+#[async_trait]
+impl Prober for MemoryProber {
+    async fn tcp(
+        &self,
+        address: std::net::SocketAddr,
+        _: std::time::Duration,
+    ) -> Result<(), String> {
+        let std::net::IpAddr::V4(ip) = address.ip() else { return Err("not IPv4".to_owned()) };
+        let node = NodeAddr::try_from(ip).map_err(|error| error.to_string())?;
+        if self.0.listening(node, address.port()) {
+            Ok(())
+        } else {
+            Err("connection refused".to_owned())
+        }
+    }
+}
+
+/// A node.
+pub struct Node {
+    /// Its address.
+    pub addr: NodeAddr,
+    /// Its Engine.
+    pub docker: MemoryDocker,
+    /// Its host.
+    pub host: MemoryHost,
+    /// Where its agent can be stopped.
+    pub trap: Trap<FaultPoint>,
+    state: TempDir,
+    roles: RoleSet,
+    agent: Option<(JoinHandle<()>, CancellationToken)>,
+}
+
+impl Node {
+    pub(super) fn new(addr: NodeAddr, roles: RoleSet, docker: MemoryDocker) -> Self {
+        Self {
+            addr,
+            docker,
+            host: MemoryHost::new(),
+            trap: Trap::default(),
+            state: state_directory(),
+            roles,
+            agent: None,
+        }
+    }
+
+    /// The directory that holds its ledger.
+    pub fn state(&self) -> &Path {
+        self.state.path()
+    }
+
+    /// Starts its agent.
+    pub fn start(&mut self, net: &Net, peer: AgentPeer, clock: Clock) {
+        let world = World {
+            docker: Arc::new(self.docker.clone()),
+            host: Arc::new(self.host.clone()),
+            prober: Arc::new(MemoryProber(self.docker.clone())),
+            dial: Arc::new(NetDial { net: net.clone(), peer }),
+            clock,
+            faults: Arc::new(self.trap.clone()),
+        };
+        let settings = Settings {
+            facts: NodeFacts { node: self.addr, data: "/var/lib/portsip".into() },
+            roles: Arc::new(self.roles.clone()),
+            repositories: vec!["portsip/*".to_owned()],
+            credentials: std::collections::BTreeMap::new(),
+        };
+        let stop = CancellationToken::new();
+        let (token, state) = (stop.clone(), self.state.path().to_owned());
+        let task = tokio::spawn(async move {
+            live(world, settings, &state, token).await.expect("the agent starts");
+        });
+        self.agent = Some((task, stop));
+    }
+
+    /// `kill -9`: nothing more is done, nothing is said.
+    pub async fn kill(&mut self) {
+        if let Some((task, stop)) = self.agent.take() {
+            task.abort();
+            drop(task.await);
+            // Helper tasks that hold no state end by this.
+            stop.cancel();
+        }
+    }
+}
+
+/// On a file system in memory where there is one: ledgers are fsynced at every step.
+fn state_directory() -> TempDir {
+    let shared_memory = Path::new("/dev/shm");
+    let directory = if shared_memory.is_dir() {
+        tempfile::tempdir_in(shared_memory)
+    } else {
+        tempfile::tempdir()
+    };
+    directory.expect("a temporary directory")
+}
