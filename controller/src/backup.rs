@@ -120,7 +120,9 @@ impl BackupError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::File(error) => error.hint(),
-            Self::State(StateError::Held { .. }) => Some("systemctl stop extend-controller".to_owned()),
+            Self::State(StateError::Held { .. }) => {
+                Some("systemctl stop extend-controller".to_owned())
+            }
             Self::State(error) => error.hint(),
             Self::NotEmpty { .. } => Some(
                 "--force moves what is there into a directory before-restore-… beside it"
@@ -134,7 +136,14 @@ impl BackupError {
     }
 
     fn io<'a>(operation: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Self + 'a {
-        move |source| FileError::Io { operation, path: path.to_owned(), source }.into()
+        move |source| {
+            FileError::Io {
+                operation,
+                path: path.to_owned(),
+                source,
+            }
+            .into()
+        }
     }
 }
 
@@ -155,7 +164,10 @@ impl WorkDir {
 
     fn new(state_dir: &Path, prefix: &str) -> Result<Self, BackupError> {
         let path = state_dir.join(format!("{prefix}{}", Ulid::generate()));
-        DirBuilder::new().mode(0o700).create(&path).map_err(BackupError::io("create", &path))?;
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .map_err(BackupError::io("create", &path))?;
         Ok(Self { path })
     }
 

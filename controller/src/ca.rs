@@ -75,7 +75,10 @@ impl NodeLeaf {
     /// What the engine records of it.
     #[must_use]
     pub fn facts(&self) -> PeerFacts {
-        PeerFacts { key: self.spki_hash, leaf_not_after: self.not_after }
+        PeerFacts {
+            key: self.spki_hash,
+            leaf_not_after: self.not_after,
+        }
     }
 }
 
@@ -91,7 +94,11 @@ impl LeafIssuer {
     /// Issues with `authority`, for `lifetime` each.
     #[must_use]
     pub fn new(authority: Arc<Authority>, clock: Clock, lifetime: Duration) -> Self {
-        Self { authority, clock, lifetime }
+        Self {
+            authority,
+            clock,
+            lifetime,
+        }
     }
 
     /// A leaf for the key in a signing request. It is for the caller to hand out, once the engine
@@ -100,7 +107,9 @@ impl LeafIssuer {
     /// # Errors
     /// Fails if the request is refused, or if the authority has ended.
     pub fn issue(&self, node: NodeAddr, csr_der: &[u8]) -> Result<NodeLeaf, CaError> {
-        let leaf = self.authority.issue_node(node.ip(), csr_der, self.clock.now(), self.lifetime)?;
+        let leaf =
+            self.authority
+                .issue_node(node.ip(), csr_der, self.clock.now(), self.lifetime)?;
         let peer = PeerNode::from_certificate(&leaf.der)?;
         Ok(NodeLeaf {
             der: leaf.der.to_vec(),
@@ -146,7 +155,12 @@ impl OwnCertificate {
         let now = clock.now();
         let first = authority.issue_controller(now, lifetime)?;
         let live = LiveCertificate::new(authority.certificate(), first, now)?;
-        Ok(Self { authority, live, clock, lifetime })
+        Ok(Self {
+            authority,
+            live,
+            clock,
+            lifetime,
+        })
     }
 
     /// What both TLS faces show.

@@ -108,7 +108,10 @@ pub struct Timing {
 
 impl Default for Timing {
     fn default() -> Self {
-        Self { heartbeat: Duration::from_secs(1), leaf_lifetime: LEAF_LIFETIME }
+        Self {
+            heartbeat: Duration::from_secs(1),
+            leaf_lifetime: LEAF_LIFETIME,
+        }
     }
 }
 
@@ -132,25 +135,36 @@ impl Config {
             let (cause, hint) = explain(error.message());
             Problem { cause, hint }.at(path, place)
         })?;
-        config.check_ports().map_err(|(key, problem)| problem.at(path, locate::key(text, key)))?;
+        config
+            .check_ports()
+            .map_err(|(key, problem)| problem.at(path, locate::key(text, key)))?;
         Ok(config)
     }
 
     /// Two faces on one port: the second could not be bound, and the error would name neither key.
     fn check_ports(&self) -> Result<(), (&'static str, Problem)> {
-        let Listen { agents, enrolment, http } = &self.listen;
+        let Listen {
+            agents,
+            enrolment,
+            http,
+        } = &self.listen;
         for (key, one, other_key, other) in [
             ("listen.enrolment", enrolment, "listen.agents", agents),
             ("listen.http", http, "listen.agents", agents),
             ("listen.http", http, "listen.enrolment", enrolment),
         ] {
             let ports_equal = one.port() == other.port() && one.port() != 0;
-            let overlap = one.ip() == other.ip()
-                || one.ip().is_unspecified()
-                || other.ip().is_unspecified();
+            let overlap =
+                one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
             if ports_equal && overlap {
                 let cause = format!("{one} is taken by `{other_key}` ({other})");
-                return Err((key, Problem { cause, hint: "give each its own port".to_owned() }));
+                return Err((
+                    key,
+                    Problem {
+                        cause,
+                        hint: "give each its own port".to_owned(),
+                    },
+                ));
             }
         }
         Ok(())
@@ -216,7 +230,11 @@ struct Problem {
 
 impl Problem {
     fn at(self, path: &Path, place: Option<Place>) -> ConfigError {
-        ConfigError { path: path.to_owned(), place, problem: self }
+        ConfigError {
+            path: path.to_owned(),
+            place,
+            problem: self,
+        }
     }
 }
 
@@ -235,7 +253,10 @@ fn read(path: &Path) -> Result<String, Problem> {
     let size = std::fs::metadata(path).map_err(failed)?.len();
     if size > MAX_FILE_BYTES {
         let cause = format!("it has {size} bytes, more than {MAX_FILE_BYTES}");
-        return Err(Problem { cause, hint: "is this the right file?".to_owned() });
+        return Err(Problem {
+            cause,
+            hint: "is this the right file?".to_owned(),
+        });
     }
     std::fs::read_to_string(path).map_err(failed)
 }

@@ -19,7 +19,7 @@ mod signals;
 mod socket;
 pub mod state;
 
-use std::net::{SocketAddr, SocketAddrV4};
+use std::net::{SocketAddr, SocketAddrV4, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,7 @@ use extend_common::tls::{AcceptLimits, Time, system_time};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use self::faces::{Faces, Listeners};
@@ -40,7 +40,7 @@ use self::socket::OperatorSocket;
 use self::state::{State, StateLock};
 use crate::ca::{LeafIssuer, OwnCertificate};
 use crate::config::Config;
-use crate::engine::{CrashHook, Engine, EngineConfig, EngineHandle, NoCrash};
+use crate::engine::{CrashHook, Engine, EngineConfig, EngineFailure, EngineHandle, NoCrash};
 use crate::store::StoreHandle;
 
 pub use error::DaemonError;
@@ -102,7 +102,7 @@ pub struct Daemon {
     addresses: Addresses,
     tallies: Tallies,
     engine: EngineHandle,
-    engine_task: JoinHandle<()>,
+    engine_task: JoinHandle<Result<(), EngineFailure>>,
     store: StoreHandle,
     tasks: TaskTracker,
     ends: Ends,
@@ -122,6 +122,13 @@ struct Ends {
     engine: CancellationToken,
 }
 
+impl Ends {
+    /// Each tells its parts to end when it is dropped.
+    fn guards(&self) -> [DropGuard; 3] {
+        [&self.soft, &self.hard, &self.engine].map(|end| end.clone().drop_guard())
+    }
+}
+
 impl Daemon {
     /// Starts a controller. When this returns it can be reached on every face.
     ///
@@ -129,15 +136,16 @@ impl Daemon {
     /// Says what is in the way; nothing is left running.
     pub async fn start(config: Config, options: DaemonOptions) -> Result<Self, DaemonError> {
         let roles = RoleSet::load(&config.roles_dir)?;
-        // All that can be refused without the disk is refused before it is touched.
+        // First: a second controller is told so, and not that some port is taken.
+        let directory = config.state_dir.clone();
+        let lock = blocking(move || Ok(StateLock::take(&directory)?)).await?;
         let listeners = Listeners::bind(&config.listen).await?;
-        let (state_dir, now) = (config.state_dir.clone(), options.clock.now());
-        let opening = tokio::task::spawn_blocking(move || {
-            let lock = StateLock::take(&state_dir)?;
+        let now = options.clock.now();
+        let (lock, state) = blocking(move || {
             let state = state::open(&lock, now)?;
-            Ok::<_, DaemonError>((lock, state))
-        });
-        let (lock, state) = opening.await.map_err(|_| DaemonError::Ended("the start"))??;
+            Ok((lock, state))
+        })
+        .await?;
         let store = state.store.clone();
         let started = Self::start_on(config, options, roles, listeners, (lock, state)).await;
         if started.is_err() {
@@ -153,10 +161,14 @@ impl Daemon {
         listeners: Listeners,
         (lock, state): (StateLock, State),
     ) -> Result<Self, DaemonError> {
-        let State { authority, store, recovering } = state;
+        let State {
+            authority,
+            store,
+            recovering,
+        } = state;
         let ends = Ends::default();
-        // Whatever fails from here on, what was started ends with this.
-        let guard = (ends.hard.clone().drop_guard(), ends.engine.clone().drop_guard());
+        // Whatever fails from here on, what was started ends with these.
+        let guards = ends.guards();
         let lifetime = config.timing.leaf_lifetime;
         let own = OwnCertificate::issue(Arc::clone(&authority), options.clock, lifetime)?;
         let socket = OperatorSocket::bind(&config.socket, &config.socket_group).await?;
@@ -181,9 +193,20 @@ impl Daemon {
         tasks.spawn(own.keep_fresh(ends.soft.clone()));
         tasks.close();
         say(&config, &addresses, recovering);
-        guard.0.disarm();
-        guard.1.disarm();
-        Ok(Self { addresses, tallies, engine, engine_task, store, tasks, ends, socket, lock })
+        for guard in guards {
+            guard.disarm();
+        }
+        Ok(Self {
+            addresses,
+            tallies,
+            engine,
+            engine_task,
+            store,
+            tasks,
+            ends,
+            socket,
+            lock,
+        })
     }
 
     /// Where it can be reached.
@@ -207,9 +230,10 @@ impl Daemon {
     /// Resolves when the engine ends without having been asked to: its store was taken over by
     /// another controller, or it died. There is nothing left to do but to start again.
     pub async fn engine_ended(&mut self) -> DaemonError {
-        // Whether it returned or died is in its own log line.
-        let _ = (&mut self.engine_task).await;
-        DaemonError::Ended("the engine")
+        match (&mut self.engine_task).await {
+            Ok(Err(failure)) => DaemonError::EngineFailed(failure),
+            Ok(Ok(())) | Err(_) => DaemonError::Ended("the engine"),
+        }
     }
 
     /// Ends the controller: what is under way is finished or told to come back, within two seconds.
@@ -242,7 +266,7 @@ impl Daemon {
         if timeout(LAST, ended).await.is_err() {
             tracing::warn!("the store has not ended in time; what was acknowledged is on the disk");
         }
-        self.socket.remove();
+        drop(self.socket);
         drop(self.lock);
     }
 }
@@ -265,13 +289,30 @@ fn engine_config(
     }
 }
 
+/// Runs what waits for the disk where that holds up nobody.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, DaemonError> + Send + 'static,
+) -> Result<T, DaemonError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| DaemonError::Ended("the start"))?
+}
+
 /// What an operator should find in the log of a start.
 fn say(config: &Config, addresses: &Addresses, recovering: bool) {
-    let Addresses { agents, enrolment, http, socket } = addresses;
+    let Addresses {
+        agents,
+        enrolment,
+        http,
+        socket,
+    } = addresses;
     let socket = socket.display();
     tracing::info!(%agents, %enrolment, %http, %socket, "the controller is ready");
     if config.pbx.address.is_none() {
         tracing::warn!("pbx.address is not set in the configuration: `extend run` will be refused");
+    }
+    if UdpSocket::bind((config.address.ip(), 0)).is_err() {
+        let address = config.address;
+        tracing::warn!(%address, "not an address of this host: nodes with a token will look there");
     }
     if !http.ip().is_loopback() {
         tracing::warn!(%http, "everybody who reaches this address can read it");
@@ -337,5 +378,9 @@ async fn serve(config: Config) -> Result<(), DaemonError> {
 async fn listen(what: &'static str, address: SocketAddr) -> Result<TcpListener, DaemonError> {
     TcpListener::bind(address)
         .await
-        .map_err(|source| DaemonError::Listen { what, address, source })
+        .map_err(|source| DaemonError::Listen {
+            what,
+            address,
+            source,
+        })
 }

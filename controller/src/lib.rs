@@ -1,7 +1,12 @@
 //! The controller and the operator's command line, as a library: the binary `extend` is a few
 //! lines over it, and the system tests start it in their own process.
 
+pub mod api;
+pub mod backup;
+pub mod ca;
+pub mod cli;
 pub mod config;
 pub mod core;
+pub mod daemon;
 pub mod engine;
 pub mod store;

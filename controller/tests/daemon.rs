@@ -1,6 +1,13 @@
 //! A whole controller in this process, on loopback addresses of its own, met from outside: by
 //! agents over TLS, by operators over the socket, by whoever is neither.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "helpers of tests fail by panicking, and tell their parent process by printing"
+)]
+
 #[path = "daemon/backup.rs"]
 mod backup;
 #[path = "daemon/enrolment.rs"]

@@ -199,6 +199,10 @@ pub struct Timing {
     /// How long a started container may take to become healthy.
     #[serde(with = "duration::text")]
     pub start_window: Duration,
+    /// How long a started container must have run before its answers count: one that answers and
+    /// then dies has not come up.
+    #[serde(with = "duration::text")]
+    pub steady: Duration,
     /// How long a container that no probe has ever proven must run to count as started.
     #[serde(with = "duration::text")]
     pub settle: Duration,

@@ -22,7 +22,10 @@ use super::connection::{AgentPeer, OperatorPeer, StrangerPeer};
 use super::pace::{Pace, Rate};
 
 /// Whoever calls what it may not decides how often this is logged, up to here.
-const WARNINGS: Rate = Rate { every: Duration::from_secs(1), burst: 10 };
+const WARNINGS: Rate = Rate {
+    every: Duration::from_secs(1),
+    burst: 10,
+};
 
 /// Where a connection came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +92,9 @@ fn judge(face: Face, path: &str, extensions: &Extensions) -> Result<(), Status> 
         .ok_or_else(|| Status::unimplemented("the controller has no such method"))?;
     let caller = caller(method);
     if caller.face() != face {
-        return Err(Status::permission_denied("this method cannot be called here"));
+        return Err(Status::permission_denied(
+            "this method cannot be called here",
+        ));
     }
     let known = match caller {
         Caller::Agent => extensions.get::<AgentPeer>().is_some(),
@@ -102,7 +107,11 @@ fn judge(face: Face, path: &str, extensions: &Extensions) -> Result<(), Status> 
             None => false,
         },
     };
-    if known { Ok(()) } else { Err(Status::permission_denied("nobody knows who is calling")) }
+    if known {
+        Ok(())
+    } else {
+        Err(Status::permission_denied("nobody knows who is calling"))
+    }
 }
 
 /// The check of one face, in front of its handlers.
@@ -116,7 +125,10 @@ impl AccessLayer {
     /// The check of `face`.
     #[must_use]
     pub fn new(face: Face) -> Self {
-        Self { face, said: Arc::default() }
+        Self {
+            face,
+            said: Arc::default(),
+        }
     }
 
     fn refused(&self, path: &str, status: &Status) {
@@ -132,7 +144,10 @@ impl<S> Layer<S> for AccessLayer {
     type Service = Access<S>;
 
     fn layer(&self, inner: S) -> Access<S> {
-        Access { check: self.clone(), inner }
+        Access {
+            check: self.clone(),
+            inner,
+        }
     }
 }
 

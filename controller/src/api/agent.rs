@@ -29,9 +29,15 @@ use crate::engine::EngineHandle;
 
 /// A node opens so many sessions: an agent that is started again and again by hand comes in, one in
 /// a loop does not keep the engine busy.
-const SESSIONS: Rate = Rate { every: Duration::from_secs(1), burst: 10 };
+const SESSIONS: Rate = Rate {
+    every: Duration::from_secs(1),
+    burst: 10,
+};
 /// A node renews twice in the life of a leaf, the shortest of which is ten seconds.
-const RENEWALS: Rate = Rate { every: Duration::from_secs(1), burst: 5 };
+const RENEWALS: Rate = Rate {
+    every: Duration::from_secs(1),
+    burst: 5,
+};
 /// Nodes whose pace is remembered: more than any fleet, and every entry is a proved identity.
 const MAX_NODES: usize = 20_000;
 /// A session is closed after three heartbeats that did not come, and this much more. The core, which
@@ -68,9 +74,15 @@ pub fn service(
 ) -> AgentServer<AgentApi> {
     let paces = |rate| Arc::new(Mutex::new(Paces::new(rate, MAX_NODES)));
     let (sessions, renewals) = (paces(SESSIONS), paces(RENEWALS));
-    AgentServer::new(AgentApi { engine, issuer, settings, sessions, renewals })
-        .max_decoding_message_size(MAX_MESSAGE_BYTES)
-        .max_encoding_message_size(MAX_MESSAGE_BYTES)
+    AgentServer::new(AgentApi {
+        engine,
+        issuer,
+        settings,
+        sessions,
+        renewals,
+    })
+    .max_decoding_message_size(MAX_MESSAGE_BYTES)
+    .max_encoding_message_size(MAX_MESSAGE_BYTES)
 }
 
 #[tonic::async_trait]
@@ -84,7 +96,12 @@ impl Agent for AgentApi {
         let peer = peer(&request)?;
         within_pace(&self.sessions, peer.node)?;
         let (engine, settings) = (self.engine.clone(), self.settings.clone());
-        Ok(Response::new(Session::begin(engine, settings, peer, request.into_inner())))
+        Ok(Response::new(Session::begin(
+            engine,
+            settings,
+            peer,
+            request.into_inner(),
+        )))
     }
 
     async fn renew_leaf(
@@ -102,18 +119,24 @@ impl Agent for AgentApi {
             tracing::warn!(node = %peer.node, "renewal refused: the request is for another key");
             return Err(super::status::not_enrolled(peer.node));
         }
-        self.engine.renewal_allowed(peer.node, leaf.spki_hash).await?;
+        self.engine
+            .renewal_allowed(peer.node, leaf.spki_hash)
+            .await?;
         self.engine.renewed(peer.node, leaf.facts()).await?;
         tracing::info!(node = %peer.node, serial = %leaf.serial, "certificate renewed");
         let ca_der = self.issuer.authority().to_vec();
-        Ok(Response::new(v1::RenewLeafResponse { leaf_der: leaf.der, ca_der }))
+        Ok(Response::new(v1::RenewLeafResponse {
+            leaf_der: leaf.der,
+            ca_der,
+        }))
     }
 }
 
 /// Who it is, as the connection has proved it.
 fn peer<T>(request: &Request<T>) -> Result<AgentPeer, Status> {
     let peer = request.extensions().get::<AgentPeer>();
-    peer.cloned().ok_or_else(|| Status::permission_denied("nobody knows who is calling"))
+    peer.cloned()
+        .ok_or_else(|| Status::permission_denied("nobody knows who is calling"))
 }
 
 fn within_pace(paces: &Mutex<Paces<NodeAddr>>, node: NodeAddr) -> Result<(), Status> {
@@ -121,7 +144,9 @@ fn within_pace(paces: &Mutex<Paces<NodeAddr>>, node: NodeAddr) -> Result<(), Sta
     if paces.allows(node, Instant::now()) {
         return Ok(());
     }
-    Err(Status::resource_exhausted("this node comes too often; wait a few seconds"))
+    Err(Status::resource_exhausted(
+        "this node comes too often; wait a few seconds",
+    ))
 }
 
 #[cfg(test)]

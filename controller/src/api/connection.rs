@@ -84,7 +84,10 @@ impl Connections {
     /// None yet. All of them are cut when `all` is cancelled.
     #[must_use]
     pub fn new(all: CancellationToken) -> Self {
-        Self { table: Arc::default(), all }
+        Self {
+            table: Arc::default(),
+            all,
+        }
     }
 
     /// Takes a connection in: its requests will bear `peer`. `source` is its address, if it has one.
@@ -95,8 +98,16 @@ impl Connections {
             table.standing.insert(table.next, (source, cut.clone()));
             table.next
         });
-        let entry = Entry { number, connections: self.clone() };
-        Carried { stream, peer, cut: Box::pin(cut.cancelled_owned()), _entry: entry }
+        let entry = Entry {
+            number,
+            connections: self.clone(),
+        };
+        Carried {
+            stream,
+            peer,
+            cut: Box::pin(cut.cancelled_owned()),
+            _entry: entry,
+        }
     }
 
     /// Cuts the connections from addresses that are no longer `expected`.
@@ -104,7 +115,9 @@ impl Connections {
         let unexpected = |source: &Option<Ipv4Addr>| source.is_some_and(|ip| !expected(ip));
         self.with(|table| {
             let standing = table.standing.values();
-            standing.filter(|(source, _)| unexpected(source)).for_each(|(_, cut)| cut.cancel());
+            standing
+                .filter(|(source, _)| unexpected(source))
+                .for_each(|(_, cut)| cut.cancel());
         });
     }
 
@@ -126,7 +139,8 @@ struct Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.connections.with(|table| table.standing.remove(&self.number));
+        self.connections
+            .with(|table| table.standing.remove(&self.number));
     }
 }
 
@@ -140,7 +154,9 @@ pub struct Carried<S, P> {
 
 impl<S, P: fmt::Debug> fmt::Debug for Carried<S, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Carried").field("peer", &self.peer).finish_non_exhaustive()
+        f.debug_struct("Carried")
+            .field("peer", &self.peer)
+            .finish_non_exhaustive()
     }
 }
 
@@ -242,7 +258,10 @@ mod tests {
         connections.cut_unexpected(|_| false);
         let reading = tokio::spawn(async move { socket.read_u8().await });
         tokio::task::yield_now().await;
-        assert!(!reading.is_finished(), "a connection without an address is not judged by it");
+        assert!(
+            !reading.is_finished(),
+            "a connection without an address is not judged by it"
+        );
         all.cancel();
         assert!(reading.await.unwrap().is_err());
     }

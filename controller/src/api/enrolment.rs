@@ -31,9 +31,15 @@ use crate::ca::{CaError, LeafIssuer, NodeLeaf};
 use crate::engine::{EngineError, EngineHandle};
 
 /// Guessing a secret of 128 bits at this pace is no danger; it is the work that is bounded.
-const JOINS: Rate = Rate { every: Duration::from_secs(1), burst: 1 };
+const JOINS: Rate = Rate {
+    every: Duration::from_secs(1),
+    burst: 1,
+};
 /// A node asks for a nonce and uses it at once. It may have lost an answer.
-const CHALLENGES: Rate = Rate { every: Duration::from_secs(1), burst: 3 };
+const CHALLENGES: Rate = Rate {
+    every: Duration::from_secs(1),
+    burst: 3,
+};
 /// Addresses whose pace is remembered. The door lets in only those of our own nodes.
 const MAX_SOURCES: usize = 20_000;
 
@@ -59,9 +65,16 @@ pub fn service(
     let paces = |rate| Mutex::new(Paces::new(rate, MAX_SOURCES));
     let (joins, challenges) = (paces(JOINS), paces(CHALLENGES));
     let nonces = Mutex::new(Nonces::default());
-    EnrolmentServer::new(EnrolmentApi { engine, issuer, agents_port, joins, challenges, nonces })
-        .max_decoding_message_size(MAX_MESSAGE_BYTES)
-        .max_encoding_message_size(MAX_MESSAGE_BYTES)
+    EnrolmentServer::new(EnrolmentApi {
+        engine,
+        issuer,
+        agents_port,
+        joins,
+        challenges,
+        nonces,
+    })
+    .max_decoding_message_size(MAX_MESSAGE_BYTES)
+    .max_encoding_message_size(MAX_MESSAGE_BYTES)
 }
 
 #[tonic::async_trait]
@@ -72,10 +85,16 @@ impl Enrolment for EnrolmentApi {
     ) -> Result<Response<v1::CertificateResponse>, Status> {
         within_pace(&self.joins, &request)?;
         let node = claimed_node(&request, &request.get_ref().node)?;
-        let v1::JoinRequest { secret, csr_der, .. } = request.into_inner();
-        let secret: [u8; SECRET_LEN] =
-            secret.try_into().map_err(|_| refused(node, "the secret has another length"))?;
-        let leaf = self.issuer.issue(node, &csr_der).map_err(|error| not_issued(node, &error))?;
+        let v1::JoinRequest {
+            secret, csr_der, ..
+        } = request.into_inner();
+        let secret: [u8; SECRET_LEN] = secret
+            .try_into()
+            .map_err(|_| refused(node, "the secret has another length"))?;
+        let leaf = self
+            .issuer
+            .issue(node, &csr_der)
+            .map_err(|error| not_issued(node, &error))?;
         let spent = self.engine.spend_token(node, secret, leaf.facts()).await;
         spent.map_err(|error| engine_refused(node, error))?;
         tracing::info!(%node, serial = %leaf.serial, key = %leaf.spki_hash, "node joined");
@@ -93,9 +112,13 @@ impl Enrolment for EnrolmentApi {
             .fill(&mut nonce)
             .map_err(|_| Status::unavailable("the controller has no randomness at this moment"))?;
         if !self.nonces().issue(node, nonce, Instant::now()) {
-            return Err(Status::resource_exhausted("too many nodes renew at once; try again"));
+            return Err(Status::resource_exhausted(
+                "too many nodes renew at once; try again",
+            ));
         }
-        Ok(Response::new(v1::ChallengeResponse { nonce: nonce.to_vec() }))
+        Ok(Response::new(v1::ChallengeResponse {
+            nonce: nonce.to_vec(),
+        }))
     }
 
     async fn renew_expired(
@@ -103,14 +126,23 @@ impl Enrolment for EnrolmentApi {
         request: Request<v1::RenewExpiredRequest>,
     ) -> Result<Response<v1::CertificateResponse>, Status> {
         let node = claimed_node(&request, &request.get_ref().node)?;
-        let v1::RenewExpiredRequest { csr_der, nonce, signature, .. } = request.into_inner();
-        let nonce: [u8; RENEWAL_NONCE_LEN] =
-            nonce.try_into().map_err(|_| refused(node, "the nonce has another length"))?;
+        let v1::RenewExpiredRequest {
+            csr_der,
+            nonce,
+            signature,
+            ..
+        } = request.into_inner();
+        let nonce: [u8; RENEWAL_NONCE_LEN] = nonce
+            .try_into()
+            .map_err(|_| refused(node, "the nonce has another length"))?;
         // Spent by the attempt, whatever comes of it.
         if !self.nonces().redeem(node, &nonce, Instant::now()) {
             return Err(refused(node, "the nonce was not given out, or not lately"));
         }
-        let leaf = self.issuer.issue(node, &csr_der).map_err(|error| not_issued(node, &error))?;
+        let leaf = self
+            .issuer
+            .issue(node, &csr_der)
+            .map_err(|error| not_issued(node, &error))?;
         // The key in the request signs; the engine says whether it is the enrolled one.
         verify_signature(&leaf.spki, &renewal_message(&nonce, &csr_der), &signature)
             .map_err(|error| refused(node, error))?;
@@ -147,7 +179,10 @@ fn claimed_node<T>(request: &Request<T>, claimed: &str) -> Result<NodeAddr, Stat
         return Ok(node);
     }
     let claimed = claimed.chars().take(40).collect::<String>();
-    Err(refused(node, format_args!("it says that it is `{}`", claimed.escape_debug())))
+    Err(refused(
+        node,
+        format_args!("it says that it is `{}`", claimed.escape_debug()),
+    ))
 }
 
 fn source<T>(request: &Request<T>) -> Result<Ipv4Addr, Status> {
@@ -161,7 +196,9 @@ fn within_pace<T>(paces: &Mutex<Paces<Ipv4Addr>>, request: &Request<T>) -> Resul
     if paces.allows(source(request)?, Instant::now()) {
         return Ok(());
     }
-    Err(Status::resource_exhausted("too many attempts from this address: wait a second"))
+    Err(Status::resource_exhausted(
+        "too many attempts from this address: wait a second",
+    ))
 }
 
 fn refused(node: NodeAddr, reason: impl Display) -> Status {
@@ -185,6 +222,3 @@ pub(super) fn not_issued(node: NodeAddr, error: &CaError) -> Status {
     tracing::warn!(%node, error = error as &dyn std::error::Error, "no certificate issued");
     Status::invalid_argument("the certificate request is refused")
 }
-
-#[cfg(test)]
-mod tests;

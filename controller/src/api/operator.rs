@@ -60,9 +60,13 @@ pub struct OperatorApi {
 /// [`super::connection::OperatorPeer`].
 #[must_use]
 pub fn service(engine: EngineHandle, settings: OperatorSettings) -> OperatorServer<OperatorApi> {
-    OperatorServer::new(OperatorApi { engine, settings, backup: Arc::new(Semaphore::new(1)) })
-        .max_decoding_message_size(MAX_MESSAGE_BYTES)
-        .max_encoding_message_size(MAX_ANSWER_BYTES)
+    OperatorServer::new(OperatorApi {
+        engine,
+        settings,
+        backup: Arc::new(Semaphore::new(1)),
+    })
+    .max_decoding_message_size(MAX_MESSAGE_BYTES)
+    .max_encoding_message_size(MAX_ANSWER_BYTES)
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -86,7 +90,10 @@ impl Operator for OperatorApi {
 
     async fn watch_operation(&self, request: Request<v1::OperationRequest>) -> Answer<Watching> {
         let changes = self.engine.watch(&request.into_inner().id).await?;
-        Ok(Response::new(Watching::new(changes, &self.settings.shutdown)))
+        Ok(Response::new(Watching::new(
+            changes,
+            &self.settings.shutdown,
+        )))
     }
 
     async fn list_operations(
@@ -147,7 +154,10 @@ impl Operator for OperatorApi {
         let token = JoinToken::generate(enrolment, node.ip(), ca)
             .map_err(|error| Status::internal(error.to_string()))?;
         let ttl = wire::seconds(ttl_seconds);
-        let expires = self.engine.mint_token(node, ttl, token.secret_hash()).await?;
+        let expires = self
+            .engine
+            .mint_token(node, ttl, token.secret_hash())
+            .await?;
         tracing::info!(by, %node, until = %expires, "join token made");
         Ok(Response::new(v1::MintTokenResponse {
             token: token.to_string(),
@@ -179,7 +189,9 @@ impl Operator for OperatorApi {
             .try_acquire_owned()
             .map_err(|_| Status::resource_exhausted("another backup is being taken"))?;
         tracing::info!(by, "backup begun");
-        Ok(Response::new(archive::begin(&self.engine, &self.settings, place).await?))
+        Ok(Response::new(
+            archive::begin(&self.engine, &self.settings, place).await?,
+        ))
     }
 
     async fn recover(&self, request: Request<v1::RecoverRequest>) -> Answer<v1::RecoverResponse> {

@@ -53,7 +53,11 @@ pub(crate) struct Paces<K> {
 impl<K: Eq + Hash> Paces<K> {
     /// A table of at most `most` keys that are not rested.
     pub(crate) fn new(rate: Rate, most: usize) -> Self {
-        Self { rate, most, table: HashMap::new() }
+        Self {
+            rate,
+            most,
+            table: HashMap::new(),
+        }
     }
 
     /// Whether `key` may do it once more now. When the table is full of the restless, a new key is
@@ -77,25 +81,49 @@ mod tests {
 
     #[test]
     fn one_a_second_means_one_a_second() {
-        let rate = Rate { every: SECOND, burst: 1 };
+        let rate = Rate {
+            every: SECOND,
+            burst: 1,
+        };
         let (start, mut pace) = (Instant::now(), Pace::default());
         let tries = 100_u32;
-        let granted = (0..tries).filter(|n| pace.allows(rate, start + SECOND / 10 * *n)).count();
+        let granted = (0..tries)
+            .filter(|n| pace.allows(rate, start + SECOND / 10 * *n))
+            .count();
         assert_eq!(granted, 10, "in ten seconds, whatever is tried");
     }
 
     #[test]
     fn a_burst_is_earned_by_rest() {
-        let rate = Rate { every: SECOND / 50, burst: 20 };
+        let rate = Rate {
+            every: SECOND / 50,
+            burst: 20,
+        };
         let (start, mut pace) = (Instant::now(), Pace::default());
         assert_eq!((0..100).filter(|_| pace.allows(rate, start)).count(), 20);
-        assert_eq!((0..100).filter(|_| pace.allows(rate, start + SECOND / 10)).count(), 5);
-        assert_eq!((0..100).filter(|_| pace.allows(rate, start + SECOND * 9)).count(), 20);
+        assert_eq!(
+            (0..100)
+                .filter(|_| pace.allows(rate, start + SECOND / 10))
+                .count(),
+            5
+        );
+        assert_eq!(
+            (0..100)
+                .filter(|_| pace.allows(rate, start + SECOND * 9))
+                .count(),
+            20
+        );
     }
 
     #[test]
     fn a_full_table_refuses_the_new_and_forgets_the_rested() {
-        let mut paces = Paces::new(Rate { every: SECOND, burst: 1 }, 3);
+        let mut paces = Paces::new(
+            Rate {
+                every: SECOND,
+                burst: 1,
+            },
+            3,
+        );
         let start = Instant::now();
         assert!((0..3).all(|key| paces.allows(key, start)));
         assert!(!paces.allows(3, start), "full");

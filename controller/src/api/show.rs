@@ -20,9 +20,10 @@ pub(super) fn to_agent(message: ToAgent) -> v1::ControllerMessage {
                 .unwrap_or(u32::MAX),
             ahead: welcome.ahead,
         }),
-        ToAgent::Assignment { record, recovered } => {
-            Kind::Assignment(v1::Assignment { record: Some((*record).into()), recovered })
-        }
+        ToAgent::Assignment { record, recovered } => Kind::Assignment(v1::Assignment {
+            record: Some((*record).into()),
+            recovered,
+        }),
     };
     v1::ControllerMessage { kind: Some(kind) }
 }
@@ -42,9 +43,17 @@ pub(super) fn servers(view: ServersView) -> v1::ListServersResponse {
         operation: text(server.operation.as_ref()),
     };
     let unclaimed = |(node, unclaimed): (extend_common::ids::NodeAddr, _)| {
-        let v1::Unclaimed { container_name, container_id, role } =
-            extend_common::status::Unclaimed::into(unclaimed);
-        v1::UnclaimedView { node: node.to_string(), container_name, container_id, role }
+        let v1::Unclaimed {
+            container_name,
+            container_id,
+            role,
+        } = extend_common::status::Unclaimed::into(unclaimed);
+        v1::UnclaimedView {
+            node: node.to_string(),
+            container_name,
+            container_id,
+            role,
+        }
     };
     v1::ListServersResponse {
         servers: view.servers.into_iter().map(server).collect(),
@@ -71,7 +80,10 @@ pub(super) fn node(view: NodeView) -> v1::NodeView {
 }
 
 pub(super) fn noted(view: Option<NodeView>, notes: Vec<String>) -> v1::NodeResponse {
-    v1::NodeResponse { node: view.map(node), notes }
+    v1::NodeResponse {
+        node: view.map(node),
+        notes,
+    }
 }
 
 /// None is empty.

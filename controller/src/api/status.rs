@@ -23,7 +23,8 @@ impl From<EngineError> for Status {
             EngineError::Refused(refusal) => from_refusal(&refusal),
             EngineError::Stopped => Status::unavailable("the controller is stopping"),
             EngineError::StoreFailed(cause) => Status::internal(format!(
-                "the controller could not write it down, so that nothing was done: {cause}"
+                "the controller's store failed, and it is not certain that this was recorded: \
+                 {cause}"
             )),
         }
     }
@@ -113,7 +114,9 @@ mod tests {
         RefusalText {
             code: "busy".to_owned(),
             sentence: "s".repeat(length),
-            causes: (0..causes).map(|n| format!("server {n} is held: {}", "x".repeat(50))).collect(),
+            causes: (0..causes)
+                .map(|n| format!("server {n} is held: {}", "x".repeat(50)))
+                .collect(),
             hint: "h".repeat(length),
         }
     }
@@ -121,14 +124,25 @@ mod tests {
     #[test]
     fn the_details_of_a_refusal_fit_into_a_header() {
         let status = with_text(Code::FailedPrecondition, text(10_000, 20));
-        assert!(status.details().len() <= MAX_DETAILS_BYTES + 32, "{}", status.details().len());
+        assert!(
+            status.details().len() <= MAX_DETAILS_BYTES + 32,
+            "{}",
+            status.details().len()
+        );
         let causes = details(&status).causes;
         let told = causes.len() - 1;
         assert!(told > 50, "{told}");
-        assert_eq!(causes.last().unwrap(), &format!("… and {} more", 10_000 - told));
+        assert_eq!(
+            causes.last().unwrap(),
+            &format!("… and {} more", 10_000 - told)
+        );
 
         let status = with_text(Code::FailedPrecondition, text(0, 20_000));
-        assert!(status.details().len() <= MAX_DETAILS_BYTES, "{}", status.details().len());
+        assert!(
+            status.details().len() <= MAX_DETAILS_BYTES,
+            "{}",
+            status.details().len()
+        );
     }
 
     #[test]

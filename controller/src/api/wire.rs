@@ -37,7 +37,11 @@ pub(super) fn parse_optional<T: FromStr<Err: Display>>(
     field: &'static str,
     text: &str,
 ) -> Result<Option<T>, WireError> {
-    if text.is_empty() { Ok(None) } else { parse(field, text).map(Some) }
+    if text.is_empty() {
+        Ok(None)
+    } else {
+        parse(field, text).map(Some)
+    }
 }
 
 /// 0 is none.
@@ -48,7 +52,10 @@ pub(super) fn seconds(number: u32) -> Option<Duration> {
 /// Nodes by their addresses.
 pub(super) fn nodes(list: &[String]) -> Result<Vec<NodeAddr>, WireError> {
     if list.len() > MAX_NODES {
-        return Err(WireError::new("nodes", format!("there are more than {MAX_NODES}")));
+        return Err(WireError::new(
+            "nodes",
+            format!("there are more than {MAX_NODES}"),
+        ));
     }
     list.iter().map(|text| parse("nodes", text)).collect()
 }
@@ -62,12 +69,12 @@ pub(super) fn selector(selector: Option<v1::Selector>) -> Result<SelectorWords, 
     })
 }
 
-pub(super) fn submission(
-    request: v1::SubmitRequest,
-    by: String,
-) -> Result<Submission, WireError> {
+pub(super) fn submission(request: v1::SubmitRequest, by: String) -> Result<Submission, WireError> {
     if request.image.len() > MAX_REFERENCE {
-        return Err(WireError::new("image", format!("it is longer than {MAX_REFERENCE} bytes")));
+        return Err(WireError::new(
+            "image",
+            format!("it is longer than {MAX_REFERENCE} bytes"),
+        ));
     }
     Ok(Submission {
         request: parse("request_id", &request.request_id)?,
@@ -85,12 +92,15 @@ pub(super) fn submission(
 
 pub(super) fn hello(hello: v1::Hello) -> Result<Hello, WireError> {
     if hello.definitions.len() > MAX_DEFINITIONS {
-        return Err(WireError::new("definitions", format!("there are over {MAX_DEFINITIONS}")));
+        return Err(WireError::new(
+            "definitions",
+            format!("there are over {MAX_DEFINITIONS}"),
+        ));
     }
     let definition = |definition: v1::DefinitionDigest| {
         let role: RoleName = parse("role", &definition.role)?;
-        let digest = Digest::try_from(definition.digest)
-            .map_err(|error| WireError::new("digest", error))?;
+        let digest =
+            Digest::try_from(definition.digest).map_err(|error| WireError::new("digest", error))?;
         Ok::<_, WireError>((role, digest))
     };
     Ok(Hello {
@@ -99,7 +109,11 @@ pub(super) fn hello(hello: v1::Hello) -> Result<Hello, WireError> {
         store: parse_optional("store_id", &hello.store_id)?,
         epoch: hello.epoch,
         record: hello.record.map(TryInto::try_into).transpose()?,
-        definitions: hello.definitions.into_iter().map(definition).collect::<Result<_, _>>()?,
+        definitions: hello
+            .definitions
+            .into_iter()
+            .map(definition)
+            .collect::<Result<_, _>>()?,
         status: hello.status.map(TryInto::try_into).transpose()?,
         unclaimed: Unclaimed::list(hello.unclaimed)?,
     })
@@ -122,18 +136,28 @@ mod tests {
     fn lists_are_bounded_and_texts_made_fit_to_be_shown() {
         let many = vec!["10.0.0.1".to_owned(); MAX_NODES + 1];
         assert!(nodes(&many).is_err());
-        let words = v1::Selector { role: "\u{1b}[31m".repeat(99), ..v1::Selector::default() };
+        let words = v1::Selector {
+            role: "\u{1b}[31m".repeat(99),
+            ..v1::Selector::default()
+        };
         let role = selector(Some(words)).unwrap().role;
         assert!(!role.contains('\u{1b}') && role.len() < 800, "{role}");
         let definitions = vec![v1::DefinitionDigest::default(); MAX_DEFINITIONS + 1];
         let node = "10.0.0.1".to_owned();
-        let long = v1::Hello { node, definitions, ..v1::Hello::default() };
+        let long = v1::Hello {
+            node,
+            definitions,
+            ..v1::Hello::default()
+        };
         assert_eq!(hello(long).unwrap_err().field, "definitions");
     }
 
     #[test]
     fn a_hello_of_an_agent_that_was_never_welcomed_is_read() {
-        let read = hello(v1::Hello { node: "10.0.0.1".to_owned(), ..v1::Hello::default() });
+        let read = hello(v1::Hello {
+            node: "10.0.0.1".to_owned(),
+            ..v1::Hello::default()
+        });
         let read = read.unwrap();
         assert_eq!((read.store, read.epoch, read.record), (None, 0, None));
     }

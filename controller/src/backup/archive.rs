@@ -41,11 +41,21 @@ pub fn write(
         let mut file = File::open(path).map_err(BackupError::io("open", path))?;
         let (bytes, sha256) =
             copy_hashed(&mut file, &mut io::sink()).map_err(BackupError::io("read", path))?;
-        entries.push(FileEntry { name: (*name).to_owned(), bytes, sha256 });
+        entries.push(FileEntry {
+            name: (*name).to_owned(),
+            bytes,
+            sha256,
+        });
     }
     let epoch = epoch_of(&work.store()).map_err(BackupError::Snapshot)?;
     let Facts { store, time } = facts;
-    let manifest = Manifest { version: VERSION, store, epoch, time, files: entries };
+    let manifest = Manifest {
+        version: VERSION,
+        store,
+        epoch,
+        time,
+        files: entries,
+    };
     let text = serde_json::to_vec_pretty(&manifest).map_err(|e| BackupError::Write(e.into()))?;
 
     let mut archive = Builder::new(out);
@@ -56,9 +66,15 @@ pub fn write(
         header.set_size(bytes);
         header.set_mtime(u64::try_from(time.as_second()).unwrap_or_default());
         // Exactly as many bytes as announced, whatever has become of the file since.
-        archive.append_data(&mut header, name, from.take(bytes)).map_err(BackupError::Write)
+        archive
+            .append_data(&mut header, name, from.take(bytes))
+            .map_err(BackupError::Write)
     };
-    append(MANIFEST_FILE, text.len().try_into().unwrap_or(u64::MAX), &mut text.as_slice())?;
+    append(
+        MANIFEST_FILE,
+        text.len().try_into().unwrap_or(u64::MAX),
+        &mut text.as_slice(),
+    )?;
     for ((name, path), entry) in sources.iter().zip(&manifest.files) {
         let mut file = File::open(path).map_err(BackupError::io("open", path))?;
         append(name, entry.bytes, &mut file)?;
@@ -79,11 +95,17 @@ fn epoch_of(snapshot: &Path) -> Result<u64, rusqlite::Error> {
 /// Reads the archive at `path`: every file into `work`, mode 0600, each checked against the
 /// manifest.
 pub(super) fn unpack(path: &Path, work: &WorkDir) -> Result<Manifest, BackupError> {
-    let no_backup = |problem: String| BackupError::NotABackup { path: path.to_owned(), problem };
+    let no_backup = |problem: String| BackupError::NotABackup {
+        path: path.to_owned(),
+        problem,
+    };
     let file = File::open(path).map_err(BackupError::io("open", path))?;
     let mut archive = Archive::new(io::BufReader::new(file));
     // Raw: extensions for long names and the like are not obeyed but found to be no file of ours.
-    let mut entries = archive.entries().map_err(BackupError::io("read", path))?.raw(true);
+    let mut entries = archive
+        .entries()
+        .map_err(BackupError::io("read", path))?
+        .raw(true);
     let mut next = |name: &str, most: u64| {
         let entry = entries
             .next()
@@ -114,20 +136,30 @@ pub(super) fn unpack(path: &Path, work: &WorkDir) -> Result<Manifest, BackupErro
         let (bytes, sha256) =
             copy_hashed(&mut entry, &mut file).map_err(BackupError::io("write", &target))?;
         if (bytes, &sha256) != (expected.bytes, &expected.sha256) {
-            return Err(no_backup(format!("{name} is not what the manifest says: it is damaged")));
+            return Err(no_backup(format!(
+                "{name} is not what the manifest says: it is damaged"
+            )));
         }
         file.sync_all().map_err(BackupError::io("sync", &target))?;
     }
     if entries.next().is_some() {
-        return Err(no_backup("there is more in it than a backup has".to_owned()));
+        return Err(no_backup(
+            "there is more in it than a backup has".to_owned(),
+        ));
     }
     Ok(manifest)
 }
 
 fn check<R: Read>(entry: &Entry<'_, R>, name: &str, most: u64) -> Result<(), String> {
     if *entry.path_bytes() != *name.as_bytes() {
-        let found = String::from_utf8_lossy(&entry.path_bytes()).chars().take(80).collect::<String>();
-        return Err(format!("found `{}` in place of {name}", found.escape_debug()));
+        let found = String::from_utf8_lossy(&entry.path_bytes())
+            .chars()
+            .take(80)
+            .collect::<String>();
+        return Err(format!(
+            "found `{}` in place of {name}",
+            found.escape_debug()
+        ));
     }
     if entry.header().entry_type() != EntryType::Regular {
         return Err(format!("{name} is not a plain file"));
@@ -145,7 +177,11 @@ fn check_manifest(manifest: &Manifest) -> Result<(), String> {
             manifest.version
         ));
     }
-    let named: Vec<&str> = manifest.files.iter().map(|entry| entry.name.as_str()).collect();
+    let named: Vec<&str> = manifest
+        .files
+        .iter()
+        .map(|entry| entry.name.as_str())
+        .collect();
     let wanted: Vec<&str> = CONTENTS.iter().map(|(name, _)| *name).collect();
     if named != wanted {
         return Err(format!("its manifest does not name {}", wanted.join(", ")));

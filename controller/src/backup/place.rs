@@ -24,7 +24,9 @@ const MOST_A_SECOND: usize = 10;
 pub(super) fn occupants(state_dir: &Path) -> Result<Vec<OsString>, BackupError> {
     let mut names = Vec::new();
     for entry in fs::read_dir(state_dir).map_err(BackupError::io("list", state_dir))? {
-        let name = entry.map_err(BackupError::io("list", state_dir))?.file_name();
+        let name = entry
+            .map_err(BackupError::io("list", state_dir))?
+            .file_name();
         let text = name.to_string_lossy();
         if text != LOCK_FILE && !text.starts_with(ASIDE_PREFIX) && !is_work(&text) {
             names.push(name);
@@ -47,7 +49,9 @@ pub(super) fn move_aside(
     let aside = new_directory(state_dir, now)?;
     let key = occupants.iter().filter(|name| *name == KEY_FILE);
     let certificate = occupants.iter().filter(|name| *name == CERTIFICATE_FILE);
-    let rest = occupants.iter().filter(|name| *name != KEY_FILE && *name != CERTIFICATE_FILE);
+    let rest = occupants
+        .iter()
+        .filter(|name| *name != KEY_FILE && *name != CERTIFICATE_FILE);
     for name in key.chain(rest) {
         let from = state_dir.join(name);
         fs::rename(&from, aside.join(name)).map_err(BackupError::io("move aside", &from))?;

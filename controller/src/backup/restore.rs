@@ -63,14 +63,27 @@ pub fn restore(
     let moved_aside = place::move_aside(state_dir, &occupied, options.now)?;
     place::move_in(state_dir, &work)?;
     drop(lock);
-    let Manifest { store, epoch, time: taken, .. } = manifest;
-    Ok(Restored { store, epoch, taken, moved_aside })
+    let Manifest {
+        store,
+        epoch,
+        time: taken,
+        ..
+    } = manifest;
+    Ok(Restored {
+        store,
+        epoch,
+        taken,
+        moved_aside,
+    })
 }
 
 /// Whether what was unpacked is of use: hashes say that it is what was written, not that what was
 /// written is sound.
 fn verify(file: &Path, work: &WorkDir, manifest: &Manifest) -> Result<(), BackupError> {
-    let no_backup = |problem: String| BackupError::NotABackup { path: file.to_owned(), problem };
+    let no_backup = |problem: String| BackupError::NotABackup {
+        path: file.to_owned(),
+        problem,
+    };
     Authority::load(&work.path).map_err(|error| no_backup(error.to_string()))?;
     let store = SqliteStore::open(&work.store()).map_err(|error| no_backup(error.to_string()))?;
     let named: Option<StoreId> = manifest.store.parse().ok();

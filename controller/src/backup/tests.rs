@@ -16,7 +16,9 @@ struct Place {
 
 impl Place {
     fn empty() -> Self {
-        Self { root: tempfile::tempdir().unwrap() }
+        Self {
+            root: tempfile::tempdir().unwrap(),
+        }
     }
 
     fn state(&self) -> PathBuf {
@@ -36,7 +38,10 @@ impl Place {
         let lock = StateLock::take(&self.state()).unwrap();
         let state = state::open(&lock, Timestamp::now()).unwrap();
         assert!(!state.recovering);
-        let found = (state.authority.fingerprint(), state.store.identity().to_string());
+        let found = (
+            state.authority.fingerprint(),
+            state.store.identity().to_string(),
+        );
         state.store.shutdown().await;
         found
     }
@@ -48,7 +53,10 @@ impl Place {
         state.store.raise_epoch(7).await.unwrap();
         let work = WorkDir::for_backup(&self.state()).unwrap();
         state.store.snapshot_to(&work.store()).await.unwrap();
-        let facts = Facts { store: state.store.identity().to_string(), time: now() };
+        let facts = Facts {
+            store: state.store.identity().to_string(),
+            time: now(),
+        };
         let mut archive = Vec::new();
         write(&self.state(), &work, facts, &mut archive).unwrap();
         state.store.shutdown().await;
@@ -57,13 +65,18 @@ impl Place {
 
     fn restore(&self, archive: &[u8], force: bool) -> Result<Restored, BackupError> {
         fs::write(self.archive(), archive).unwrap();
-        restore(&self.archive(), &self.state(), RestoreOptions { force, now: now() })
+        restore(
+            &self.archive(),
+            &self.state(),
+            RestoreOptions { force, now: now() },
+        )
     }
 
     fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(self.state()).unwrap();
-        let mut names: Vec<String> =
-            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         names
     }
@@ -105,8 +118,10 @@ fn forge(files: &[(&str, EntryType, &[u8])]) -> Vec<u8> {
 }
 
 fn regular(files: &[(String, Vec<u8>)]) -> Vec<u8> {
-    let entries: Vec<_> =
-        files.iter().map(|(name, text)| (name.as_str(), EntryType::Regular, text.as_slice())).collect();
+    let entries: Vec<_> = files
+        .iter()
+        .map(|(name, text)| (name.as_str(), EntryType::Regular, text.as_slice()))
+        .collect();
     forge(&entries)
 }
 
@@ -118,7 +133,12 @@ async fn a_backup_is_put_back_into_another_place() {
     let restored = new.restore(&archive, false).unwrap();
     assert_eq!(
         restored,
-        Restored { store: before.1.clone(), epoch: 7, taken: now(), moved_aside: None }
+        Restored {
+            store: before.1.clone(),
+            epoch: 7,
+            taken: now(),
+            moved_aside: None
+        }
     );
     assert_eq!(new.names(), ["ca.crt", "ca.key", LOCK_FILE, "store.db"]);
     for name in ["ca.crt", "ca.key", "store.db"] {
@@ -126,7 +146,11 @@ async fn a_backup_is_put_back_into_another_place() {
         assert_eq!(mode, 0o600, "{name}");
     }
     assert_eq!(new.visit().await, before);
-    assert_eq!(old.names(), ["ca.crt", "ca.key", LOCK_FILE, "store.db"], "no work is left");
+    assert_eq!(
+        old.names(),
+        ["ca.crt", "ca.key", LOCK_FILE, "store.db"],
+        "no work is left"
+    );
 }
 
 #[tokio::test]
@@ -139,7 +163,10 @@ async fn what_is_there_stays_unless_forced_and_is_moved_aside_then() {
     let names = new.names();
 
     let error = new.restore(&archive, false).unwrap_err();
-    assert!(matches!(&error, BackupError::NotEmpty { found, .. } if found == "ca.crt"), "{error}");
+    assert!(
+        matches!(&error, BackupError::NotEmpty { found, .. } if found == "ca.crt"),
+        "{error}"
+    );
     assert!(error.hint().unwrap().contains("--force"));
     assert_eq!(new.names(), names, "nothing was touched");
 
@@ -149,8 +176,13 @@ async fn what_is_there_stays_unless_forced_and_is_moved_aside_then() {
     for name in ["ca.crt", "ca.key", "store.db", "store.db-wal"] {
         assert!(aside.join(name).exists(), "{name}");
     }
-    let kept = extend_common::tls::Authority::load(&aside).unwrap().fingerprint();
-    assert_eq!(kept, present.0, "the old certificate lies beside the old key");
+    let kept = extend_common::tls::Authority::load(&aside)
+        .unwrap()
+        .fingerprint();
+    assert_eq!(
+        kept, present.0,
+        "the old certificate lies beside the old key"
+    );
     let again = new.restore(&archive, true).unwrap().moved_aside.unwrap();
     assert_ne!(again, aside, "a second restore has a place of its own");
 }
@@ -198,7 +230,10 @@ async fn an_archive_that_is_cut_off_anywhere_is_refused() {
     // The last kilobyte of a tar file is padding.
     for length in (0..archive.len() - 1024).step_by(5_000) {
         let error = new.restore(&archive[..length], false).unwrap_err();
-        assert!(matches!(error, BackupError::NotABackup { .. }), "{length}: {error}");
+        assert!(
+            matches!(error, BackupError::NotABackup { .. }),
+            "{length}: {error}"
+        );
     }
     assert_eq!(new.names(), [LOCK_FILE]);
 }
@@ -240,11 +275,17 @@ async fn names_and_types_in_an_archive_are_not_obeyed() {
     ];
     for (what, archive) in cases {
         let error = new.restore(&archive, false).unwrap_err();
-        assert!(matches!(error, BackupError::NotABackup { .. }), "{what}: {error}");
+        assert!(
+            matches!(error, BackupError::NotABackup { .. }),
+            "{what}: {error}"
+        );
         assert_eq!(new.names(), [LOCK_FILE], "{what}");
     }
     let outside = fs::read_dir(new.root.path()).unwrap().count();
-    assert_eq!(outside, 2, "the state and the archive, and nothing beside them");
+    assert_eq!(
+        outside, 2,
+        "the state and the archive, and nothing beside them"
+    );
 }
 
 #[tokio::test]
@@ -259,7 +300,9 @@ async fn a_manifest_that_lies_is_refused() {
         files[0].1 = text.replacen(from, to, 1).into_bytes();
         regular(&files)
     };
-    let store = serde_json::from_slice::<Manifest>(&good[0].1).unwrap().store;
+    let store = serde_json::from_slice::<Manifest>(&good[0].1)
+        .unwrap()
+        .store;
     for (from, to) in [
         ("\"version\": 1", "\"version\": 2"),
         ("\"name\": \"ca.key\"", "\"name\": \"/etc/x\""),
@@ -267,21 +310,34 @@ async fn a_manifest_that_lies_is_refused() {
         (store.as_str(), "01ARZ3NDEKTSV4RRFFQ69G5FAV"),
     ] {
         let error = new.restore(&lying(from, to), false).unwrap_err();
-        assert!(matches!(error, BackupError::NotABackup { .. }), "{to}: {error}");
+        assert!(
+            matches!(error, BackupError::NotABackup { .. }),
+            "{to}: {error}"
+        );
     }
     // A key of another authority, with hashes that fit.
     let other = Place::empty();
     other.visit().await;
     let foreign = open(&other.back_up().await);
-    let mut mixed = vec![foreign[0].clone(), good[1].clone(), foreign[2].clone(), foreign[3].clone()];
+    let mut mixed = vec![
+        foreign[0].clone(),
+        good[1].clone(),
+        foreign[2].clone(),
+        foreign[3].clone(),
+    ];
     let digest = |entries: &[(String, Vec<u8>)]| -> Vec<FileEntry> {
-        serde_json::from_slice::<Manifest>(&entries[0].1).unwrap().files
+        serde_json::from_slice::<Manifest>(&entries[0].1)
+            .unwrap()
+            .files
     };
     let mut manifest: Manifest = serde_json::from_slice(&mixed[0].1).unwrap();
     manifest.files[0] = digest(&good)[0].clone();
     mixed[0].1 = serde_json::to_vec(&manifest).unwrap();
     let error = new.restore(&regular(&mixed), false).unwrap_err();
-    assert!(error.to_string().contains("do not belong together"), "{error}");
+    assert!(
+        error.to_string().contains("do not belong together"),
+        "{error}"
+    );
 }
 
 /// What a restore that was cut short leaves must not be started from.
@@ -317,7 +373,10 @@ fn a_reader_that_goes_away_ends_the_writing() {
     runtime.block_on(place.visit());
     let work = WorkDir::for_backup(&place.state()).unwrap();
     fs::copy(place.file(STORE_FILE), work.store()).unwrap();
-    let facts = Facts { store: String::new(), time: now() };
+    let facts = Facts {
+        store: String::new(),
+        time: now(),
+    };
     let error = write(&place.state(), &work, facts, Gone).unwrap_err();
     assert!(matches!(error, BackupError::Write(_)), "{error}");
 }

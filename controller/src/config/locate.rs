@@ -20,8 +20,17 @@ pub(super) fn at_offset(text: &str, span: Range<usize>) -> Option<Place> {
     if span.start == 0 && span.end >= text.trim_end().len() && span.end > 0 {
         return None;
     }
-    let line = text.as_bytes().iter().take(span.start).filter(|byte| **byte == b'\n').count() + 1;
-    let key = keys(text).into_iter().find(|(at, _)| *at == line).map(|(_, key)| key);
+    let line = text
+        .as_bytes()
+        .iter()
+        .take(span.start)
+        .filter(|byte| **byte == b'\n')
+        .count()
+        + 1;
+    let key = keys(text)
+        .into_iter()
+        .find(|(at, _)| *at == line)
+        .map(|(_, key)| key);
     Some(Place { line, key })
 }
 
@@ -29,7 +38,10 @@ pub(super) fn at_offset(text: &str, span: Range<usize>) -> Option<Place> {
 pub(super) fn key(text: &str, wanted: &str) -> Option<Place> {
     let found = keys(text).into_iter().find(|(_, key)| key == wanted);
     // A default has no line; the key is what there is to say.
-    found.map(|(line, key)| Place { line, key: Some(key) })
+    found.map(|(line, key)| Place {
+        line,
+        key: Some(key),
+    })
 }
 
 /// Every line with a key on it.
@@ -39,10 +51,19 @@ fn keys(text: &str) -> Vec<(usize, String)> {
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();
         if let Some(header) = line.strip_prefix('[') {
-            table = header.split(']').next().unwrap_or_default().trim().to_owned();
+            table = header
+                .split(']')
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .to_owned();
         } else if let Some((name, _)) = line.split_once('=').filter(|_| !line.starts_with('#')) {
             let name = name.trim();
-            let key = if table.is_empty() { name.to_owned() } else { format!("{table}.{name}") };
+            let key = if table.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{table}.{name}")
+            };
             found.push((index + 1, key));
         }
     }

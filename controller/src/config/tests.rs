@@ -18,7 +18,11 @@ fn example_in_full() -> String {
         Some(key) if key.contains(" = ") && !key.starts_with(' ') => key.to_owned(),
         _ => line.to_owned(),
     };
-    EXAMPLE.lines().map(uncomment).collect::<Vec<_>>().join("\n")
+    EXAMPLE
+        .lines()
+        .map(uncomment)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[test]
@@ -34,7 +38,11 @@ fn the_smallest_file_and_the_example_give_the_defaults() {
 #[test]
 fn the_commented_keys_of_the_example_are_the_defaults_too() {
     let mut full = parse(&example_in_full()).unwrap();
-    assert_eq!(full.pbx.address.take().as_deref(), Some("54.151.30.9"), "the one without default");
+    assert_eq!(
+        full.pbx.address.take().as_deref(),
+        Some("54.151.30.9"),
+        "the one without default"
+    );
     assert_eq!(full, parse(EXAMPLE).unwrap());
 }
 
@@ -43,14 +51,26 @@ fn the_commented_keys_of_the_example_are_the_defaults_too() {
 fn the_example_names_every_key() {
     let text = example_in_full();
     let keys = [
-        "address", "state_dir", "socket", "socket_group", "roles_dir", "image", "image_pull",
-        "pbx.address", "listen.agents", "listen.enrolment", "listen.http", "timing.heartbeat",
+        "address",
+        "state_dir",
+        "socket",
+        "socket_group",
+        "roles_dir",
+        "image",
+        "image_pull",
+        "pbx.address",
+        "listen.agents",
+        "listen.enrolment",
+        "listen.http",
+        "timing.heartbeat",
         "timing.leaf_lifetime",
     ];
     for key in keys {
         assert!(locate::key(&text, key).is_some(), "{key}");
     }
-    let lines = text.lines().filter(|line| line.contains(" = ") && !line.starts_with('#'));
+    let lines = text
+        .lines()
+        .filter(|line| line.contains(" = ") && !line.starts_with('#'));
     assert_eq!(lines.count(), keys.len(), "and no other");
 }
 
@@ -69,23 +89,59 @@ fn an_error_names_file_line_key_cause_and_hint() {
 fn each_wrong_value_is_told_at_its_key() {
     let cases = [
         ("address = \"pbx\"", "address", "no IPv4 address"),
-        ("address = \"0.0.0.0\"", "address", "cannot be the address of a node"),
+        (
+            "address = \"0.0.0.0\"",
+            "address",
+            "cannot be the address of a node",
+        ),
         ("state_dir = \"lib\"", "state_dir", "not an absolute path"),
         ("socket_group = \"a b\"", "socket_group", "name of a group"),
         ("image = \"\"", "image", "no image reference"),
         ("image = \"-v\"", "image", "no image reference"),
         ("image = \"a b\"", "image", "no image reference"),
         ("image_pull = \"never\"", "image_pull", "never"),
-        ("pbx.address = \"-x\"", "pbx.address", "neither an address nor a name"),
-        ("pbx.address = \"a b\"", "pbx.address", "neither an address nor a name"),
-        ("listen.agents = \"7443\"", "listen.agents", "no address with a port"),
-        ("listen.http = \"224.0.0.1:1\"", "listen.http", "nothing can listen"),
-        ("listen.enrolment = \"127.0.0.1:7443\"", "listen.enrolment", "taken by `listen.agents`"),
-        ("timing.heartbeat = \"1\"", "timing.heartbeat", "no duration"),
+        (
+            "pbx.address = \"-x\"",
+            "pbx.address",
+            "neither an address nor a name",
+        ),
+        (
+            "pbx.address = \"a b\"",
+            "pbx.address",
+            "neither an address nor a name",
+        ),
+        (
+            "listen.agents = \"7443\"",
+            "listen.agents",
+            "no address with a port",
+        ),
+        (
+            "listen.http = \"224.0.0.1:1\"",
+            "listen.http",
+            "nothing can listen",
+        ),
+        (
+            "listen.enrolment = \"127.0.0.1:7443\"",
+            "listen.enrolment",
+            "taken by `listen.agents`",
+        ),
+        (
+            "timing.heartbeat = \"1\"",
+            "timing.heartbeat",
+            "no duration",
+        ),
         ("timing.heartbeat = \"1h\"", "timing.heartbeat", "too long"),
         ("timing.heartbeat = 1", "timing.heartbeat", "invalid type"),
-        ("heartbeat = \"1s\"", "heartbeat", "unknown field `heartbeat`"),
-        ("listen.agent = \"0.0.0.0:1\"", "listen.agent", "unknown field `agent`"),
+        (
+            "heartbeat = \"1s\"",
+            "heartbeat",
+            "unknown field `heartbeat`",
+        ),
+        (
+            "listen.agent = \"0.0.0.0:1\"",
+            "listen.agent",
+            "unknown field `agent`",
+        ),
     ];
     for (line, key, cause) in cases {
         let mut text = String::from("# a comment\n");
@@ -99,17 +155,27 @@ fn each_wrong_value_is_told_at_its_key() {
         assert_eq!(error.key(), Some(key), "{line}: {error}");
         assert_eq!(error.line(), Some(expected), "{line}: {error}");
         assert!(error.to_string().contains(cause), "{line}: {error}");
-        assert!(!error.hint().is_empty() && !error.to_string().contains(values::HINT), "{error}");
+        assert!(
+            !error.hint().is_empty() && !error.to_string().contains(values::HINT),
+            "{error}"
+        );
     }
 }
 
 #[test]
 fn a_missing_address_and_a_broken_line_are_told() {
     let error = wrong("image = \"a\"\n");
-    assert!(error.to_string().contains("missing field `address`"), "{error}");
+    assert!(
+        error.to_string().contains("missing field `address`"),
+        "{error}"
+    );
     assert_eq!(error.hint(), "add it to the file");
     let error = wrong("address = \"172.31.16.133\"\nimage = portsip\n");
-    assert_eq!((error.line(), error.key()), (Some(2), Some("image")), "{error}");
+    assert_eq!(
+        (error.line(), error.key()),
+        (Some(2), Some("image")),
+        "{error}"
+    );
     assert!(!error.to_string().contains('\n'), "one line: {error}");
 }
 
@@ -120,7 +186,12 @@ fn a_file_that_is_not_there_or_too_long_is_told() {
     let error = Config::load(&path).unwrap_err();
     assert!(error.hint().contains("address = "), "{error}");
     std::fs::write(&path, "#".repeat(65 * 1024)).unwrap();
-    assert!(Config::load(&path).unwrap_err().to_string().contains("66560 bytes"));
+    assert!(
+        Config::load(&path)
+            .unwrap_err()
+            .to_string()
+            .contains("66560 bytes")
+    );
     std::fs::write(&path, "address = \"172.31.16.133\"").unwrap();
     assert!(check(&path).is_ok());
 }

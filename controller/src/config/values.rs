@@ -16,8 +16,7 @@ use serde::{Deserialize, Deserializer};
 pub(super) const HINT: char = '\u{1f}';
 
 /// Slower than this, a node that died would be seen after minutes; faster, the network is the load.
-const HEARTBEAT: RangeInclusive<Duration> =
-    Duration::from_millis(100)..=Duration::from_secs(30);
+const HEARTBEAT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(30);
 /// Shorter than this, a certificate ends before it is used; longer, it is not a short-lived one.
 const LIFETIME: RangeInclusive<Duration> =
     Duration::from_secs(10)..=Duration::from_secs(30 * 24 * 60 * 60);
@@ -56,7 +55,10 @@ pub(super) fn absolute<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D:
     if path.is_absolute() {
         return Ok(path);
     }
-    Err(refused(format_args!("`{}` is not an absolute path", path.display()), "begin it with /"))
+    Err(refused(
+        format_args!("`{}` is not an absolute path", path.display()),
+        "begin it with /",
+    ))
 }
 
 pub(super) fn group<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
@@ -64,7 +66,10 @@ pub(super) fn group<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Err
     let allowed = |c: char| c.is_ascii_alphanumeric() || "_-.$".contains(c);
     if name.is_empty() || name.len() > 32 || !name.chars().all(allowed) {
         let cause = format_args!("`{}` cannot be the name of a group", name.escape_debug());
-        return Err(refused(cause, "name a group of this host, such as \"extend\""));
+        return Err(refused(
+            cause,
+            "name a group of this host, such as \"extend\"",
+        ));
     }
     Ok(name)
 }
@@ -75,7 +80,10 @@ pub(super) fn reference<'de, D: Deserializer<'de>>(from: D) -> Result<String, D:
     let graphic = text.chars().all(|c| c.is_ascii_graphic());
     if text.is_empty() || text.len() > MAX_REFERENCE || !graphic || text.starts_with('-') {
         let cause = format_args!("`{}` is no image reference", text.escape_debug());
-        return Err(refused(cause, "write it as for `docker pull`, such as \"portsip/pbx:22\""));
+        return Err(refused(
+            cause,
+            "write it as for `docker pull`, such as \"portsip/pbx:22\"",
+        ));
     }
     Ok(text)
 }
@@ -84,10 +92,16 @@ pub(super) fn reference<'de, D: Deserializer<'de>>(from: D) -> Result<String, D:
 pub(super) fn pbx_address<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     let text = String::deserialize(from)?;
     let allowed = |c: char| c.is_ascii_alphanumeric() || ".-:".contains(c);
-    let first = text.chars().next().is_some_and(|c| c.is_ascii_alphanumeric() || c == ':');
+    let first = text
+        .chars()
+        .next()
+        .is_some_and(|c| c.is_ascii_alphanumeric() || c == ':');
     if !first || text.len() > MAX_ADDRESS || !text.chars().all(allowed) {
         let cause = format_args!("`{}` is neither an address nor a name", text.escape_debug());
-        return Err(refused(cause, "write the Elastic IP of the PBX, such as \"54.151.30.9\""));
+        return Err(refused(
+            cause,
+            "write the Elastic IP of the PBX, such as \"54.151.30.9\"",
+        ));
     }
     Ok(Some(text))
 }
@@ -126,10 +140,17 @@ fn within<'de, D: Deserializer<'de>>(
     let (least, most) = (duration::show(*range.start()), duration::show(*range.end()));
     let hint = format!("write a duration from {least} to {most}");
     let duration = duration::parse(&text).map_err(|_| {
-        refused(format_args!("`{}` is no duration", text.escape_debug()), &hint)
+        refused(
+            format_args!("`{}` is no duration", text.escape_debug()),
+            &hint,
+        )
     })?;
     if !range.contains(&duration) {
-        let size = if duration < *range.start() { "too short" } else { "too long" };
+        let size = if duration < *range.start() {
+            "too short"
+        } else {
+            "too long"
+        };
         return Err(refused(format_args!("{text} is {size}"), &hint));
     }
     Ok(duration)

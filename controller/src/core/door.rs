@@ -13,7 +13,7 @@ use super::row::Enrolment;
 use super::view::DoorSets;
 
 /// So long after its certificate's end a node may still renew with its enrolled key.
-pub const RENEWAL_WINDOW: Duration = Duration::from_secs(30 * 24 * 3600);
+pub(super) const RENEWAL_WINDOW: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// A node whose clock is ahead of ours finds its certificate expired before we do: it may knock
 /// at the enrolment face so much earlier.

@@ -25,7 +25,7 @@ use super::row::{Abandoned, Ending};
 use super::turn::Turn;
 
 /// So long a target waits for its agent to say that the server is put back.
-pub const REVERSAL_BOUND: Duration = Duration::from_secs(60);
+pub(super) const REVERSAL_BOUND: Duration = Duration::from_secs(60);
 
 impl Fleet {
     /// Ends an operation before its time.

@@ -30,7 +30,6 @@ impl Fleet {
         node: NodeAddr,
         ttl: Option<Duration>,
         secret_hash: [u8; 32],
-        by: &str,
         now: Timestamp,
     ) -> Turn<Result<Timestamp, Refusal>> {
         let given = ttl.unwrap_or(DEFAULT_TTL);
@@ -39,7 +38,7 @@ impl Fleet {
             return self.turn(Err(refusal.into()));
         }
         let expires = after(now, given);
-        let row = TokenRow { secret: KeyHash(secret_hash), expires, by: by.to_owned() };
+        let row = TokenRow { secret: KeyHash(secret_hash), expires };
         self.tokens.insert(node, row);
         self.write(Key::Token(node));
         self.door_changed();

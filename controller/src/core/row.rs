@@ -146,8 +146,6 @@ pub(super) struct TokenRow {
     pub(super) secret: KeyHash,
     /// Until when it is good.
     pub(super) expires: Timestamp,
-    /// Who made it.
-    pub(super) by: String,
 }
 
 /// That, when and by whom something was done.

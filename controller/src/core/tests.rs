@@ -1,1 +1,15 @@
-//! Tests of the core.
+//! Tests of the core: a bench that commits every turn, agents that do as they are told (or not),
+//! and the guide's fleet.
+
+pub(crate) mod agent;
+pub(crate) mod bench;
+mod ending;
+mod enrol;
+mod flow;
+mod hello;
+mod model;
+mod plans;
+mod recover;
+mod refusals;
+mod scale;
+mod texts;

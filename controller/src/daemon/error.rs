@@ -13,7 +13,7 @@ use super::socket::SocketError;
 use super::state::StateError;
 use crate::ca::CaError;
 use crate::config::ConfigError;
-use crate::engine::StartError;
+use crate::engine::{EngineFailure, StartError};
 
 /// Why a controller did not start, or ended by itself.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +49,9 @@ pub enum DaemonError {
     /// The engine cannot load what is in the store.
     #[error(transparent)]
     Engine(#[from] StartError),
+    /// The engine had to give up.
+    #[error(transparent)]
+    EngineFailed(#[from] EngineFailure),
     /// The system gives no threads or no signals.
     #[error("starting the controller's runtime")]
     Runtime(#[source] io::Error),
@@ -66,17 +69,27 @@ impl DaemonError {
             Self::State(error) => error.hint(),
             Self::Certificate(error) => error.hint(),
             Self::Socket(error) => error.hint(),
-            Self::Listen { address, source, .. } => match source.kind() {
-                io::ErrorKind::AddrInUse => {
-                    Some(format!("who has it? ss -ltnp 'sport = :{}'", address.port()))
-                }
+            Self::Listen {
+                address, source, ..
+            } => match source.kind() {
+                io::ErrorKind::AddrInUse => Some(format!(
+                    "who has it? ss -ltnp 'sport = :{}'",
+                    address.port()
+                )),
                 io::ErrorKind::AddrNotAvailable => {
                     Some("which addresses has this host? ip -4 address".to_owned())
                 }
                 _ => None,
             },
             Self::Roles(_) => Some("correct or remove the file, then start again".to_owned()),
-            Self::Tls(_) | Self::Engine(_) | Self::Runtime(_) | Self::Ended(_) => None,
+            Self::EngineFailed(EngineFailure::TakenOver) => {
+                Some("is there a second controller, or a copy of the state directory?".to_owned())
+            }
+            Self::Tls(_)
+            | Self::Engine(_)
+            | Self::EngineFailed(_)
+            | Self::Runtime(_)
+            | Self::Ended(_) => None,
         }
     }
 

@@ -63,19 +63,33 @@ impl Listeners {
         let enrolment = listen("joining nodes", config.enrolment).await?;
         let http = listen("http", config.http).await?;
         let address = |what, listener: &TcpListener, address| {
-            listener.local_addr().map_err(|source| DaemonError::Listen { what, address, source })
+            listener.local_addr().map_err(|source| DaemonError::Listen {
+                what,
+                address,
+                source,
+            })
         };
         let bound = [
             address("agents", &agents, config.agents)?,
             address("joining nodes", &enrolment, config.enrolment)?,
             address("http", &http, config.http)?,
         ];
-        Ok(Self { agents, enrolment, http, bound })
+        Ok(Self {
+            agents,
+            enrolment,
+            http,
+            bound,
+        })
     }
 
     pub(super) fn addresses(&self, socket: &Path) -> Addresses {
         let [agents, enrolment, http] = self.bound;
-        Addresses { agents, enrolment, http, socket: socket.to_owned() }
+        Addresses {
+            agents,
+            enrolment,
+            http,
+            socket: socket.to_owned(),
+        }
     }
 }
 
@@ -122,7 +136,11 @@ impl Faces<'_> {
         let tally = incoming.tally();
 
         let connections = Connections::new(self.ends.hard.clone());
-        tasks.spawn(door::keep(self.engine.door(), connections.clone(), soft.clone()));
+        tasks.spawn(door::keep(
+            self.engine.door(),
+            connections.clone(),
+            soft.clone(),
+        ));
         let incoming = incoming.map(move |accepted| carry_agent(accepted?, &connections));
         let settings = AgentSettings {
             heartbeat: self.config.timing.heartbeat,
@@ -130,7 +148,9 @@ impl Faces<'_> {
             shutdown: soft,
         };
         let service = agent::service(self.engine.clone(), self.issuer.clone(), settings);
-        let router = server(Face::Agents, STREAMS).timeout(CALL_LIMIT).add_service(service);
+        let router = server(Face::Agents, STREAMS)
+            .timeout(CALL_LIMIT)
+            .add_service(service);
         self.spawn(router, incoming, tasks);
         Ok(tally)
     }
@@ -230,22 +250,25 @@ fn operators(
     listener: UnixListener,
     connections: Connections,
 ) -> impl Stream<Item = io::Result<Carried<tokio::net::UnixStream, OperatorPeer>>> + Send {
-    stream::unfold((listener, connections), |(listener, connections)| async move {
-        loop {
-            match listener.accept().await {
-                Ok(_) if connections.count() >= MAX_OPERATORS => {
-                    tracing::warn!("an operator is sent away: {MAX_OPERATORS} are connected");
-                }
-                Ok((stream, _)) => {
-                    let uid = stream.peer_cred().ok().map(|credentials| credentials.uid());
-                    let carried = connections.carry(stream, OperatorPeer { uid }, None);
-                    return Some((Ok(carried), (listener, connections)));
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept an operator");
-                    tokio::time::sleep(PAUSE).await;
+    stream::unfold(
+        (listener, connections),
+        |(listener, connections)| async move {
+            loop {
+                match listener.accept().await {
+                    Ok(_) if connections.count() >= MAX_OPERATORS => {
+                        tracing::warn!("an operator is sent away: {MAX_OPERATORS} are connected");
+                    }
+                    Ok((stream, _)) => {
+                        let uid = stream.peer_cred().ok().map(|credentials| credentials.uid());
+                        let carried = connections.carry(stream, OperatorPeer { uid }, None);
+                        return Some((Ok(carried), (listener, connections)));
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept an operator");
+                        tokio::time::sleep(PAUSE).await;
+                    }
                 }
             }
-        }
-    })
+        },
+    )
 }

@@ -62,7 +62,10 @@ async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
 ) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
+    let place = Arc::clone(places)
+        .acquire_owned()
+        .await
+        .map_err(io::Error::other)?;
     let (stream, _) = listener.accept().await?;
     Ok((stream, place))
 }
@@ -121,9 +124,21 @@ mod tests {
 
     #[test]
     fn a_request_line_is_read_and_anything_else_is_none() {
-        assert_eq!(request(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"), Some(("GET", "/healthz")));
-        assert_eq!(request(b"GET /healthz?a=b HTTP/1.0\r\n"), Some(("GET", "/healthz")));
-        for other in [&b""[..], b"GET /healthz", b"GET / HTTP/2\r\n", b"\x16\x03\x01", b"a b c d\r"] {
+        assert_eq!(
+            request(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"),
+            Some(("GET", "/healthz"))
+        );
+        assert_eq!(
+            request(b"GET /healthz?a=b HTTP/1.0\r\n"),
+            Some(("GET", "/healthz"))
+        );
+        for other in [
+            &b""[..],
+            b"GET /healthz",
+            b"GET / HTTP/2\r\n",
+            b"\x16\x03\x01",
+            b"a b c d\r",
+        ] {
             assert_eq!(request(other), None, "{other:?}");
         }
     }

@@ -29,7 +29,10 @@ pub(super) async fn feed_watchdog(engine: EngineHandle) {
         if health::engine_answers(&engine, every).await {
             tell(&[NotifyState::Watchdog]);
         } else {
-            tracing::error!(?every, "the engine does not answer; the watchdog is not fed");
+            tracing::error!(
+                ?every,
+                "the engine does not answer; the watchdog is not fed"
+            );
         }
         tokio::time::sleep(every).await;
     }

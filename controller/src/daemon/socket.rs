@@ -50,9 +50,10 @@ impl SocketError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::InUse { path } => Some(format!("who has it? ss -xlp src {}", path.display())),
-            Self::InTheWay { path } => {
-                Some(format!("look what it is, and move it away: ls -l {}", path.display()))
-            }
+            Self::InTheWay { path } => Some(format!(
+                "look what it is, and move it away: ls -l {}",
+                path.display()
+            )),
             Self::Io { .. } => None,
         }
     }
@@ -73,13 +74,19 @@ impl OperatorSocket {
         let (path, group) = (path.to_owned(), group.to_owned());
         // Groups may be looked up over a network.
         let binding = tokio::task::spawn_blocking(move || Self::bind_blocking(&path, &group));
-        binding.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+        binding
+            .await
+            .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 
     fn bind_blocking(path: &Path, group: &str) -> Result<Self, SocketError> {
         let failed = |operation: &'static str| {
             let path = path.to_owned();
-            move |source| SocketError::Io { operation, path, source }
+            move |source| SocketError::Io {
+                operation,
+                path,
+                source,
+            }
         };
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory).map_err(failed("make the directory of"))?;
@@ -97,7 +104,11 @@ impl OperatorSocket {
             .and_then(|()| fs::metadata(&draft))
             .and_then(|metadata| fs::rename(&draft, path).map(|()| metadata.ino()));
         match published {
-            Ok(inode) => Ok(Self { path: path.to_owned(), inode, listener }),
+            Ok(inode) => Ok(Self {
+                path: path.to_owned(),
+                inode,
+                listener,
+            }),
             Err(error) => {
                 let _ = fs::remove_file(&draft);
                 Err(failed("set the permissions of")(error))
@@ -111,17 +122,28 @@ impl OperatorSocket {
 
     /// What to accept connections on.
     pub(super) fn listener(&self) -> Result<UnixListener, SocketError> {
-        self.listener.try_clone().and_then(UnixListener::from_std).map_err(|source| {
-            SocketError::Io { operation: "listen on", path: self.path.clone(), source }
-        })
+        self.listener
+            .try_clone()
+            .and_then(UnixListener::from_std)
+            .map_err(|source| SocketError::Io {
+                operation: "listen on",
+                path: self.path.clone(),
+                source,
+            })
     }
 
     /// Takes the name away, if it is still ours.
-    pub(super) fn remove(&self) {
+    fn remove(&self) {
         let ours = fs::symlink_metadata(&self.path).is_ok_and(|now| now.ino() == self.inode);
         if ours && let Err(error) = fs::remove_file(&self.path) {
             tracing::warn!(%error, socket = %self.path.display(), "cannot remove the socket");
         }
+    }
+}
+
+impl Drop for OperatorSocket {
+    fn drop(&mut self) {
+        self.remove();
     }
 }
 
@@ -130,7 +152,9 @@ fn refuse_living(path: &Path) -> Result<(), SocketError> {
     match fs::symlink_metadata(path) {
         Err(_) => return Ok(()),
         Ok(found) if !found.file_type().is_socket() => {
-            return Err(SocketError::InTheWay { path: path.to_owned() });
+            return Err(SocketError::InTheWay {
+                path: path.to_owned(),
+            });
         }
         Ok(_) => {}
     }
@@ -138,14 +162,19 @@ fn refuse_living(path: &Path) -> Result<(), SocketError> {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         // Answered, or too busy to, or not ours to ask: in each case somebody's.
-        _ => Err(SocketError::InUse { path: path.to_owned() }),
+        _ => Err(SocketError::InUse {
+            path: path.to_owned(),
+        }),
     }
 }
 
 fn permit(socket: &Path, group: &str) -> io::Result<()> {
     let found = Group::from_name(group).ok().flatten();
     let Some(found) = found else {
-        tracing::warn!(group, "there is no such group: only root may use the operators' socket");
+        tracing::warn!(
+            group,
+            "there is no such group: only root may use the operators' socket"
+        );
         return fs::set_permissions(socket, Permissions::from_mode(ALONE));
     };
     // The group first: the mode would for a moment be meant for another.
@@ -171,7 +200,10 @@ mod tests {
         let path = dir.path().join("run/controller.sock");
         let own_group = Group::from_gid(nix::unistd::getgid()).unwrap().unwrap();
         let socket = bind(&path, &own_group.name).unwrap();
-        assert_eq!((mode(&path), fs::metadata(&path).unwrap().gid()), (0o660, own_group.gid.as_raw()));
+        assert_eq!(
+            (mode(&path), fs::metadata(&path).unwrap().gid()),
+            (0o660, own_group.gid.as_raw())
+        );
         socket.remove();
         assert!(!path.exists());
         let _socket = bind(&path, "no-such-group-here").unwrap();
@@ -200,7 +232,10 @@ mod tests {
         let path = dir.path().join("controller.sock");
         fs::write(&path, "somebody's").unwrap();
         let error = bind(&path, "no-such-group-here").unwrap_err();
-        assert!(matches!(error, SocketError::InTheWay { .. }) && error.hint().is_some(), "{error}");
+        assert!(
+            matches!(error, SocketError::InTheWay { .. }) && error.hint().is_some(),
+            "{error}"
+        );
         assert_eq!(fs::read(&path).unwrap(), b"somebody's");
     }
 

@@ -70,7 +70,9 @@ pub enum StateError {
 }
 
 fn process_text(process: Option<u32>) -> String {
-    process.map(|id| format!(" (process {id})")).unwrap_or_default()
+    process
+        .map(|id| format!(" (process {id})"))
+        .unwrap_or_default()
 }
 
 impl StateError {
@@ -94,13 +96,22 @@ impl StateError {
             Self::Store(StoreError::Newer { .. }) => {
                 Some("install the release that wrote it, or a later one".to_owned())
             }
-            Self::Store(StoreError::InUse { .. }) => Some("systemctl status extend-controller".to_owned()),
+            Self::Store(StoreError::InUse { .. }) => {
+                Some("systemctl status extend-controller".to_owned())
+            }
             Self::Store(_) => None,
         }
     }
 
     fn io<'a>(operation: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Self + 'a {
-        move |source| FileError::Io { operation, path: path.to_owned(), source }.into()
+        move |source| {
+            FileError::Io {
+                operation,
+                path: path.to_owned(),
+                source,
+            }
+            .into()
+        }
     }
 }
 
@@ -132,15 +143,25 @@ impl StateLock {
             Ok(mut file) => {
                 give_to_owner(directory, &file)?;
                 // For whoever is refused; the lock is what counts.
-                let noted = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+                let noted = file
+                    .set_len(0)
+                    .and_then(|()| writeln!(file, "{}", std::process::id()));
                 noted.map_err(StateError::io("write", &path))?;
-                Ok(Self { directory: directory.to_owned(), _file: file })
+                Ok(Self {
+                    directory: directory.to_owned(),
+                    _file: file,
+                })
             }
             Err((mut file, Errno::EWOULDBLOCK)) => {
                 let mut text = String::new();
-                let read = file.rewind().and_then(|()| file.take(32).read_to_string(&mut text));
+                let read = file
+                    .rewind()
+                    .and_then(|()| file.take(32).read_to_string(&mut text));
                 let process = read.ok().and_then(|_| text.trim().parse().ok());
-                Err(StateError::Held { directory: directory.to_owned(), process })
+                Err(StateError::Held {
+                    directory: directory.to_owned(),
+                    process,
+                })
             }
             Err((_, errno)) => Err(StateError::io("lock", &path)(errno.into())),
         }
@@ -157,7 +178,9 @@ impl StateLock {
 /// user than the one who restores.
 pub(crate) fn give_to_owner(directory: &Path, file: &File) -> Result<(), StateError> {
     let owner = fs::metadata(directory).map_err(StateError::io("inspect", directory))?;
-    let present = file.metadata().map_err(StateError::io("inspect", directory))?;
+    let present = file
+        .metadata()
+        .map_err(StateError::io("inspect", directory))?;
     if (owner.uid(), owner.gid()) != (present.uid(), present.gid()) {
         fchown(file, Some(owner.uid()), Some(owner.gid()))
             .map_err(StateError::io("set the owner of a file in", directory))?;
@@ -191,13 +214,21 @@ pub fn open(lock: &StateLock, now: Timestamp) -> Result<State, StateError> {
     let old_store = present(STORE_FILE);
     let old_authority = present(KEY_FILE) || present(CERTIFICATE_FILE);
     if old_store && !old_authority {
-        return Err(StateError::AuthorityGone { directory: directory.to_owned() });
+        return Err(StateError::AuthorityGone {
+            directory: directory.to_owned(),
+        });
     }
-    let authority = ca::open_authority(directory, now)
-        .map_err(|source| StateError::Authority { directory: directory.to_owned(), source })?;
+    let authority = ca::open_authority(directory, now).map_err(|source| StateError::Authority {
+        directory: directory.to_owned(),
+        source,
+    })?;
     let store = SqliteStore::open(&directory.join(STORE_FILE))?;
     let recovering = old_authority && !old_store;
-    Ok(State { authority, store: StoreHandle::spawn(store)?, recovering })
+    Ok(State {
+        authority,
+        store: StoreHandle::spawn(store)?,
+        recovering,
+    })
 }
 
 /// Whether a name is of a directory for work in progress.

@@ -151,3 +151,40 @@ impl CrashHook for NoCrash {
         Box::pin(std::future::ready(()))
     }
 }
+
+/// Dies as a process dies, at the point that `EXTEND_CRASH_AT` names: `before-commit:submit`, or
+/// `before-commit:submit:3` for the third time it is reached.
+#[cfg(feature = "failpoints")]
+#[derive(Debug)]
+pub struct AbortAt {
+    point: String,
+    left: std::sync::atomic::AtomicU64,
+}
+
+#[cfg(feature = "failpoints")]
+impl AbortAt {
+    /// What the environment asks for, if it asks for anything.
+    pub fn from_environment() -> Option<Self> {
+        Self::parse(&std::env::var("EXTEND_CRASH_AT").ok()?)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (point, count) = match text.rsplit_once(':') {
+            Some((point, count)) if count.parse::<u64>().is_ok() => (point, count.parse().ok()?),
+            _ => (text, 1),
+        };
+        CrashPoint::ALL.iter().find(|known| known.to_string() == point)?;
+        Some(Self { point: point.to_owned(), left: std::sync::atomic::AtomicU64::new(count) })
+    }
+}
+
+#[cfg(feature = "failpoints")]
+impl CrashHook for AbortAt {
+    fn at(&self, point: CrashPoint) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        use std::sync::atomic::Ordering;
+        if point.to_string() == self.point && self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            std::process::abort();
+        }
+        Box::pin(std::future::ready(()))
+    }
+}

@@ -85,7 +85,7 @@ fn watching_goes_on_after_the_controller_has_died() {
     let ran = finish(child);
     assert_eq!(ran.code, 0, "{}", ran.err);
     insta::assert_snapshot!(ran.err, @r"
-    ivr-server-1 (172.31.16.140) is already so: it is stopped
+    ivr-server-1 (172.31.16.140): already stopped, nothing to do
     10:13:01 media-server-1 (172.31.16.139) stopping
     the connection to the controller was lost; trying again for 30s
     connected again

@@ -104,8 +104,8 @@ fn already_so_is_a_sentence_and_0() {
     let ran = place.run("stop");
     assert_eq!((ran.code, ran.out.as_str()), (0, ""));
     insta::assert_snapshot!(ran.err, @r"
-    media-server-1 (172.31.16.139) is already so: nothing to do
-    ivr-server-1 (172.31.16.140) is already so: it is stopped
+    media-server-1 (172.31.16.139): already so, nothing to do
+    ivr-server-1 (172.31.16.140): already stopped, nothing to do
     ");
     let ran = place.run("stop -o json");
     assert_eq!(ran.code, 0);

@@ -151,14 +151,14 @@ pub(crate) fn plan() -> Vec<v1::PlannedTarget> {
             summary: "restart the container".to_owned(),
             image_before: "portsip/pbx:22".to_owned(),
             image_after: "portsip/pbx:22".to_owned(),
-            wave: 1,
+            wave: 0,
         }
     };
     let mut plan: Vec<_> = (0..4).map(planned).collect();
     plan[1].image_after = "portsip/pbx:22.6".to_owned();
-    plan[2].wave = 2;
+    plan[2].wave = 1;
     plan[3].already_so = true;
-    plan[3].summary = "it is stopped".to_owned();
+    plan[3].summary = "already stopped".to_owned();
     plan
 }
 

@@ -94,7 +94,7 @@ fn a_plan_as_a_table_and_as_a_document() {
     meeting-server-1  meeting-server-only  172.31.16.137  1     portsip/pbx:22                      restart the container
     queue-server-1    queue-server-only    172.31.16.138  1     portsip/pbx:22 -> portsip/pbx:22.6  restart the container
     media-server-1    media-server-only    172.31.16.139  2     portsip/pbx:22                      restart the container
-    ivr-server-1      vr-server-only       172.31.16.140  -     portsip/pbx:22                      none: it is stopped
+    ivr-server-1      vr-server-only       172.31.16.140  -     portsip/pbx:22                      none: already stopped
     "#);
     let ran = place.run("restart --plan -o json");
     let document: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
@@ -111,7 +111,7 @@ fn how_an_operation_went_and_ended() {
     let ran = place.run("upgrade");
     assert_eq!((ran.code, ran.out.as_str()), (3, ""));
     insta::assert_snapshot!(ran.err, @r#"
-    ivr-server-1 (172.31.16.140) is already so: it is stopped
+    ivr-server-1 (172.31.16.140): already stopped, nothing to do
     10:13:01 queue-server-1 (172.31.16.138) stopping
     10:13:04 queue-server-1 (172.31.16.138) starting
     10:13:12 meeting-server-1 (172.31.16.137) succeeded: it has never answered a probe: not proven

@@ -16,6 +16,7 @@ fn removal() -> Place {
     let place = Place::new();
     let mut plan = fixtures::plan();
     plan.truncate(2);
+    plan.iter_mut().for_each(|target| target.image_after = String::new());
     let targets = (0..2).map(|index| target(index, v1::TargetState::Succeeded)).collect();
     let removed = operation(v1::Verb::Rm, targets);
     place.script.operation.send_replace(removed.clone());
@@ -43,6 +44,7 @@ fn the_number_of_servers_confirms_and_only_what_was_shown_is_removed() {
     let (code, shown) = terminal.ends();
     assert_eq!(code, 0, "{shown}");
     assert!(shown.contains("Remove 2 servers? The data directories stay"), "{shown}");
+    assert!(!shown.contains("IMAGE"), "no image changes: {shown}");
     assert!(shown.contains("meeting-server-1") && shown.contains("queue-server-1"), "{shown}");
     let submits = place.script.submits();
     assert_eq!(submits.len(), 2);
@@ -112,7 +114,7 @@ fn nothing_is_asked_where_there_is_nothing_to_remove() {
     place.script.on_submit([OnSubmit::Answer(v1::SubmitResponse { plan, operation: None })]);
     let (code, shown) = place.on_terminal("rm").ends();
     assert_eq!(code, 0, "{shown}");
-    assert!(shown.contains("is already so"), "{shown}");
+    assert!(shown.contains("nothing to do"), "{shown}");
     assert_eq!(place.script.submits().len(), 1);
 }
 
@@ -171,6 +173,7 @@ fn status_is_drawn_again_every_second() {
     until("asked again", || place.script.asked.lock().unwrap().len() >= 2);
     assert_eq!(place.script.watches.load(Ordering::SeqCst), 0);
     kill(Pid::from_raw(terminal.child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
-    let (_, shown) = terminal.ends();
+    let (code, shown) = terminal.ends();
+    assert_eq!(code, 0, "nothing goes on that was stopped watching");
     assert!(shown.lines().all(|line| line.chars().count() < 200), "{shown}");
 }

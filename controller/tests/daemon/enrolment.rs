@@ -15,13 +15,19 @@ async fn a_token_leads_to_a_session_and_is_spent() {
     let place = Place::new();
     let controller = place.start().await;
     let token = controller.token(node(2)).await;
-    assert_eq!(token.controller.port(), controller.daemon.addresses().enrolment.port());
+    assert_eq!(
+        token.controller.port(),
+        controller.daemon.addresses().enrolment.port()
+    );
     let pending = controller.node_view(node(2)).await;
     assert_eq!(pending.state(), v1::NodeState::Pending);
 
     let key = NodeKey::generate().unwrap();
     let answer = join(&token, node(2), &key, &controller.time).await.unwrap();
-    assert_eq!(answer.agents_port, u32::from(controller.daemon.addresses().agents.port()));
+    assert_eq!(
+        answer.agents_port,
+        u32::from(controller.daemon.addresses().agents.port())
+    );
     assert_eq!(Fingerprint::of(&answer.ca_der), token.ca);
 
     // The door is shut behind it: with no token alive, nobody is expected from there.
@@ -61,8 +67,16 @@ async fn a_spent_token_is_refused_while_the_door_is_open_for_another() {
     join(&spent, node(2), &key, &controller.time).await.unwrap();
     let fresh = controller.token(node(2)).await;
     tokio::time::sleep(Duration::from_millis(1100)).await;
-    let status = assert_code(join(&spent, node(2), &key, &controller.time).await, Code::PermissionDenied);
-    assert!(refusal(&status).hint.contains("extend node token 127.0.1.2"), "{status:?}");
+    let status = assert_code(
+        join(&spent, node(2), &key, &controller.time).await,
+        Code::PermissionDenied,
+    );
+    assert!(
+        refusal(&status)
+            .hint
+            .contains("extend node token 127.0.1.2"),
+        "{status:?}"
+    );
     tokio::time::sleep(Duration::from_millis(1100)).await;
     join(&fresh, node(2), &key, &controller.time).await.unwrap();
     controller.daemon.shutdown().await;
@@ -104,11 +118,17 @@ async fn a_token_is_good_at_its_own_address_only() {
     tokio::time::sleep(Duration::from_millis(1100)).await;
     let in_other_name = join(&token, node(3), &key, &controller.time).await;
     let other = assert_code(in_other_name, Code::PermissionDenied);
-    assert_eq!(refusal(&status), refusal(&other), "which of the two it was is not told");
+    assert_eq!(
+        refusal(&status),
+        refusal(&other),
+        "which of the two it was is not told"
+    );
 
     tokio::time::sleep(Duration::from_millis(1100)).await;
     stolen.secret = own_secret;
-    join(&stolen, node(3), &key, &controller.time).await.unwrap();
+    join(&stolen, node(3), &key, &controller.time)
+        .await
+        .unwrap();
     join(&token, node(2), &key, &controller.time).await.unwrap();
     controller.daemon.shutdown().await;
 }
@@ -118,15 +138,19 @@ async fn an_expired_token_opens_nothing() {
     let place = Place::new();
     let now = jiff::Timestamp::now();
     let yesterday = now - jiff::SignedDuration::from_hours(1);
-    let options =
-        DaemonOptions { clock: Clock::starting_at(yesterday), ..DaemonOptions::default() };
+    let options = DaemonOptions {
+        clock: Clock::starting_at(yesterday),
+        ..DaemonOptions::default()
+    };
     let controller = place.try_start(options).await.unwrap();
     let token = controller.token(node(2)).await;
     controller.daemon.shutdown().await;
 
     let controller = place.start().await;
     let mut token = token;
-    token.controller.set_port(controller.daemon.addresses().enrolment.port());
+    token
+        .controller
+        .set_port(controller.daemon.addresses().enrolment.port());
     let key = NodeKey::generate().unwrap();
     let answer = join(&token, node(2), &key, &controller.time).await;
     assert_code(answer, Code::Unavailable);
@@ -139,8 +163,9 @@ async fn guessing_is_slow_and_does_not_spoil_the_token() {
     let controller = place.start().await;
     let token = controller.token(node(2)).await;
     let key = NodeKey::generate().unwrap();
-    let mut client =
-        stranger(node(2), token.controller.into(), token.ca, &controller.time).await.unwrap();
+    let mut client = stranger(node(2), token.controller.into(), token.ca, &controller.time)
+        .await
+        .unwrap();
     let (mut judged, mut sent_away) = (0, 0);
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_millis(2500) {
@@ -171,7 +196,9 @@ async fn a_controller_with_another_authority_never_sees_the_secret() {
     let mut token = controller.token(node(2)).await;
     // The impostor even expects the node.
     other.token(node(2)).await;
-    token.controller.set_port(other.daemon.addresses().enrolment.port());
+    token
+        .controller
+        .set_port(other.daemon.addresses().enrolment.port());
     let key = NodeKey::generate().unwrap();
     let status = assert_code(join(&token, node(2), &key, &now()).await, Code::Unavailable);
     assert!(status.message().contains("certificate"), "{status:?}");
@@ -184,8 +211,9 @@ async fn a_request_that_is_none_is_refused_and_the_token_stays() {
     let place = Place::new();
     let controller = place.start().await;
     let token = controller.token(node(2)).await;
-    let mut client =
-        stranger(node(2), token.controller.into(), token.ca, &controller.time).await.unwrap();
+    let mut client = stranger(node(2), token.controller.into(), token.ca, &controller.time)
+        .await
+        .unwrap();
     let request = v1::JoinRequest {
         node: token.node.to_string(),
         secret: token.secret.to_vec(),

@@ -25,37 +25,40 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status, Streaming};
 
-pub const LIMIT: Duration = Duration::from_secs(5);
+pub(crate) const LIMIT: Duration = Duration::from_secs(5);
 
 /// A node's address. Every test has nodes of its own controller only, so they may share them.
-pub fn node(last: u8) -> Ipv4Addr {
+pub(crate) fn node(last: u8) -> Ipv4Addr {
     Ipv4Addr::new(127, 0, 1, last)
 }
 
 /// A directory for one controller, and how it is configured.
-pub struct Place {
+pub(crate) struct Place {
     root: tempfile::TempDir,
-    pub leaf_lifetime: &'static str,
+    pub(crate) leaf_lifetime: &'static str,
 }
 
 impl Place {
-    pub fn new() -> Self {
-        Self { root: tempfile::tempdir().unwrap(), leaf_lifetime: "24h" }
+    pub(crate) fn new() -> Self {
+        Self {
+            root: tempfile::tempdir().unwrap(),
+            leaf_lifetime: "24h",
+        }
     }
 
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         self.root.path()
     }
 
-    pub fn state(&self) -> PathBuf {
+    pub(crate) fn state(&self) -> PathBuf {
         self.root().join("state")
     }
 
-    pub fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.root().join("run/controller.sock")
     }
 
-    pub fn config_text(&self) -> String {
+    pub(crate) fn config_text(&self) -> String {
         let (root, lifetime) = (self.root().display(), self.leaf_lifetime);
         format!(
             "address = \"127.0.0.1\"\nstate_dir = \"{root}/state\"\n\
@@ -66,15 +69,18 @@ impl Place {
         )
     }
 
-    pub fn config(&self) -> Config {
+    pub(crate) fn config(&self) -> Config {
         Config::parse(Path::new("controller.toml"), &self.config_text()).unwrap()
     }
 
-    pub async fn start(&self) -> Controller {
+    pub(crate) async fn start(&self) -> Controller {
         self.try_start(DaemonOptions::default()).await.unwrap()
     }
 
-    pub async fn try_start(&self, options: DaemonOptions) -> Result<Controller, DaemonError> {
+    pub(crate) async fn try_start(
+        &self,
+        options: DaemonOptions,
+    ) -> Result<Controller, DaemonError> {
         let time = Arc::clone(&options.time);
         let daemon = Daemon::start(self.config(), options).await?;
         Ok(Controller { daemon, time })
@@ -82,26 +88,31 @@ impl Place {
 }
 
 /// A controller that runs.
-pub struct Controller {
-    pub daemon: Daemon,
+pub(crate) struct Controller {
+    pub(crate) daemon: Daemon,
     /// What its agents take for the time.
-    pub time: Time,
+    pub(crate) time: Time,
 }
 
 impl Controller {
-    pub async fn operator(&self) -> OperatorClient<Channel> {
-        let stream = UnixStream::connect(&self.daemon.addresses().socket).await.unwrap();
+    pub(crate) async fn operator(&self) -> OperatorClient<Channel> {
+        let stream = UnixStream::connect(&self.daemon.addresses().socket)
+            .await
+            .unwrap();
         OperatorClient::new(channel(stream).await.unwrap())
     }
 
-    pub async fn token(&self, node: Ipv4Addr) -> JoinToken {
-        let request = v1::MintTokenRequest { node: node.to_string(), ttl_seconds: 0 };
+    pub(crate) async fn token(&self, node: Ipv4Addr) -> JoinToken {
+        let request = v1::MintTokenRequest {
+            node: node.to_string(),
+            ttl_seconds: 0,
+        };
         let minted = self.operator().await.mint_token(request).await.unwrap();
         minted.into_inner().token.parse().unwrap()
     }
 
     /// A node that has joined with a token.
-    pub async fn joined(&self, node: Ipv4Addr) -> Node {
+    pub(crate) async fn joined(&self, node: Ipv4Addr) -> Node {
         let token = self.token(node).await;
         let key = NodeKey::generate().unwrap();
         let answer = join(&token, node, &key, &self.time).await.unwrap();
@@ -116,46 +127,57 @@ impl Controller {
         }
     }
 
-    pub async fn node_view(&self, node: Ipv4Addr) -> v1::NodeView {
-        let request = v1::ListNodesRequest { node: node.to_string() };
-        let mut nodes = self.operator().await.list_nodes(request).await.unwrap().into_inner().nodes;
+    pub(crate) async fn node_view(&self, node: Ipv4Addr) -> v1::NodeView {
+        let request = v1::ListNodesRequest {
+            node: node.to_string(),
+        };
+        let mut nodes = self
+            .operator()
+            .await
+            .list_nodes(request)
+            .await
+            .unwrap()
+            .into_inner()
+            .nodes;
         nodes.pop().expect("the node is known")
     }
 
-    pub async fn revoke(&self, node: Ipv4Addr) {
-        let request = v1::NodeRequest { node: node.to_string() };
+    pub(crate) async fn revoke(&self, node: Ipv4Addr) {
+        let request = v1::NodeRequest {
+            node: node.to_string(),
+        };
         self.operator().await.revoke_node(request).await.unwrap();
     }
 }
 
 /// A node with its identity.
-pub struct Node {
-    pub address: Ipv4Addr,
-    pub key: NodeKey,
-    pub leaf: CertificateDer<'static>,
-    pub authority: CertificateDer<'static>,
-    pub controller: SocketAddr,
-    pub enrolment: SocketAddr,
-    pub time: Time,
+pub(crate) struct Node {
+    pub(crate) address: Ipv4Addr,
+    pub(crate) key: NodeKey,
+    pub(crate) leaf: CertificateDer<'static>,
+    pub(crate) authority: CertificateDer<'static>,
+    pub(crate) controller: SocketAddr,
+    pub(crate) enrolment: SocketAddr,
+    pub(crate) time: Time,
 }
 
 impl Node {
-    pub fn client_config(&self) -> Arc<ClientConfig> {
+    pub(crate) fn client_config(&self) -> Arc<ClientConfig> {
         let time = Arc::clone(&self.time);
         agent_client_config(&self.authority, self.leaf.clone(), &self.key, time).unwrap()
     }
 
     /// A connection of the agents' face, from wherever.
-    pub async fn channel_from(&self, source: Ipv4Addr) -> Result<Channel, String> {
+    pub(crate) async fn channel_from(&self, source: Ipv4Addr) -> Result<Channel, String> {
         let stream = dial(Some(source), self.controller, self.client_config(), LIMIT).await;
         channel(stream.map_err(|error| error.to_string())?).await
     }
 
-    pub async fn agent(&self) -> AgentClient<Channel> {
+    pub(crate) async fn agent(&self) -> AgentClient<Channel> {
         AgentClient::new(self.channel_from(self.address).await.unwrap())
     }
 
-    pub fn hello(&self) -> v1::Hello {
+    pub(crate) fn hello(&self) -> v1::Hello {
         v1::Hello {
             node: self.address.to_string(),
             agent_version: "0.0.0-test".to_owned(),
@@ -164,7 +186,7 @@ impl Node {
     }
 
     /// A session that has been welcomed.
-    pub async fn session(&self) -> Session {
+    pub(crate) async fn session(&self) -> Session {
         let mut session = Session::begin(self.agent().await).await.unwrap();
         session.say(hello(self.hello())).await;
         let welcome = session.hear().await.unwrap();
@@ -176,15 +198,19 @@ impl Node {
     }
 
     /// Whether a session comes about.
-    pub async fn can_come_in(&self) -> bool {
-        let Ok(channel) = self.channel_from(self.address).await else { return false };
-        let Ok(mut session) = Session::begin(AgentClient::new(channel)).await else { return false };
+    pub(crate) async fn can_come_in(&self) -> bool {
+        let Ok(channel) = self.channel_from(self.address).await else {
+            return false;
+        };
+        let Ok(mut session) = Session::begin(AgentClient::new(channel)).await else {
+            return false;
+        };
         session.say(hello(self.hello())).await;
         session.hear().await.is_ok()
     }
 
     /// Takes a new leaf for the enrolled key over the agents' face.
-    pub async fn renew(&mut self) -> Result<(), Status> {
+    pub(crate) async fn renew(&mut self) -> Result<(), Status> {
         let csr_der = self.key.csr().unwrap();
         let request = v1::RenewLeafRequest { csr_der };
         let answer = self.agent().await.renew_leaf(request).await?.into_inner();
@@ -193,13 +219,16 @@ impl Node {
     }
 
     /// A connection of the enrolment face, as from an address.
-    pub async fn stranger(&self, source: Ipv4Addr) -> Result<EnrolmentClient<Channel>, DialError> {
+    pub(crate) async fn stranger(
+        &self,
+        source: Ipv4Addr,
+    ) -> Result<EnrolmentClient<Channel>, DialError> {
         let ca = extend_common::tls::Fingerprint::of(&self.authority);
         stranger(source, self.enrolment, ca, &self.time).await
     }
 
     /// Takes a new leaf by proof of the enrolled key.
-    pub async fn renew_expired(&mut self, key: &NodeKey) -> Result<(), Status> {
+    pub(crate) async fn renew_expired(&mut self, key: &NodeKey) -> Result<(), Status> {
         let mut client = self
             .stranger(self.address)
             .await
@@ -209,7 +238,12 @@ impl Node {
         let nonce = client.challenge(challenge).await?.into_inner().nonce;
         let csr_der = key.csr().unwrap();
         let signature = sign(key, &nonce, &csr_der);
-        let request = v1::RenewExpiredRequest { node, csr_der, nonce, signature };
+        let request = v1::RenewExpiredRequest {
+            node,
+            csr_der,
+            nonce,
+            signature,
+        };
         let answer = client.renew_expired(request).await?.into_inner();
         self.leaf = CertificateDer::from(answer.leaf_der);
         Ok(())
@@ -217,35 +251,43 @@ impl Node {
 }
 
 /// The proof of a renewal.
-pub fn sign(key: &NodeKey, nonce: &[u8], csr_der: &[u8]) -> Vec<u8> {
-    let signature =
-        key.sign(extend_common::tls::key::RENEWAL_CONTEXT, &[nonce, csr_der]).unwrap();
+pub(crate) fn sign(key: &NodeKey, nonce: &[u8], csr_der: &[u8]) -> Vec<u8> {
+    let signature = key
+        .sign(extend_common::tls::key::RENEWAL_CONTEXT, &[nonce, csr_der])
+        .unwrap();
     let message = renewal_message(nonce.try_into().unwrap(), csr_der);
     extend_common::tls::verify_signature(&key.spki(), &message, &signature).unwrap();
     signature
 }
 
 /// A stream to the controller, both ways.
-pub struct Session {
+pub(crate) struct Session {
     to: mpsc::Sender<v1::AgentMessage>,
     from: Streaming<v1::ControllerMessage>,
-    pub welcome: v1::Welcome,
+    pub(crate) welcome: v1::Welcome,
 }
 
 impl Session {
-    pub async fn begin(mut client: AgentClient<Channel>) -> Result<Self, Status> {
+    pub(crate) async fn begin(mut client: AgentClient<Channel>) -> Result<Self, Status> {
         let (to, outbound) = mpsc::channel(1024);
-        let from = client.session(ReceiverStream::new(outbound)).await?.into_inner();
-        Ok(Self { to, from, welcome: v1::Welcome::default() })
+        let from = client
+            .session(ReceiverStream::new(outbound))
+            .await?
+            .into_inner();
+        Ok(Self {
+            to,
+            from,
+            welcome: v1::Welcome::default(),
+        })
     }
 
-    pub async fn say(&self, message: v1::AgentMessage) {
+    pub(crate) async fn say(&self, message: v1::AgentMessage) {
         // The other side may have gone: that is what the test will hear.
         let _ = self.to.send(message).await;
     }
 
     /// The next message, or how the session ended.
-    pub async fn hear(&mut self) -> Result<v1::ControllerMessage, Status> {
+    pub(crate) async fn hear(&mut self) -> Result<v1::ControllerMessage, Status> {
         match tokio::time::timeout(LIMIT * 3, self.from.message()).await {
             Ok(Ok(Some(message))) => Ok(message),
             Ok(Ok(None)) => Err(Status::ok("the stream has ended")),
@@ -255,7 +297,7 @@ impl Session {
     }
 
     /// How the session ends, whatever is said before.
-    pub async fn end(&mut self) -> Status {
+    pub(crate) async fn end(&mut self) -> Status {
         loop {
             if let Err(status) = self.hear().await {
                 return status;
@@ -264,30 +306,39 @@ impl Session {
     }
 }
 
-pub fn hello(hello: v1::Hello) -> v1::AgentMessage {
-    v1::AgentMessage { kind: Some(v1::agent_message::Kind::Hello(hello)) }
+pub(crate) fn hello(hello: v1::Hello) -> v1::AgentMessage {
+    v1::AgentMessage {
+        kind: Some(v1::agent_message::Kind::Hello(hello)),
+    }
 }
 
-pub fn heartbeat(sequence: u64) -> v1::AgentMessage {
-    let heartbeat = v1::Heartbeat { sequence, ..v1::Heartbeat::default() };
-    v1::AgentMessage { kind: Some(v1::agent_message::Kind::Heartbeat(heartbeat)) }
+pub(crate) fn heartbeat(sequence: u64) -> v1::AgentMessage {
+    let heartbeat = v1::Heartbeat {
+        sequence,
+        ..v1::Heartbeat::default()
+    };
+    v1::AgentMessage {
+        kind: Some(v1::agent_message::Kind::Heartbeat(heartbeat)),
+    }
 }
 
 /// gRPC over a stream that is there already.
-pub async fn channel(
+pub(crate) async fn channel(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
 ) -> Result<Channel, String> {
     let mut stream = Some(TokioIo::new(stream));
     Endpoint::from_static("http://controller.extend")
         .connect_with_connector(tower::service_fn(move |_| {
-            let stream = stream.take().ok_or_else(|| std::io::Error::other("one connection each"));
+            let stream = stream
+                .take()
+                .ok_or_else(|| std::io::Error::other("one connection each"));
             async move { stream }
         }))
         .await
         .map_err(|error| format!("{error:?}"))
 }
 
-pub async fn stranger(
+pub(crate) async fn stranger(
     source: Ipv4Addr,
     enrolment: SocketAddr,
     ca: extend_common::tls::Fingerprint,
@@ -299,7 +350,7 @@ pub async fn stranger(
 }
 
 /// Shows a token at the controller, as from `source`. A door that stays shut is a status as well.
-pub async fn join(
+pub(crate) async fn join(
     token: &JoinToken,
     source: Ipv4Addr,
     key: &NodeKey,
@@ -317,7 +368,7 @@ pub async fn join(
 }
 
 /// Waits until something is so; a test that waits in vain fails.
-pub async fn until<F: Future<Output = bool>>(what: &str, mut so: impl FnMut() -> F) {
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut so: impl FnMut() -> F) {
     let deadline = tokio::time::Instant::now() + LIMIT;
     while !so().await {
         assert!(tokio::time::Instant::now() < deadline, "in vain: {what}");
@@ -325,18 +376,18 @@ pub async fn until<F: Future<Output = bool>>(what: &str, mut so: impl FnMut() ->
     }
 }
 
-pub fn refusal(status: &Status) -> v1::Refusal {
+pub(crate) fn refusal(status: &Status) -> v1::Refusal {
     prost::Message::decode(status.details()).unwrap()
 }
 
 #[track_caller]
-pub fn assert_code<T: std::fmt::Debug>(answer: Result<T, Status>, code: Code) -> Status {
+pub(crate) fn assert_code<T: std::fmt::Debug>(answer: Result<T, Status>, code: Code) -> Status {
     let status = answer.unwrap_err();
     assert_eq!(status.code(), code, "{status:?}");
     status
 }
 
 /// The present, as certificates are judged by.
-pub fn now() -> Time {
+pub(crate) fn now() -> Time {
     system_time()
 }

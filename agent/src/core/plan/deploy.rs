@@ -163,6 +163,7 @@ fn verify(view: &View<'_>, trial: &Container, now: Timestamp) -> Decision {
     }
     let started = trial.started_at.parse().unwrap_or(now);
     let window_ends = after(started, view.timing.start_window);
+    let steady = after(started, view.timing.steady);
     let settles = after(started, view.timing.settle);
     let old_was_proven = view
         .entry
@@ -170,6 +171,11 @@ fn verify(view: &View<'_>, trial: &Container, now: Timestamp) -> Decision {
         .as_ref()
         .is_some_and(|serving| serving.proven);
     match view.verdict {
+        Verdict::Healthy if now < steady => Decision::wait(
+            Some(steady),
+            Phase::Verifying,
+            "it answers: waiting whether it lasts",
+        ),
         Verdict::Healthy => promote(true, "healthy"),
         Verdict::NotProven if !old_was_proven && now >= settles => {
             promote(false, "it runs, and no port has answered yet")

@@ -168,9 +168,13 @@ fn replace(view: &View<'_>, current: &Container, now: Timestamp) -> Option<Decis
 fn verify(view: &View<'_>, serving: &Served, current: &Container, now: Timestamp) -> Decision {
     let started = current.started_at.parse().unwrap_or(now);
     let window_ends = after(started, view.timing.start_window);
+    let steady = after(started, view.timing.steady);
     let settles = after(started, view.timing.settle);
     let phase = view.returning_phase();
     match view.verdict {
+        Verdict::Healthy if now < steady => {
+            Decision::wait(Some(steady), phase, "it answers: waiting whether it lasts")
+        }
         Verdict::Healthy => finish(view, "", now),
         Verdict::NotProven if !serving.proven && now >= settles => finish(
             view,

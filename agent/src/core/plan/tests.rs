@@ -337,6 +337,7 @@ fn run_resolves_before_it_makes_anything() {
             "resolve",
             "create",
             "start c1",
+            "wait",
             "promote",
             "settle Succeeded"
         ]
@@ -371,7 +372,12 @@ fn start_gives_the_policy_back() {
         .settle();
     assert_eq!(
         life.log,
-        ["policy c1 UnlessStopped", "start c1", "settle Succeeded"]
+        [
+            "policy c1 UnlessStopped",
+            "start c1",
+            "wait",
+            "settle Succeeded"
+        ]
     );
 }
 
@@ -383,7 +389,14 @@ fn restart_ends_the_run_it_names_and_no_other() {
         .settle();
     assert_eq!(
         life.log,
-        ["stop c1", "wait", "endstop", "start c1", "settle Succeeded"]
+        [
+            "stop c1",
+            "wait",
+            "endstop",
+            "start c1",
+            "wait",
+            "settle Succeeded"
+        ]
     );
     life.log.clear();
     life.assign(|desired, _| desired.replace = Some(named))
@@ -408,6 +421,7 @@ fn upgrade_keeps_the_old_container_until_the_new_one_answers() {
             "rename c1 Previous",
             "create",
             "start c2",
+            "wait",
             "promote",
             "remove c1",
             "settle Succeeded"
@@ -489,6 +503,7 @@ fn an_upgrade_that_crashes_puts_the_old_one_back_and_is_spent() {
             "rename c1 Current",
             "policy c1 UnlessStopped",
             "start c1",
+            "wait",
             "settle RolledBack"
         ]
     );
@@ -626,6 +641,7 @@ fn a_reversal_in_the_middle_of_an_upgrade_brings_the_old_one_back() {
             "rename c1 Current",
             "policy c1 UnlessStopped",
             "start c1",
+            "wait",
             "settle Succeeded"
         ]
     );

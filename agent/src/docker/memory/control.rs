@@ -74,9 +74,11 @@ impl MemoryDocker {
     /// Pauses a container as `docker pause` does, or ends that. Whether there was a process.
     #[must_use]
     pub fn pause(&self, name: &str, paused: bool) -> bool {
-        self.with_process(name, |process, now, behaviour| {
+        let was_there = self.with_process(name, |process, now, behaviour| {
             process.set_paused(paused, now, behaviour);
-        })
+        });
+        self.change(|state, _| state.events += u64::from(was_there));
+        was_there
     }
 
     /// Lets the process of a container end by itself. Whether there was one.
@@ -109,10 +111,8 @@ impl MemoryDocker {
                 return false;
             };
             act(process, now, &behaviour);
+            // Docker tells of none of this by itself; it tells of an end when there is one.
             state.version += 1;
-            if state.daemon.is_up() {
-                state.events += 1;
-            }
             true
         })
     }

@@ -61,6 +61,19 @@ async fn the_node_is_taken_from_its_own_address() {
 }
 
 #[tokio::test]
+async fn both_faces_agree_on_http_2() {
+    let lab = Lab::new();
+    for (face, config) in [
+        (lab.agents(), lab.agent()),
+        (lab.enrolment(), lab.joining()),
+    ] {
+        let server = Server::start(face).await;
+        let stream = server.try_from(NODE, &config).await.unwrap();
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    }
+}
+
+#[tokio::test]
 async fn what_is_forged_here_is_taken_if_nothing_is_changed() {
     let lab = Lab::new();
     let key = new_key();

@@ -1,9 +1,13 @@
 //! Where dialling ends is told apart.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpSocket};
+use tokio_stream::StreamExt;
+use tokio_util::sync::CancellationToken;
 
 use super::super::*;
 use super::lab::*;
@@ -72,15 +76,37 @@ async fn somebody_closes() {
 }
 
 #[tokio::test]
+async fn somebody_closes_politely_after_the_handshake() {
+    let lab = Lab::new();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (door, limits): (Door, _) = (Arc::new(|_| true), AcceptLimits::default());
+    let mut incoming = serve_tls(
+        listener,
+        lab.agents(),
+        door,
+        limits,
+        CancellationToken::new(),
+    );
+    tokio::spawn(async move {
+        let mut connection = incoming.next().await.unwrap().unwrap();
+        connection.shutdown().await.unwrap();
+    });
+    let dialled = dial(Some(NODE), address, lab.agent(), PATIENCE).await;
+    assert!(
+        matches!(dialled, Err(DialError::Closed { .. })),
+        "{dialled:?}"
+    );
+}
+
+#[tokio::test]
 async fn somebody_speaks_something_else() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let answer = b"HTTP/1.1 400 Bad Request\r\n\r\n";
-        tokio::io::AsyncWriteExt::write_all(&mut stream, answer)
-            .await
-            .unwrap();
+        stream.write_all(answer).await.unwrap();
         let _ = read_until_closed(&mut stream).await;
     });
     let error = failure(NODE, address, PATIENCE).await;

@@ -176,6 +176,24 @@ fn absurd_dates_are_an_error_and_not_a_panic() {
 }
 
 #[test]
+fn a_serial_number_is_read_as_it_was_given() {
+    let lab = Lab::new();
+    let with_first = |first: &[u8]| {
+        let mut serial = [7; 16];
+        serial[..first.len()].copy_from_slice(first);
+        serial
+    };
+    // DER writes a number: without leading zeros, and with one where the sign would be.
+    for first in [&[1][..], &[0x80], &[0xff], &[0], &[0, 0x80], &[0, 0, 1]] {
+        let mut params = node_params();
+        params.serial_number = Some(rcgen::SerialNumber::from_slice(&with_first(first)));
+        let leaf = sign(&params, &new_key(), &lab.authority.issuer);
+        let peer = PeerNode::from_certificate(&leaf).unwrap();
+        assert_eq!(peer.serial, Serial(with_first(first)));
+    }
+}
+
+#[test]
 fn a_certificate_with_something_after_it_names_nobody() {
     let lab = Lab::new();
     let mut der = lab.leaf.der.to_vec();

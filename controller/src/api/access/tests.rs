@@ -42,14 +42,18 @@ enum Who {
     Nobody,
 }
 
-const EVERYBODY: [Who; 6] =
-    [Who::Agent, Who::Stranger, Who::User(Some(0)), Who::User(Some(1000)), Who::User(None), Who::Nobody];
+const EVERYBODY: [Who; 6] = [
+    Who::Agent,
+    Who::Stranger,
+    Who::User(Some(0)),
+    Who::User(Some(1000)),
+    Who::User(None),
+    Who::Nobody,
+];
 const FACES: [Face; 3] = [Face::Agents, Face::Enrolment, Face::Operators];
 
-fn serve<P: Clone + Send + Sync + Unpin + 'static>(
-    face: Face,
-    near: Carried<DuplexStream, P>,
-) where
+fn serve<P: Clone + Send + Sync + Unpin + 'static>(face: Face, near: Carried<DuplexStream, P>)
+where
     Carried<DuplexStream, P>: Connected,
 {
     let incoming: Box<dyn Stream<Item = std::io::Result<_>> + Send + Unpin> =
@@ -65,11 +69,17 @@ async fn connect(face: Face, who: Who) -> Channel {
     match who {
         Who::Agent => {
             let spki_hash = KeyHash([0; 32]);
-            let peer = AgentPeer { node, spki_hash, leaf_not_after: Timestamp::MAX };
+            let peer = AgentPeer {
+                node,
+                spki_hash,
+                leaf_not_after: Timestamp::MAX,
+            };
             serve(face, connections.carry(near, peer, None));
         }
         Who::Stranger => {
-            let peer = StrangerPeer { source: Ipv4Addr::LOCALHOST };
+            let peer = StrangerPeer {
+                source: Ipv4Addr::LOCALHOST,
+            };
             serve(face, connections.carry(near, peer, None));
         }
         Who::User(uid) => serve(face, connections.carry(near, OperatorPeer { uid }, None)),
@@ -78,7 +88,9 @@ async fn connect(face: Face, who: Who) -> Channel {
     let mut far = Some(TokioIo::new(far));
     Endpoint::from_static("http://controller.extend")
         .connect_with_connector(tower::service_fn(move |_| {
-            let far = far.take().ok_or_else(|| std::io::Error::other("one connection each"));
+            let far = far
+                .take()
+                .ok_or_else(|| std::io::Error::other("one connection each"));
             async move { far }
         }))
         .await
@@ -88,14 +100,18 @@ async fn connect(face: Face, who: Who) -> Channel {
 /// What comes back when `path` is called with nothing in it.
 async fn call(channel: &Channel, path: &str) -> Code {
     let mut channel = channel.clone();
-    std::future::poll_fn(|cx| channel.poll_ready(cx)).await.unwrap();
+    std::future::poll_fn(|cx| channel.poll_ready(cx))
+        .await
+        .unwrap();
     let request = Request::post(format!("http://controller.extend{path}"))
         .header("content-type", "application/grpc")
         .header("te", "trailers")
         .body(Body::empty())
         .unwrap();
     let response = channel.call(request).await.unwrap();
-    Status::from_header_map(response.headers()).expect("a verdict").code()
+    Status::from_header_map(response.headers())
+        .expect("a verdict")
+        .code()
 }
 
 /// The table again, by hand and the other way round: who may be let through to what.
@@ -129,8 +145,15 @@ async fn only_the_callers_of_a_method_get_past_on_their_own_face() {
             }
         }
     }
-    assert_eq!(past, 2 + 3 + 12 + 10, "each of the methods, and the operator's without root's");
-    assert_eq!(past + kept_out, Method::ALL.len() * FACES.len() * EVERYBODY.len());
+    assert_eq!(
+        past,
+        2 + 3 + 12 + 10,
+        "each of the methods, and the operator's without root's"
+    );
+    assert_eq!(
+        past + kept_out,
+        Method::ALL.len() * FACES.len() * EVERYBODY.len()
+    );
     assert!(kept_out >= 150, "{kept_out}");
 }
 
@@ -153,7 +176,11 @@ async fn what_is_no_method_is_unknown_to_everybody() {
     ] {
         let channel = connect(face, who).await;
         for path in none {
-            assert_eq!(call(&channel, path).await, Code::Unimplemented, "{face:?} {path}");
+            assert_eq!(
+                call(&channel, path).await,
+                Code::Unimplemented,
+                "{face:?} {path}"
+            );
         }
     }
 }
@@ -162,7 +189,11 @@ async fn what_is_no_method_is_unknown_to_everybody() {
 fn a_refusal_of_root_only_says_how_to_get_there() {
     let mut extensions = Extensions::new();
     extensions.insert(OperatorPeer { uid: Some(1000) });
-    let status = judge(Face::Operators, "/extend.fleet.v1.Operator/Backup", &extensions);
+    let status = judge(
+        Face::Operators,
+        "/extend.fleet.v1.Operator/Backup",
+        &extensions,
+    );
     let refusal: extend_proto::v1::Refusal =
         prost::Message::decode(status.unwrap_err().details()).unwrap();
     assert!(refusal.hint.contains("sudo"), "{refusal:?}");

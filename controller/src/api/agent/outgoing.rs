@@ -36,7 +36,11 @@ pub struct Outgoing {
 
 impl Outgoing {
     pub(super) fn new(messages: SessionReceiver, verdict: oneshot::Receiver<Verdict>) -> Self {
-        Self { messages, verdict, ended: false }
+        Self {
+            messages,
+            verdict,
+            ended: false,
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use extend_proto::v1;
 use extend_proto::v1::agent_message::Kind;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout};
-use tonic::{Status, Streaming};
+use tonic::{Code, Status, Streaming};
 
 use super::outgoing::{Outgoing, Verdict};
 use super::{AgentSettings, IDLE_MARGIN};
@@ -25,13 +25,16 @@ use crate::api::connection::AgentPeer;
 use crate::api::pace::{Pace, Rate};
 use crate::api::{status, wire};
 use crate::core::request::{Hello, PeerFacts, SessionNumber};
-use crate::engine::session::{self, SessionSender};
 use crate::engine::EngineHandle;
+use crate::engine::session::{self, SessionSender};
 
 /// An agent says hello before anything else, and has nothing to wait for.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 /// How fast an agent may speak: many times what one that watches a crash loop has to say.
-const MESSAGES: Rate = Rate { every: Duration::from_millis(20), burst: 100 };
+const MESSAGES: Rate = Rate {
+    every: Duration::from_millis(20),
+    burst: 100,
+};
 
 /// A timer cannot be set for the end of time. A session that lasts so long is no worry.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -59,7 +62,13 @@ impl Session {
         let (sender, messages) = session::channel();
         let (verdict, outcome) = oneshot::channel();
         let closed = messages.closed();
-        let session = Self { engine, settings, peer, inbound, verdict };
+        let session = Self {
+            engine,
+            settings,
+            peer,
+            inbound,
+            verdict,
+        };
         tokio::spawn(session.run(sender, closed));
         Outgoing::new(messages, outcome)
     }
@@ -71,10 +80,21 @@ impl Session {
         };
         let Some(verdict) = end else { return };
         if let Verdict::Told(status) = &verdict {
-            tracing::warn!(node = %self.peer.node, reason = status.message(), "session refused");
+            self.log(status);
         }
         // An agent that has gone in the meantime is not told.
         let _ = self.verdict.send(verdict);
+    }
+
+    /// What belongs to the life of a session is told quietly; what an agent did wrong is not.
+    fn log(&self, status: &Status) {
+        let (node, reason) = (self.peer.node, status.message());
+        match status.code() {
+            Code::Unavailable | Code::Unauthenticated | Code::Cancelled | Code::Unknown => {
+                tracing::info!(%node, reason, "session closed");
+            }
+            _ => tracing::warn!(%node, reason, "session closed"),
+        }
     }
 
     /// The first message, which must be the hello of the node that the certificate names.
@@ -86,11 +106,17 @@ impl Session {
             first = timeout(HELLO_TIMEOUT, self.inbound.message()) => first,
         };
         let message = first
-            .map_err(|_| told(Status::deadline_exceeded("there was no hello within 5 seconds")))?
+            .map_err(|_| {
+                told(Status::deadline_exceeded(
+                    "there was no hello within 5 seconds",
+                ))
+            })?
             .map_err(told)?
             .ok_or(None)?;
         let Some(Kind::Hello(hello)) = message.kind else {
-            return Err(told(Status::invalid_argument("the first message must be a hello")));
+            return Err(told(Status::invalid_argument(
+                "the first message must be a hello",
+            )));
         };
         let hello = wire::hello(hello).map_err(not_understood)?;
         if hello.node != self.peer.node {
@@ -111,8 +137,10 @@ impl Session {
         closed: impl Future<Output = ()>,
     ) -> End {
         let node = self.peer.node;
-        let facts =
-            PeerFacts { key: self.peer.spki_hash, leaf_not_after: self.peer.leaf_not_after };
+        let facts = PeerFacts {
+            key: self.peer.spki_hash,
+            leaf_not_after: self.peer.leaf_not_after,
+        };
         let number = match self.engine.session_opened(node, facts, hello, sender).await {
             Ok(number) => number,
             Err(error) => return told(error.into()),
@@ -126,7 +154,11 @@ impl Session {
     }
 
     async fn listen(&mut self, number: SessionNumber, closed: impl Future<Output = ()>) -> End {
-        let AgentSettings { heartbeat, clock, shutdown } = self.settings.clone();
+        let AgentSettings {
+            heartbeat,
+            clock,
+            shutdown,
+        } = self.settings.clone();
         let patience = heartbeat * 3 + IDLE_MARGIN;
         let expiry = Instant::now() + clock.until(self.peer.leaf_not_after).min(LONGEST);
         let mut pace = Pace::default();

@@ -28,7 +28,8 @@ impl Nonces {
     /// Remembers a new nonce for a node. `false` if there is no room for another node.
     pub(super) fn issue(&mut self, node: NodeAddr, nonce: Nonce, now: Instant) -> bool {
         if self.out.len() >= MAX_NODES && !self.out.contains_key(&node) {
-            self.out.retain(|_, nonces| nonces.iter().any(|(_, until)| *until > now));
+            self.out
+                .retain(|_, nonces| nonces.iter().any(|(_, until)| *until > now));
             if self.out.len() >= MAX_NODES {
                 return false;
             }
@@ -44,7 +45,9 @@ impl Nonces {
 
     /// Whether the nonce is one of the node's. It is not from here on.
     pub(super) fn redeem(&mut self, node: NodeAddr, nonce: &Nonce, now: Instant) -> bool {
-        let Some(nonces) = self.out.get_mut(&node) else { return false };
+        let Some(nonces) = self.out.get_mut(&node) else {
+            return false;
+        };
         let before = nonces.len();
         nonces.retain(|(_, until)| *until > now);
         let live = nonces.len();
@@ -74,7 +77,10 @@ mod tests {
         assert!(nonces.redeem(node(1), &[1; 32], now));
         assert!(!nonces.redeem(node(1), &[1; 32], now), "a second time");
         assert!(nonces.issue(node(1), [3; 32], now));
-        assert!(!nonces.redeem(node(1), &[3; 32], now + LIFETIME), "too late");
+        assert!(
+            !nonces.redeem(node(1), &[3; 32], now + LIFETIME),
+            "too late"
+        );
         assert!(nonces.out.is_empty(), "nothing is kept");
     }
 
@@ -84,7 +90,9 @@ mod tests {
         for n in 0..5 {
             assert!(nonces.issue(node(1), [n; 32], now));
         }
-        let good: Vec<u8> = (0..5).filter(|n| nonces.redeem(node(1), &[*n; 32], now)).collect();
+        let good: Vec<u8> = (0..5)
+            .filter(|n| nonces.redeem(node(1), &[*n; 32], now))
+            .collect();
         assert_eq!(good, [2, 3, 4]);
     }
 
@@ -95,8 +103,14 @@ mod tests {
         let most = u32::try_from(MAX_NODES).unwrap();
         assert!((1..=most).all(|n| nonces.issue(node(n), [0; 32], now)));
         assert!(!nonces.issue(node(most + 1), [0; 32], now));
-        assert!(nonces.issue(node(1), [1; 32], now), "who is in it may go on");
-        assert!(nonces.issue(node(most + 1), [0; 32], now + LIFETIME), "the old ones are gone");
+        assert!(
+            nonces.issue(node(1), [1; 32], now),
+            "who is in it may go on"
+        );
+        assert!(
+            nonces.issue(node(most + 1), [0; 32], now + LIFETIME),
+            "the old ones are gone"
+        );
         assert_eq!(nonces.out.len(), 1);
     }
 }

@@ -20,7 +20,7 @@ const PIECE_BYTES: usize = 64 * 1024;
 const QUEUED: usize = 4;
 
 /// The stream of pieces.
-pub type Chunks = ReceiverStream<Result<v1::BackupChunk, Status>>;
+pub(super) type Chunks = ReceiverStream<Result<v1::BackupChunk, Status>>;
 
 /// Takes a snapshot and starts to archive it.
 pub(super) async fn begin(
@@ -34,13 +34,25 @@ pub(super) async fn begin(
         let state_dir = state_dir.clone();
         move || WorkDir::for_backup(&state_dir)
     });
-    let work = made.await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
-    engine.snapshot(&work.store()).await.map_err(|error| failed(&error))?;
-    let facts = Facts { store: engine.store_id().to_string(), time };
+    let work = made
+        .await
+        .map_err(|error| failed(&error))?
+        .map_err(|error| failed(&error))?;
+    engine
+        .snapshot(&work.store())
+        .await
+        .map_err(|error| failed(&error))?;
+    let facts = Facts {
+        store: engine.store_id().to_string(),
+        time,
+    };
 
     let (sender, pieces) = mpsc::channel(QUEUED);
     tokio::task::spawn_blocking(move || {
-        let mut out = Pieces { piece: Vec::with_capacity(PIECE_BYTES), sender };
+        let mut out = Pieces {
+            piece: Vec::with_capacity(PIECE_BYTES),
+            sender,
+        };
         match backup::write(&state_dir, &work, facts, &mut out) {
             Ok(()) => tracing::info!("backup taken"),
             // The reader has gone: there is nobody to tell.
@@ -79,7 +91,8 @@ impl Pieces {
 impl Write for Pieces {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let taken = bytes.len().min(PIECE_BYTES - self.piece.len());
-        self.piece.extend_from_slice(bytes.get(..taken).unwrap_or_default());
+        self.piece
+            .extend_from_slice(bytes.get(..taken).unwrap_or_default());
         if self.piece.len() == PIECE_BYTES {
             self.send()?;
         }
@@ -87,6 +100,10 @@ impl Write for Pieces {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if self.piece.is_empty() { Ok(()) } else { self.send() }
+        if self.piece.is_empty() {
+            Ok(())
+        } else {
+            self.send()
+        }
     }
 }

@@ -21,21 +21,33 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The name of the caller.
 pub(super) async fn name<T>(request: &Request<T>) -> Result<String, Status> {
-    let peer = request.extensions().get::<OperatorPeer>().and_then(|peer| peer.uid);
+    let peer = request
+        .extensions()
+        .get::<OperatorPeer>()
+        .and_then(|peer| peer.uid);
     let uid = peer.ok_or_else(|| Status::permission_denied("nobody knows who is calling"))?;
     if uid == 0 {
         return Ok(root(request.metadata()));
     }
     let look_up = tokio::task::spawn_blocking(move || {
-        User::from_uid(Uid::from_raw(uid)).ok().flatten().map(|user| user.name)
+        User::from_uid(Uid::from_raw(uid))
+            .ok()
+            .flatten()
+            .map(|user| user.name)
     });
     let found = tokio::time::timeout(LOOKUP_TIMEOUT, look_up).await;
-    let name = found.ok().and_then(Result::ok).flatten().filter(|name| is_name(name));
+    let name = found
+        .ok()
+        .and_then(Result::ok)
+        .flatten()
+        .filter(|name| is_name(name));
     Ok(name.unwrap_or_else(|| format!("user {uid}")))
 }
 
 fn root(metadata: &MetadataMap) -> String {
-    let says = metadata.get(SUDO_USER).and_then(|value| value.to_str().ok());
+    let says = metadata
+        .get(SUDO_USER)
+        .and_then(|value| value.to_str().ok());
     match says.filter(|name| is_name(name) && *name != "root") {
         Some(name) => format!("root (says {name})"),
         None => "root".to_owned(),
@@ -56,7 +68,9 @@ mod tests {
         let mut request = Request::new(());
         request.extensions_mut().insert(OperatorPeer { uid });
         if let Some(says) = says {
-            request.metadata_mut().insert(SUDO_USER, says.parse().unwrap());
+            request
+                .metadata_mut()
+                .insert(SUDO_USER, says.parse().unwrap());
         }
         request
     }
@@ -74,7 +88,11 @@ mod tests {
             (nobody, Some("anna"), "nobody"),
             (4_000_000_000, Some("root"), "user 4000000000"),
         ] {
-            assert_eq!(name(&request(Some(uid), says)).await.unwrap(), expected, "{uid} {says:?}");
+            assert_eq!(
+                name(&request(Some(uid), says)).await.unwrap(),
+                expected,
+                "{uid} {says:?}"
+            );
         }
         let long = "x".repeat(MAX_NAME + 1);
         assert_eq!(name(&request(Some(0), Some(&long))).await.unwrap(), "root");
@@ -82,7 +100,10 @@ mod tests {
 
     #[tokio::test]
     async fn without_credentials_there_is_no_caller() {
-        let refused = [name(&request(None, Some("anna"))).await, name(&Request::new(())).await];
+        let refused = [
+            name(&request(None, Some("anna"))).await,
+            name(&Request::new(())).await,
+        ];
         for refused in refused {
             assert_eq!(refused.unwrap_err().code(), tonic::Code::PermissionDenied);
         }

@@ -6,13 +6,13 @@ use std::path::Path;
 use extend_common::exit::Exit;
 
 use crate::cli::failure::Failure;
+use crate::daemon;
 
-/// Runs until a signal asks it to stop.
+/// Runs until a signal asks it to stop. The daemon makes its own runtime.
 pub(super) fn run(config: &Path) -> Result<Exit, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::local("cannot start the controller", &error))?;
-    runtime.block_on(crate::daemon::run(config))?;
-    Ok(Exit::Done)
+    daemon::run(config).map(|()| Exit::Done).map_err(|error| {
+        let hint = error.hint().unwrap_or_default();
+        let exit = error.exit();
+        Failure { exit, ..Failure::local("the controller does not run", &error).hint(hint) }
+    })
 }

@@ -9,11 +9,15 @@ use super::{Stream, Tone};
 /// The table of `--plan`.
 pub(crate) fn table(plan: &[PlannedTarget], stream: Stream) -> String {
     let in_turns = plan.iter().any(|target| target.wave != plan.first().map_or(0, |t| t.wave));
+    let other_images = plan.iter().any(changes_image);
     let mut heading = vec!["NAME", "TYPE", "ADDRESS"];
     if in_turns {
         heading.push("TURN");
     }
-    heading.extend(["IMAGE", "CHANGE"]);
+    if other_images {
+        heading.push("IMAGE");
+    }
+    heading.push("CHANGE");
     let mut table = Table::new(heading);
     for target in plan {
         let mut cells = vec![
@@ -22,10 +26,11 @@ pub(crate) fn table(plan: &[PlannedTarget], stream: Stream) -> String {
             target.node.to_string().into(),
         ];
         if in_turns {
-            let turn = if target.already_so { String::new() } else { target.wave.to_string() };
-            cells.push(turn.into());
+            cells.push(turn(target).into());
         }
-        cells.push(image(target).into());
+        if other_images {
+            cells.push(image(target).into());
+        }
         cells.push(change(target));
         table.row(cells);
     }
@@ -48,29 +53,35 @@ pub(crate) fn already_so(plan: &[PlannedTarget]) -> Vec<String> {
     let so = plan.iter().filter(|target| target.already_so);
     so.map(|target| {
         let server = format!("{} ({})", target.name, target.node);
-        match target.summary.as_str() {
-            "" => format!("{server} is already so: nothing to do"),
-            summary => format!("{server} is already so: {summary}"),
-        }
+        format!("{server}: {}, nothing to do", so_in_words(target))
     })
     .collect()
 }
 
+/// In the controller's words, which say what exactly is so.
+fn so_in_words(target: &PlannedTarget) -> &str {
+    if target.summary.is_empty() { "already so" } else { &target.summary }
+}
+
+/// Turns are counted from one by people.
+fn turn(target: &PlannedTarget) -> String {
+    if target.already_so { String::new() } else { target.wave.saturating_add(1).to_string() }
+}
+
 fn change(target: &PlannedTarget) -> Cell {
     if target.already_so {
-        let words = match target.summary.as_str() {
-            "" => "none: already so".to_owned(),
-            summary => format!("none: {summary}"),
-        };
-        return Cell::toned(words, Tone::Faint);
+        return Cell::toned(format!("none: {}", so_in_words(target)), Tone::Faint);
     }
     Cell::from(target.summary.as_str())
 }
 
+fn changes_image(target: &PlannedTarget) -> bool {
+    !target.image_after.is_empty() && target.image_after != target.image_before
+}
+
 fn image(target: &PlannedTarget) -> String {
     match (target.image_before.as_str(), target.image_after.as_str()) {
-        (before, "") => before.to_owned(),
-        (before, after) if before == after => after.to_owned(),
+        (before, _) if !changes_image(target) => before.to_owned(),
         ("", after) => after.to_owned(),
         (before, after) => format!("{before} -> {after}"),
     }

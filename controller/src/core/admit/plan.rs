@@ -97,20 +97,15 @@ fn in_words(
         Verb::Stop => format!("stop it, with up to {grace} to end"),
         Verb::Restart if stopped => "start it, since it does not run".to_owned(),
         Verb::Restart => format!("stop it, with up to {grace} to end, and start it again"),
-        Verb::Upgrade => upgrade_in_words(submission, server, stopped, &grace),
+        Verb::Upgrade => upgrade_in_words(submission, server, &grace),
         Verb::Rm => "stop it and remove its containers; its data stays".to_owned(),
     };
     when(entry, server.node, words)
 }
 
-fn upgrade_in_words(
-    submission: &Submission,
-    server: &Desired,
-    stopped: bool,
-    grace: &str,
-) -> String {
+fn upgrade_in_words(submission: &Submission, server: &Desired, grace: &str) -> String {
     let image = submission.image.as_ref().unwrap_or(&server.image.reference);
-    if stopped {
+    if server.run_state == RunState::Stopped {
         return format!("fetch {image} and make its container anew; it stays stopped");
     }
     format!("fetch {image}, then replace the container, with up to {grace} to end")
@@ -129,6 +124,9 @@ pub(super) fn run_in_words(
         .roles
         .get(&planned.role)
         .map_or("its container", |definition| definition.main_container().name.as_str());
+    if deploys.is_none() {
+        planned.image_after.clone_from(&planned.image_before);
+    }
     planned.summary = match (entry.intended(), deploys) {
         _ if planned.already_so => "already running".to_owned(),
         (None, Some((image, _))) => format!("fetch {image}, make {container} and start it"),
@@ -152,5 +150,5 @@ fn when(entry: &Node, node: NodeAddr, words: String) -> String {
     if entry.is_commandable() {
         return words;
     }
-    format!("{words}, when {node} is back: {}", entry.away(node))
+    format!("{words}; waits: {}", entry.away(node))
 }

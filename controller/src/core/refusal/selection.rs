@@ -1,6 +1,7 @@
 //! Selectors that do not agree with the fleet, or not with themselves.
 
 use extend_common::ids::{NodeAddr, RoleName, ServerName};
+use extend_common::operation::Verb;
 
 use super::{Asked, Known, Text};
 
@@ -134,6 +135,12 @@ fn nothing_matches(asked: &Asked, servers: &[Known]) -> Text {
 }
 
 fn other_role(asked: &Asked, role: &RoleName, found: &Known, of_role: &[Known]) -> Text {
+    // Which half of the command is the slip is not known: a removal is not suggested on a guess.
+    let hint = if asked.verb == Some(Verb::Rm) {
+        format!("extend status -a {}", found.node)
+    } else {
+        asked.with_role(&found.role).line()
+    };
     let text = Text::new(
         "other-role",
         format!(
@@ -143,7 +150,7 @@ fn other_role(asked: &Asked, role: &RoleName, found: &Known, of_role: &[Known]) 
             found.name,
             found.role
         ),
-        asked.with_role(&found.role).line(),
+        hint,
     );
     match of_role {
         [] => text.because(format!("there is no {role} in this fleet")),
@@ -153,6 +160,11 @@ fn other_role(asked: &Asked, role: &RoleName, found: &Known, of_role: &[Known]) 
 }
 
 fn other_name(asked: &Asked, name: &ServerName, found: &Known, named: Option<&Known>) -> Text {
+    let hint = if asked.verb == Some(Verb::Rm) {
+        format!("extend status -a {}", found.node)
+    } else {
+        asked.with_name(&found.name).line()
+    };
     let text = Text::new(
         "other-name",
         format!(
@@ -162,7 +174,7 @@ fn other_name(asked: &Asked, name: &ServerName, found: &Known, named: Option<&Kn
             found.name,
             found.role
         ),
-        asked.with_name(&found.name).line(),
+        hint,
     );
     match named {
         Some(named) => text.because(format!("{} is at {}", named.name, named.node)),

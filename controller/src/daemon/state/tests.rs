@@ -45,7 +45,11 @@ async fn the_first_start_makes_everything_private() {
     for name in [LOCK_FILE, KEY_FILE, STORE_FILE] {
         assert_eq!(mode(&dir.file(name)), 0o600, "{name}");
     }
-    assert_eq!(dir.start().await.unwrap(), (first, false), "the second start keeps it");
+    assert_eq!(
+        dir.start().await.unwrap(),
+        (first, false),
+        "the second start keeps it"
+    );
 }
 
 #[tokio::test]
@@ -78,7 +82,10 @@ async fn a_damaged_store_is_refused_and_left_as_it_is() {
     fs::write(dir.file(STORE_FILE), &damaged).unwrap();
     let error = dir.start().await.unwrap_err();
     let hint = error.hint().unwrap();
-    assert!(hint.contains("extend controller restore") && hint.contains("store.db"), "{hint}");
+    assert!(
+        hint.contains("extend controller restore") && hint.contains("store.db"),
+        "{hint}"
+    );
     assert_eq!(fs::read(dir.file(STORE_FILE)).unwrap(), damaged);
 }
 
@@ -119,5 +126,8 @@ async fn leftovers_of_interrupted_work_are_removed() {
     for gone in [".backup-1", ".restore-1", "store.db.1.draft"] {
         assert!(!dir.file(gone).exists(), "{gone}");
     }
-    assert!(dir.file("before-restore-1").join("ca.key").exists(), "that one is the operator's");
+    assert!(
+        dir.file("before-restore-1").join("ca.key").exists(),
+        "that one is the operator's"
+    );
 }

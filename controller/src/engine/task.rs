@@ -1,0 +1,409 @@
+//! The loop: takes inputs, gathers turns, commits one batch at a time, and releases what a commit
+//! has made true.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, watch as latest};
+use tokio_util::sync::CancellationToken;
+
+use extend_common::clock::Clock;
+
+use super::apply::Ground;
+use super::batch::{Gathering, Revisions, Sealed, send};
+use super::command::Command;
+use super::config::EngineConfig;
+use super::crash::{CrashPoint, InputKind, Moment};
+use super::revival::{self, Memory};
+use super::sessions::Sessions;
+use super::watch::Watchers;
+use super::{EngineError, EngineFailure, StartError};
+use crate::core::view::DoorSets;
+use crate::core::{CloseReason, Effect, Fleet, Key};
+use crate::store::{CommitError, Epoch, PendingCommit, Revision, StoreHandle};
+
+/// So many inputs are taken from the queue at once: between two of these the commit that is under
+/// way is looked after.
+const TAKE: usize = 256;
+
+/// The engine's task.
+pub(super) struct Task {
+    pub(super) store: StoreHandle,
+    pub(super) config: EngineConfig,
+    pub(super) fleet: Fleet,
+    pub(super) epoch: Epoch,
+    pub(super) revisions: Revisions,
+    pub(super) sessions: Sessions,
+    pub(super) watchers: Watchers,
+    pub(super) door: latest::Sender<Arc<DoorSets>>,
+    pub(super) gathering: Gathering,
+    /// When the fleet wants its next tick.
+    wake: Timestamp,
+    /// Inputs that were taken and wait for a barrier.
+    waiting: VecDeque<Command>,
+    pub(super) queue: mpsc::Receiver<Command>,
+    pub(super) shutdown: CancellationToken,
+}
+
+/// A batch on its way to the disk.
+pub(super) struct Flight {
+    commit: PendingCommit,
+    keys: Vec<(Key, bool)>,
+    sealed: Sealed,
+}
+
+/// What the loop woke up for.
+enum Event {
+    Committed(Result<Revision, CommitError>),
+    Inputs(usize),
+    Tick,
+    Shutdown,
+}
+
+impl Task {
+    /// Takes the store over and loads what is in it.
+    pub(super) async fn start(
+        store: StoreHandle,
+        config: EngineConfig,
+        door: latest::Sender<Arc<DoorSets>>,
+        (queue, shutdown): (mpsc::Receiver<Command>, CancellationToken),
+    ) -> Result<Self, StartError> {
+        let Memory { fleet, epoch, revisions } =
+            revival::load(&store, &config, 0, true).await?;
+        let now = config.clock.now();
+        let mut task = Self {
+            store,
+            config,
+            fleet,
+            epoch,
+            revisions,
+            sessions: Sessions::default(),
+            watchers: Watchers::default(),
+            door,
+            gathering: Gathering::default(),
+            wake: now,
+            waiting: VecDeque::new(),
+            queue,
+            shutdown,
+        };
+        if task.config.recovering {
+            task.note_recovering().await?;
+        }
+        task.publish_door();
+        Ok(task)
+    }
+
+    async fn note_recovering(&mut self) -> Result<(), StartError> {
+        let turn = self.fleet.begin_recovering(self.clock().now());
+        self.gathering.add(InputKind::Tick, turn);
+        if let Some(flight) = self.depart().await {
+            let revision = flight
+                .commit
+                .await
+                .map_err(|error| StartError::Commit(with_sources(&error)))?;
+            self.revisions.committed(flight.keys, revision);
+        }
+        Ok(())
+    }
+
+    pub(super) fn clock(&self) -> Clock {
+        self.config.clock
+    }
+
+    pub(super) fn publish_door(&mut self) {
+        let sets = self.fleet.door(self.clock().now());
+        self.door.send_replace(Arc::new(sets));
+    }
+
+    /// Runs until it is told to end, or must not go on.
+    pub(super) async fn run(mut self) -> Result<(), EngineFailure> {
+        let ended = self.serve().await;
+        if let Err(failure) = &ended {
+            tracing::error!(reason = with_sources(failure), "the engine must not go on");
+        }
+        self.gathering.fail(&EngineError::Stopped);
+        self.queue.close();
+        while let Ok(command) = self.queue.try_recv() {
+            command.fail(EngineError::Stopped);
+        }
+        self.sessions.close_all(CloseReason::ShuttingDown);
+        ended
+    }
+
+    async fn serve(&mut self) -> Result<(), EngineFailure> {
+        let mut flight: Option<Flight> = None;
+        let mut inputs = Vec::with_capacity(TAKE);
+        loop {
+            if flight.is_none() {
+                flight = self.depart_or_release().await;
+            }
+            if flight.is_none() && !self.waiting.is_empty() {
+                self.pass_barrier().await?;
+                continue;
+            }
+            let takes = self.waiting.is_empty() && !self.gathering.is_full();
+            let event = self.next(&mut flight, &mut inputs, takes).await;
+            match event {
+                Event::Committed(outcome) => {
+                    let Some(landed) = flight.take() else { continue };
+                    self.land(landed, outcome).await?;
+                }
+                Event::Inputs(0) | Event::Shutdown => {
+                    // What was asked for before is still done; without a disk, not for ever.
+                    return self.finish(flight).await;
+                }
+                Event::Inputs(_) => self.take(&mut inputs),
+                Event::Tick => self.tick(),
+            }
+        }
+    }
+
+    /// Waits for whatever comes first. Every branch may be dropped half-way without losing
+    /// anything: a commit goes on by itself, and inputs are in the queue until they are in
+    /// `inputs`.
+    async fn next(
+        &mut self,
+        flight: &mut Option<Flight>,
+        inputs: &mut Vec<Command>,
+        takes: bool,
+    ) -> Event {
+        let tick = self.sleep();
+        tokio::select! {
+            // A finished commit first: others wait for what it releases. Then the end; then time,
+            // which a full queue must not hold up.
+            biased;
+            outcome = landing(flight) => Event::Committed(outcome),
+            () = self.shutdown.cancelled() => Event::Shutdown,
+            () = tick, if takes => Event::Tick,
+            count = self.queue.recv_many(inputs, TAKE), if takes => Event::Inputs(count),
+        }
+    }
+
+    fn sleep(&self) -> tokio::time::Sleep {
+        let wait = if self.fleet.has_backlog() {
+            std::time::Duration::ZERO
+        } else {
+            self.clock().until(self.wake)
+        };
+        tokio::time::sleep(wait)
+    }
+
+    /// Applies inputs up to one that has to wait until everything before it is committed.
+    fn take(&mut self, inputs: &mut Vec<Command>) {
+        let now = self.clock().now();
+        for command in inputs.drain(..) {
+            if matches!(command, Command::Recover { .. }) || !self.waiting.is_empty() {
+                self.waiting.push_back(command);
+            } else {
+                self.apply(command, now);
+            }
+        }
+    }
+
+    fn apply(&mut self, command: Command, now: Timestamp) {
+        let (fleet, sessions) = (&mut self.fleet, &mut self.sessions);
+        Ground { fleet, sessions, gathering: &mut self.gathering }.apply(command, now);
+    }
+
+    fn tick(&mut self) {
+        let now = self.clock().now();
+        for (node, number) in self.sessions.gone() {
+            self.sessions.forget(node, number);
+            let turn = self.fleet.session_closed(number, node, now);
+            self.gathering.add(InputKind::SessionClosed, turn);
+        }
+        self.watchers.sweep();
+        let turn = self.fleet.tick(now);
+        if turn.writes.is_empty() && turn.effects.is_empty() {
+            self.wake = turn.answer;
+        } else {
+            self.wake = self.gathering.add(InputKind::Tick, turn);
+        }
+    }
+
+    /// Everything before is committed and released: what needs the store itself is done now.
+    async fn pass_barrier(&mut self) -> Result<(), EngineFailure> {
+        let now = self.clock().now();
+        match self.waiting.pop_front() {
+            Some(Command::Recover { nodes, finish, by, reply }) => {
+                let raised = match self.fleet.epoch_to_recover(&nodes) {
+                    Some(at_least) => self.store.raise_epoch(at_least).await,
+                    None => Ok(self.epoch),
+                };
+                let epoch = match raised {
+                    Ok(epoch) => epoch,
+                    Err(error) => {
+                        let failure = EngineError::StoreFailed(with_sources(&error));
+                        send(reply, Err(failure.clone()));
+                        // Nobody knows at which epoch the store is.
+                        return self.revive(failure).await;
+                    }
+                };
+                self.epoch = epoch;
+                self.config.crash.at(CrashPoint::RecoverRaised).await;
+                tracing::info!(by, %epoch, finish, "taking records back from the nodes' ledgers");
+                let turn = self.fleet.recover(&nodes, finish, epoch.0, now);
+                let answer = self.gathering.add(InputKind::Recover, turn);
+                self.gathering.answer(reply, Ok(answer));
+            }
+            Some(command) => self.apply(command, now),
+            None => {}
+        }
+        while let Some(command) = self.waiting.pop_front() {
+            if matches!(command, Command::Recover { .. }) {
+                self.waiting.push_front(command);
+                break;
+            }
+            self.apply(command, now);
+        }
+        Ok(())
+    }
+
+    /// Sends the gathered batch off; one that writes nothing is released at once.
+    async fn depart_or_release(&mut self) -> Option<Flight> {
+        if self.gathering.is_empty() {
+            return None;
+        }
+        let flight = self.depart().await?;
+        if !flight.keys.is_empty() {
+            return Some(flight);
+        }
+        self.release(flight.sealed).await;
+        None
+    }
+
+    /// Seals the gathered batch and, if it writes anything, gives it to the store.
+    async fn depart(&mut self) -> Option<Flight> {
+        let gathering = std::mem::take(&mut self.gathering);
+        if gathering.is_empty() {
+            return None;
+        }
+        let clock = self.clock();
+        let (rows, sealed) = gathering.seal(&self.fleet, &clock, |id| self.watchers.is_watched(id));
+        self.hit(&sealed, Moment::BeforeCommit).await;
+        let keys: Vec<_> = rows.iter().map(|(key, value)| (*key, value.is_some())).collect();
+        let batch = self.revisions.batch(self.epoch, rows);
+        Some(Flight { commit: self.store.commit(batch), keys, sealed })
+    }
+
+    /// A commit has returned.
+    async fn land(
+        &mut self,
+        flight: Flight,
+        outcome: Result<Revision, CommitError>,
+    ) -> Result<(), EngineFailure> {
+        match outcome {
+            Ok(revision) => {
+                self.revisions.committed(flight.keys, revision);
+                self.release(flight.sealed).await;
+                Ok(())
+            }
+            Err(CommitError::Fenced { .. }) => {
+                flight.sealed.fail(&EngineError::Stopped);
+                Err(EngineFailure::TakenOver)
+            }
+            Err(error) => {
+                let failure = EngineError::StoreFailed(with_sources(&error));
+                flight.sealed.fail(&failure);
+                self.revive(failure).await
+            }
+        }
+    }
+
+    /// Tells the world: first who may knock, then agents and watchers, then whoever asked.
+    async fn release(&mut self, sealed: Sealed) {
+        self.hit(&sealed, Moment::AfterCommit).await;
+        if let Some(sets) = &sealed.door {
+            self.door.send_replace(Arc::new(sets.clone()));
+        }
+        let now = self.clock().now();
+        for effect in &sealed.effects {
+            match effect {
+                Effect::Send { node, session, message } => {
+                    if !self.sessions.send(*node, *session, message.clone()) {
+                        let turn = self.fleet.session_closed(*session, *node, now);
+                        self.gathering.add(InputKind::SessionClosed, turn);
+                    }
+                }
+                Effect::Close { node, session, reason } => {
+                    self.sessions.close(*node, *session, *reason);
+                }
+                Effect::Changed(id) => {
+                    if let Some(picture) = sealed.pictures.get(id) {
+                        self.watchers.publish(Arc::clone(picture));
+                    }
+                }
+                // Opened or shut above, before anybody could try it.
+                Effect::Door => {}
+            }
+        }
+        self.hit(&sealed, Moment::BeforeReplies).await;
+        let kinds = self.answer(sealed);
+        for kind in kinds {
+            self.config.crash.at(CrashPoint::Input(Moment::AfterReplies, kind)).await;
+        }
+    }
+
+    fn answer(&mut self, sealed: Sealed) -> Vec<InputKind> {
+        for (id, reply) in sealed.subscribers {
+            if let Some(picture) = sealed.pictures.get(&id) {
+                send(reply, Ok(self.watchers.subscribe(Arc::clone(picture))));
+            }
+        }
+        for answer in sealed.answers {
+            answer(None);
+        }
+        sealed.kinds.into_iter().collect()
+    }
+
+    async fn hit(&self, sealed: &Sealed, moment: Moment) {
+        for kind in &sealed.kinds {
+            self.config.crash.at(CrashPoint::Input(moment, *kind)).await;
+        }
+    }
+
+    /// The end: what is on its way lands, what was gathered is committed, and no more.
+    async fn finish(&mut self, flight: Option<Flight>) -> Result<(), EngineFailure> {
+        let mut flight = flight;
+        loop {
+            let Some(mut leaving) = flight.take() else { return Ok(()) };
+            match (&mut leaving.commit).await {
+                Ok(revision) => {
+                    self.revisions.committed(leaving.keys, revision);
+                    self.release(leaving.sealed).await;
+                }
+                Err(CommitError::Fenced { .. }) => {
+                    leaving.sealed.fail(&EngineError::Stopped);
+                    return Err(EngineFailure::TakenOver);
+                }
+                Err(error) => {
+                    let failure = EngineError::StoreFailed(with_sources(&error));
+                    leaving.sealed.fail(&failure);
+                    std::mem::take(&mut self.gathering).fail(&failure);
+                    return Ok(());
+                }
+            }
+            flight = self.depart_or_release().await;
+        }
+    }
+}
+
+async fn landing(flight: &mut Option<Flight>) -> Result<Revision, CommitError> {
+    match flight {
+        Some(flight) => (&mut flight.commit).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// An error with everything that led to it.
+pub(super) fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,413 @@
+//! What both implementations do.
+
+use std::time::Duration;
+
+use extend_agent::core::spec::ContainerSpec;
+use extend_agent::docker::DockerError;
+use extend_common::roles::RestartPolicy;
+use extend_common::status::ContainerState::{Created, Exited, Paused, Restarting, Running};
+use futures_util::{FutureExt, StreamExt};
+use tokio::time::timeout;
+
+use crate::bench::{Bench, REFERENCE, VERSION, refused, seen, stays, until, until_state};
+
+const NEVER: &str = "0001-01-01T00:00:00Z";
+
+/// Makes and starts a container, and waits until its process has begun to listen for signals.
+async fn running(bench: &dyn Bench) -> (ContainerSpec, String) {
+    let spec = bench.spec();
+    let id = bench.docker().create(&spec).await.unwrap();
+    bench.docker().start(&id).await.unwrap();
+    up(bench, &id).await;
+    (spec, id)
+}
+
+/// Process 1 of a container is deaf to signals until it has asked for them; it says so.
+async fn up(bench: &dyn Bench, id: &str) {
+    for _ in 0..200 {
+        if !bench.docker().log_tail(id, 1).await.unwrap().is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("it says nothing");
+}
+
+pub(crate) async fn a_container_is_made_started_and_ended(bench: &dyn Bench) {
+    let (spec, docker) = (bench.spec(), bench.docker());
+    let id = docker.create(&spec).await.unwrap();
+    let made = seen(bench, &spec.name).await;
+    assert_eq!(
+        (&made.id, made.state, made.started_at.as_str()),
+        (&id, Created, NEVER)
+    );
+    assert_eq!(
+        (made.policy, made.restart_count),
+        (RestartPolicy::UnlessStopped, 0)
+    );
+    assert_eq!(made.image_id, spec.image);
+    assert_eq!(made.owner.unwrap().to_labels(), spec.labels);
+    assert_eq!(refused(docker.signal(&id, "SIGTERM").await).0, 409);
+
+    docker.start(&id).await.unwrap();
+    let started = seen(bench, &spec.name).await;
+    assert_eq!((started.state, started.exit_code), (Running, 0));
+    assert_ne!(started.started_at, NEVER);
+    up(bench, &id).await;
+    docker.start(&id).await.unwrap();
+    assert_eq!(seen(bench, &spec.name).await.instance(), started.instance());
+
+    docker.signal(&id, "SIGTERM").await.unwrap();
+    let ended = until_state(bench, &spec.name, Exited).await;
+    assert_eq!(
+        (ended.exit_code, ended.oom_killed, ended.error.as_str()),
+        (0, false, "")
+    );
+    assert_eq!(
+        ended.instance(),
+        started.instance(),
+        "an ended run keeps its time"
+    );
+    stays(bench, &spec.name, Exited).await;
+    let (status, words) = refused(docker.signal(&id, "SIGTERM").await);
+    assert_eq!(status, 409);
+    assert!(
+        words.ends_with(&format!("Container {id} is not running")),
+        "{words}"
+    );
+
+    docker.start(&id).await.unwrap();
+    let again = seen(bench, &spec.name).await;
+    assert_eq!((again.state, &again.id), (Running, &id));
+    assert_ne!(again.started_at, started.started_at);
+}
+
+pub(crate) async fn a_name_belongs_to_one_container(bench: &dyn Bench) {
+    let docker = bench.docker();
+    let (first, second) = (bench.spec(), bench.spec());
+    let id = docker.create(&first).await.unwrap();
+    let (status, words) = refused(docker.create(&first).await);
+    let conflict = format!(
+        "Conflict. The container name \"/{}\" is already in use by container \"{id}\". You have to \
+         remove (or rename) that container to be able to reuse that name.",
+        first.name
+    );
+    assert_eq!((status, &words), (409, &conflict));
+    let other = docker.create(&second).await.unwrap();
+    let (status, words) = refused(docker.rename(&other, &first.name).await);
+    assert_eq!(
+        (status, words),
+        (409, format!("Error when allocating new name: {conflict}"))
+    );
+    assert_eq!(refused(docker.rename(&id, &first.name).await).0, 400);
+
+    // A name is a name, whatever it is the beginning of.
+    assert_eq!(docker.container(&id).await, Ok(None));
+    assert_eq!(docker.container(&id[..12]).await, Ok(None));
+    docker.start(&id).await.unwrap();
+    let before = seen(bench, &first.name).await;
+    let aside = format!("{}.previous", first.name);
+    docker.rename(&id, &aside).await.unwrap();
+    assert_eq!(docker.container(&first.name).await, Ok(None));
+    let after = seen(bench, &aside).await;
+    assert_eq!(
+        (after.instance(), after.state),
+        (before.instance(), Running)
+    );
+    docker.create(&first).await.unwrap();
+}
+
+pub(crate) async fn what_does_not_exist_is_missing(bench: &dyn Bench) {
+    let docker = bench.docker();
+    let nothing = "extend-test-nothing";
+    let missing = |answer: Result<(), DockerError>, what: &str| {
+        let error = answer.unwrap_err();
+        assert!(error.is_missing(), "{what}: {error:?}");
+    };
+    missing(docker.start(nothing).await, "start");
+    missing(docker.signal(nothing, "SIGTERM").await, "signal");
+    missing(
+        docker.set_policy(nothing, RestartPolicy::No).await,
+        "set_policy",
+    );
+    missing(
+        docker.rename(nothing, "extend-test-nothing-2").await,
+        "rename",
+    );
+    missing(docker.log_tail(nothing, 3).await.map(drop), "log_tail");
+    assert_eq!(docker.remove(nothing).await, Ok(()));
+    assert_eq!(docker.container(nothing).await, Ok(None));
+    assert_eq!(docker.image("extend.test/nothing:1").await, Ok(None));
+    let spec = ContainerSpec {
+        image: "extend.test/nothing:1".to_owned(),
+        ..bench.spec()
+    };
+    let (status, words) = refused(docker.create(&spec).await);
+    assert_eq!(
+        (status, words.as_str()),
+        (404, "No such image: extend.test/nothing:1")
+    );
+}
+
+pub(crate) async fn only_what_does_not_run_is_removed(bench: &dyn Bench) {
+    let docker = bench.docker();
+    let (spec, id) = running(bench).await;
+    let (status, words) = refused(docker.remove(&id).await);
+    assert_eq!(status, 409);
+    assert!(
+        words.starts_with(&format!("You cannot remove a running container {id}.")),
+        "{words}"
+    );
+    docker.signal(&id, "SIGKILL").await.unwrap();
+    let ended = until_state(bench, &spec.name, Exited).await;
+    assert_eq!(ended.exit_code, 137);
+    docker.remove(&id).await.unwrap();
+    assert_eq!(docker.container(&spec.name).await, Ok(None));
+    docker.remove(&id).await.unwrap();
+    assert!(docker.start(&id).await.unwrap_err().is_missing());
+}
+
+pub(crate) async fn a_crash_is_mended_by_the_policy(bench: &dyn Bench) {
+    let docker = bench.docker();
+    let (spec, id) = running(bench).await;
+    let before = seen(bench, &spec.name).await;
+    bench.kill_process(&spec.name).await;
+    let mended = until(bench, &spec.name, |now| now.state == Running).await;
+    assert_eq!(
+        (&mended.id, mended.restart_count, mended.exit_code),
+        (&id, 1, 0)
+    );
+    assert_ne!(mended.started_at, before.started_at);
+    bench.kill_process(&spec.name).await;
+    let mended = until(bench, &spec.name, |now| now.state == Running).await;
+    assert_eq!(mended.restart_count, 2);
+    docker.signal(&id, "SIGKILL").await.unwrap();
+    until_state(bench, &spec.name, Exited).await;
+    docker.start(&id).await.unwrap();
+    assert_eq!(
+        seen(bench, &spec.name).await.restart_count,
+        0,
+        "counted since a start on purpose"
+    );
+}
+
+pub(crate) async fn the_policy_can_be_changed(bench: &dyn Bench) {
+    let docker = bench.docker();
+    let (spec, id) = running(bench).await;
+    let before = seen(bench, &spec.name).await;
+    docker.set_policy(&id, RestartPolicy::No).await.unwrap();
+    let after = seen(bench, &spec.name).await;
+    assert_eq!(
+        (after.policy, after.instance()),
+        (RestartPolicy::No, before.instance())
+    );
+    bench.kill_process(&spec.name).await;
+    let ended = until_state(bench, &spec.name, Exited).await;
+    assert_eq!((ended.exit_code, ended.restart_count), (137, 0));
+    stays(bench, &spec.name, Exited).await;
+    docker
+        .set_policy(&id, RestartPolicy::UnlessStopped)
+        .await
+        .unwrap();
+    stays(bench, &spec.name, Exited).await;
+    docker.start(&id).await.unwrap();
+    bench.kill_process(&spec.name).await;
+    until(bench, &spec.name, |now| {
+        now.state == Running && now.restart_count == 1
+    })
+    .await;
+}
+
+pub(crate) async fn a_container_between_restarts_is_live(bench: &dyn Bench) {
+    let (docker, spec) = (bench.docker(), bench.spec());
+    bench.crash_at_start(&spec, Some(7));
+    let id = docker.create(&spec).await.unwrap();
+    docker.start(&id).await.unwrap();
+    // By now a pause lasts longer than all of this.
+    let looping = until(bench, &spec.name, |now| {
+        now.state == Restarting && now.restart_count >= 6
+    })
+    .await;
+    assert_eq!(looping.exit_code, 7);
+    docker.start(&id).await.unwrap();
+    assert_eq!(refused(docker.remove(&id).await).0, 409);
+    let (status, words) = refused(docker.rename(&id, &format!("{}.failed", spec.name)).await);
+    assert_eq!(status, 409, "it is not missing: {words}");
+    assert_eq!(
+        seen(bench, &spec.name).await,
+        looping,
+        "nothing of this has changed it"
+    );
+    docker.signal(&id, "SIGTERM").await.unwrap();
+    let ended = until_state(bench, &spec.name, Exited).await;
+    assert_eq!((ended.exit_code, ended.instance()), (7, looping.instance()));
+    stays(bench, &spec.name, Exited).await;
+    docker
+        .rename(&id, &format!("{}.failed", spec.name))
+        .await
+        .unwrap();
+}
+
+pub(crate) async fn a_change_of_policy_calls_no_restart_off(bench: &dyn Bench) {
+    let (docker, spec) = (bench.docker(), bench.spec());
+    bench.crash_at_start(&spec, Some(7));
+    let id = docker.create(&spec).await.unwrap();
+    docker.start(&id).await.unwrap();
+    let looping = until(bench, &spec.name, |now| {
+        now.state == Restarting && now.restart_count >= 6
+    })
+    .await;
+    docker.set_policy(&id, RestartPolicy::No).await.unwrap();
+    let ended = until_state(bench, &spec.name, Exited).await;
+    assert_ne!(
+        ended.started_at, looping.started_at,
+        "it was started once more"
+    );
+    assert_eq!(ended.restart_count, looping.restart_count);
+    stays(bench, &spec.name, Exited).await;
+}
+
+pub(crate) async fn a_deaf_process_is_killed(bench: &dyn Bench) {
+    let (docker, spec) = (bench.docker(), bench.spec());
+    bench.ignore_sigterm(&spec);
+    let id = docker.create(&spec).await.unwrap();
+    docker.start(&id).await.unwrap();
+    up(bench, &id).await;
+    docker.signal(&id, "SIGTERM").await.unwrap();
+    stays(bench, &spec.name, Running).await;
+    docker.signal(&id, "SIGKILL").await.unwrap();
+    assert_eq!(until_state(bench, &spec.name, Exited).await.exit_code, 137);
+    stays(bench, &spec.name, Exited).await;
+}
+
+pub(crate) async fn every_signal_through_the_engine_disarms_the_policy(bench: &dyn Bench) {
+    let docker = bench.docker();
+    let (spec, id) = running(bench).await;
+    docker.signal(&id, "SIGHUP").await.unwrap();
+    let still = stays(bench, &spec.name, Running).await;
+    assert_eq!(still.policy, RestartPolicy::UnlessStopped, "nothing shows");
+    bench.kill_process(&spec.name).await;
+    until_state(bench, &spec.name, Exited).await;
+    stays(bench, &spec.name, Exited).await;
+    docker.start(&id).await.unwrap();
+    bench.kill_process(&spec.name).await;
+    until(bench, &spec.name, |now| {
+        now.state == Running && now.restart_count == 1
+    })
+    .await;
+}
+
+pub(crate) async fn a_start_that_fails_leaves_its_reason(bench: &dyn Bench) {
+    let (docker, mut spec) = (bench.docker(), bench.spec());
+    bench.break_start(&mut spec);
+    let id = docker.create(&spec).await.unwrap();
+    let (_, words) = refused(docker.start(&id).await);
+    assert!(words.contains("nobody-at-all"), "{words}");
+    let failed = stays(bench, &spec.name, Created).await;
+    assert_eq!((failed.error, failed.started_at.as_str()), (words, NEVER));
+    assert_ne!(failed.exit_code, 0);
+    docker.remove(&id).await.unwrap();
+}
+
+pub(crate) async fn a_paused_container_is_live(bench: &dyn Bench) {
+    let docker = bench.docker();
+    let (spec, id) = running(bench).await;
+    bench.pause(&spec.name).await;
+    stays(bench, &spec.name, Paused).await;
+    assert_eq!(refused(docker.start(&id).await).0, 409);
+    assert_eq!(refused(docker.remove(&id).await).0, 409);
+    docker.signal(&id, "SIGTERM").await.unwrap();
+    until_state(bench, &spec.name, Exited).await;
+    stays(bench, &spec.name, Exited).await;
+}
+
+pub(crate) async fn a_start_and_an_end_are_hinted_at(bench: &dyn Bench) {
+    let (docker, spec) = (bench.docker(), bench.spec());
+    let id = docker.create(&spec).await.unwrap();
+    let limit = Duration::from_secs(10);
+    for act in ["start", "end"] {
+        // Others may use the same Engine: only what comes is told from what does not.
+        let mut events = docker.events();
+        let early = timeout(Duration::from_millis(300), events.next()).await;
+        assert!(
+            !matches!(early, Ok(None | Some(Err(_)))),
+            "{act}: {early:?}"
+        );
+        match act {
+            "start" => docker.start(&id).await.unwrap(),
+            _ => bench.kill_process(&spec.name).await,
+        }
+        assert_eq!(
+            timeout(limit, events.next()).await,
+            Ok(Some(Ok(()))),
+            "{act}"
+        );
+        while events.next().now_or_never().flatten().is_some() {}
+    }
+}
+
+pub(crate) async fn every_container_is_listed(bench: &dyn Bench) {
+    let docker = bench.docker();
+    let (spec, id) = running(bench).await;
+    let still = bench.spec();
+    docker.create(&still).await.unwrap();
+    let names = docker.names().await.unwrap();
+    let found = |name: &str| names.iter().find(|found| found.name == name).unwrap();
+    assert_eq!(found(&spec.name).id, id);
+    assert_eq!(
+        found(&still.name).owner.as_ref().unwrap().to_labels(),
+        still.labels
+    );
+}
+
+pub(crate) async fn output_has_an_end(bench: &dyn Bench) {
+    let (docker, spec) = (bench.docker(), bench.spec());
+    let id = docker.create(&spec).await.unwrap();
+    assert_eq!(docker.log_tail(&id, 10).await, Ok(Vec::new()));
+    docker.start(&id).await.unwrap();
+    up(bench, &id).await;
+    let lines = docker.log_tail(&id, 1).await.unwrap();
+    assert_eq!(lines.len(), 1);
+    assert!(
+        !lines[0].is_empty() && !lines[0].ends_with('\n'),
+        "{lines:?}"
+    );
+    assert_eq!(docker.log_tail(&id, 0).await, Ok(Vec::new()));
+}
+
+pub(crate) async fn an_image_has_several_names(bench: &dyn Bench) {
+    let docker = bench.docker();
+    let image = docker.image(REFERENCE).await.unwrap().unwrap();
+    assert_eq!(image.labels["version"], VERSION);
+    assert_eq!(
+        image.repo_digests,
+        Vec::<String>::new(),
+        "it was never pulled"
+    );
+    assert_eq!(docker.image(&image.id).await, Ok(Some(image.clone())));
+    for name in [REFERENCE, &image.id] {
+        let spec = ContainerSpec {
+            image: name.to_owned(),
+            ..bench.spec()
+        };
+        docker.create(&spec).await.unwrap();
+        assert_eq!(seen(bench, &spec.name).await.image_id, image.id);
+    }
+}
+
+pub(crate) async fn nonsense_is_refused(bench: &dyn Bench) {
+    let docker = bench.docker();
+    let (spec, id) = running(bench).await;
+    let (status, words) = refused(docker.signal(&id, "SIGNONSENSE").await);
+    assert_eq!(
+        (status, words.as_str()),
+        (400, "Invalid signal: SIGNONSENSE")
+    );
+    let named = ContainerSpec {
+        name: "x".to_owned(),
+        ..bench.spec()
+    };
+    assert_eq!(refused(docker.create(&named).await).0, 400);
+    assert_eq!(refused(docker.rename(&id, "y").await).0, 400);
+    stays(bench, &spec.name, Running).await;
+}

@@ -1,0 +1,438 @@
+//! Whoever is killed, at every point of every verb: the operation ends as it should have, nothing
+//! is done twice, and nobody else is touched. The points are listed from the code.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use extend_agent::docker::memory::{Behaviour, StopBehaviour};
+use extend_agent::faults::FaultPoint;
+use extend_common::ids::NodeAddr;
+use extend_common::operation::{Operation, TargetState, Verb};
+use extend_common::record::RunState;
+use extend_common::status::ContainerState;
+use extend_controller::core::request::Submission;
+use extend_controller::engine::CrashPoint;
+use extend_tests::sim::Fleet;
+use extend_tests::sim::fleet::{IMAGE, image};
+use extend_tests::sim::invariants;
+
+const MEDIA: &str = "media-server-only";
+const QUEUE: &str = "queue-server-only";
+
+fn target() -> NodeAddr {
+    "172.31.16.139".parse().unwrap()
+}
+
+fn bystander() -> NodeAddr {
+    "172.31.16.138".parse().unwrap()
+}
+
+/// What an operator does, and how it has to end.
+struct Scenario {
+    name: &'static str,
+    /// Brings the fleet to where the operation begins.
+    prepare: fn(&Fleet),
+    deployed: bool,
+    stopped: bool,
+    verb: Verb,
+    ends: TargetState,
+    /// At the end: the version that serves and whether it runs; none when nothing is left.
+    leaves: Option<(&'static str, bool)>,
+    /// The agent starts containers at most so often.
+    starts: usize,
+}
+
+fn nothing(_: &Fleet) {}
+
+fn newer_image(fleet: &Fleet) {
+    fleet.nodes[&target()].docker.add_image(IMAGE, image("22.4.0"));
+}
+
+fn newer_image_crashes(fleet: &Fleet) {
+    newer_image(fleet);
+    let crash = Behaviour { exits_after: Some((Duration::from_millis(500), 3)), ..Default::default() };
+    fleet.nodes[&target()].docker.behave_image("sha256:22.4.0", crash);
+}
+
+fn newer_image_is_silent(fleet: &Fleet) {
+    newer_image(fleet);
+    let silent = Behaviour { listens: false, ..Default::default() };
+    fleet.nodes[&target()].docker.behave_image("sha256:22.4.0", silent);
+}
+
+fn first_image_crashes(fleet: &Fleet) {
+    let crash = Behaviour { exits_after: Some((Duration::ZERO, 3)), ..Default::default() };
+    fleet.nodes[&target()].docker.behave_image("sha256:22.3.0", crash);
+}
+
+fn takes_its_time(fleet: &Fleet) {
+    let slow = Behaviour {
+        stop: StopBehaviour::After(Duration::from_secs(20), 0),
+        start_delay: Duration::from_secs(5),
+        ..Default::default()
+    };
+    fleet.nodes[&target()].docker.behave_image("sha256:22.3.0", slow);
+}
+
+fn ignores_sigterm(fleet: &Fleet) {
+    let deaf = Behaviour { stop: StopBehaviour::Ignores, ..Default::default() };
+    fleet.nodes[&target()].docker.behave_image("sha256:22.3.0", deaf);
+}
+
+const SCENARIOS: [Scenario; 11] = [
+    Scenario {
+        name: "run",
+        prepare: nothing,
+        deployed: false,
+        stopped: false,
+        verb: Verb::Run,
+        ends: TargetState::Succeeded,
+        leaves: Some(("22.3.0", true)),
+        starts: 1,
+    },
+    Scenario {
+        name: "run that crashes",
+        prepare: first_image_crashes,
+        deployed: false,
+        stopped: false,
+        verb: Verb::Run,
+        ends: TargetState::Failed,
+        leaves: None,
+        starts: 1,
+    },
+    Scenario {
+        name: "stop",
+        prepare: takes_its_time,
+        deployed: true,
+        stopped: false,
+        verb: Verb::Stop,
+        ends: TargetState::Succeeded,
+        leaves: Some(("22.3.0", false)),
+        starts: 0,
+    },
+    Scenario {
+        name: "stop that ignores SIGTERM",
+        prepare: ignores_sigterm,
+        deployed: true,
+        stopped: false,
+        verb: Verb::Stop,
+        ends: TargetState::Succeeded,
+        leaves: Some(("22.3.0", false)),
+        starts: 0,
+    },
+    Scenario {
+        name: "start",
+        prepare: nothing,
+        deployed: true,
+        stopped: true,
+        verb: Verb::Start,
+        ends: TargetState::Succeeded,
+        leaves: Some(("22.3.0", true)),
+        starts: 1,
+    },
+    Scenario {
+        name: "restart",
+        prepare: takes_its_time,
+        deployed: true,
+        stopped: false,
+        verb: Verb::Restart,
+        ends: TargetState::Succeeded,
+        leaves: Some(("22.3.0", true)),
+        starts: 1,
+    },
+    Scenario {
+        name: "upgrade",
+        prepare: newer_image,
+        deployed: true,
+        stopped: false,
+        verb: Verb::Upgrade,
+        ends: TargetState::Succeeded,
+        leaves: Some(("22.4.0", true)),
+        starts: 1,
+    },
+    Scenario {
+        name: "upgrade that crashes",
+        prepare: newer_image_crashes,
+        deployed: true,
+        stopped: false,
+        verb: Verb::Upgrade,
+        ends: TargetState::RolledBack,
+        leaves: Some(("22.3.0", true)),
+        starts: 2,
+    },
+    Scenario {
+        name: "upgrade that never answers",
+        prepare: newer_image_is_silent,
+        deployed: true,
+        stopped: false,
+        verb: Verb::Upgrade,
+        ends: TargetState::RolledBack,
+        leaves: Some(("22.3.0", true)),
+        starts: 2,
+    },
+    Scenario {
+        name: "upgrade of a stopped server",
+        prepare: newer_image,
+        deployed: true,
+        stopped: true,
+        verb: Verb::Upgrade,
+        ends: TargetState::Succeeded,
+        leaves: Some(("22.4.0", false)),
+        starts: 0,
+    },
+    Scenario {
+        name: "rm",
+        prepare: nothing,
+        deployed: true,
+        stopped: false,
+        verb: Verb::Rm,
+        ends: TargetState::Succeeded,
+        leaves: None,
+        starts: 0,
+    },
+];
+
+/// Who dies, or is restarted, at the point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Victim {
+    Agent,
+    Controller,
+    Both,
+    Docker,
+}
+
+async fn fleet_for(scenario: &Scenario) -> Fleet {
+    let mut fleet = Fleet::new(&["172.31.16.138", "172.31.16.139"]).await;
+    let engine = &fleet.nodes[&bystander()].docker;
+    engine.foreign("postgres").unwrap();
+    fleet.nodes[&target()].docker.foreign("postgres").unwrap();
+    fleet.deploy(bystander(), QUEUE, "queue-server-1").await;
+    if scenario.deployed {
+        let deployed = fleet.deploy(target(), MEDIA, "media-server-1").await;
+        assert_eq!(deployed.targets[0].state, TargetState::Succeeded, "{deployed:#?}");
+    }
+    if scenario.stopped {
+        let stop = fleet.submission(Verb::Stop, MEDIA, &[]);
+        fleet.perform(&stop).await;
+    }
+    (scenario.prepare)(&fleet);
+    fleet
+}
+
+fn submission(fleet: &mut Fleet, scenario: &Scenario) -> Submission {
+    let mut submission = fleet.submission(scenario.verb, MEDIA, &[target()]);
+    if scenario.verb == Verb::Run {
+        submission.selector.name = Some("media-server-1".parse().unwrap());
+    }
+    submission
+}
+
+/// The end that was wanted, and nothing beside it.
+async fn check(fleet: &Fleet, scenario: &Scenario, operation: &Operation, story: &str) {
+    let ended = &operation.targets[0];
+    let history = fleet.history(target());
+    let told = || format!("{story}\n{ended:#?}\n{}", invariants::tell(&history));
+    assert_eq!(ended.state, scenario.ends, "{}", told());
+    fleet.check();
+    fleet.settled().await;
+    let server = fleet.server(target()).await;
+    match (scenario.leaves, server) {
+        (None, None) => {}
+        (Some((version, runs)), Some(server)) => {
+            let status = server.status.as_ref().expect("a status");
+            let serving = status.serving_image.as_ref().expect("an image");
+            assert_eq!(serving.version, version, "{}", told());
+            let current = status.current.as_ref().expect("a container");
+            assert_eq!(current.state == ContainerState::Running, runs, "{}", told());
+            let wanted = if runs { RunState::Running } else { RunState::Stopped };
+            assert_eq!(server.record.desired.run_state, wanted, "{}", told());
+        }
+        (wanted, found) => panic!("wanted {wanted:?}, found {found:#?}\n{}", told()),
+    }
+    // I4: the end is the end.
+    let mark = fleet.mark(target());
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    invariants::untouched_since(&fleet.history(target()), mark);
+    // No orphan: at most the official container, and one kept as evidence.
+    let names = names(fleet);
+    let previous = names.iter().find(|name| name.ends_with(".previous"));
+    assert!(previous.is_none(), "{names:?}\n{}", told());
+}
+
+fn names(fleet: &Fleet) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for effect in fleet.history(target()) {
+        use extend_agent::docker::memory::EffectKind;
+        match &effect.kind {
+            EffectKind::Created { .. } => {
+                names.insert(effect.name.clone());
+            }
+            EffectKind::Renamed { from } => {
+                names.remove(from);
+                names.insert(effect.name.clone());
+            }
+            EffectKind::Removed => {
+                names.remove(&effect.name);
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+/// One run without faults: the points that the agent and the controller go through.
+async fn walk(scenario: &Scenario) -> (Vec<FaultPoint>, Vec<CrashPoint>) {
+    let mut fleet = fleet_for(scenario).await;
+    fleet.nodes[&target()].trap.clear();
+    fleet.trap.clear();
+    let submission = submission(&mut fleet, scenario);
+    let operation = fleet.perform(&submission).await;
+    let points = (fleet.nodes[&target()].trap.reached(), fleet.trap.reached());
+    check(&fleet, scenario, &operation, "no fault").await;
+    points
+}
+
+/// Each point once for each time it is reached, up to a few.
+fn nth<P: PartialEq + Copy>(points: &[P], most: usize) -> Vec<(P, usize)> {
+    let mut all = Vec::new();
+    for (index, point) in points.iter().enumerate() {
+        let count = points[..=index].iter().filter(|other| *other == point).count();
+        if count <= most {
+            all.push((*point, count));
+        }
+    }
+    all
+}
+
+async fn strike(fleet: &mut Fleet, victim: Victim) {
+    match victim {
+        Victim::Agent => fleet.restart_agent(target()).await,
+        Victim::Controller => {
+            fleet.kill_controller().await;
+            fleet.nodes[&target()].trap.release();
+            fleet.start_controller().await;
+        }
+        Victim::Both => {
+            fleet.kill_controller().await;
+            fleet.restart_agent(target()).await;
+            fleet.start_controller().await;
+        }
+        Victim::Docker => {
+            fleet.nodes[&target()].docker.restart_daemon(Duration::from_secs(2));
+            fleet.nodes[&target()].trap.release();
+        }
+    }
+}
+
+async fn agent_case(scenario: &Scenario, point: FaultPoint, count: usize, victim: Victim) {
+    let story = format!("{}: {victim:?} at {point} ({count})", scenario.name);
+    let mut fleet = fleet_for(scenario).await;
+    let others = fleet.mark(bystander());
+    let before = fleet.mark(target());
+    fleet.nodes[&target()].trap.set(point, count);
+    let trap = fleet.nodes[&target()].trap.clone();
+    let submission = submission(&mut fleet, scenario);
+    let submitted = fleet.submit(&submission).await.expect("accepted");
+    let id = submitted.operation.expect("an operation").id;
+    // The last notes of an operation may come after its end.
+    let sprung = tokio::time::timeout(Duration::from_secs(1200), trap.sprung()).await;
+    assert!(sprung.is_ok(), "{story}: the point was not reached");
+    strike(&mut fleet, victim).await;
+    let operation = fleet.ended(id).await;
+    check(&fleet, scenario, &operation, &story).await;
+    let starts = invariants::starts_since(&fleet.history(target()), before);
+    // A container whose start was not noted when everything died was started all the same, and
+    // one that Docker's restart ended is started again.
+    let most = scenario.starts + usize::from(victim == Victim::Docker);
+    assert!(starts <= most, "{story}: {starts} starts");
+    invariants::untouched_since(&fleet.history(bystander()), others);
+    assert_eq!(resubmitted(&mut fleet, &submission).await, id, "{story}");
+}
+
+/// The same request again gives the same operation.
+async fn resubmitted(
+    fleet: &mut Fleet,
+    submission: &Submission,
+) -> extend_common::ids::OperationId {
+    fleet.submit(submission).await.expect("known").operation.expect("the operation").id
+}
+
+async fn sweep_agent(scenario: &Scenario) -> BTreeSet<FaultPoint> {
+    let (points, _) = walk(scenario).await;
+    for (point, count) in nth(&points, 2) {
+        for victim in [Victim::Agent, Victim::Controller, Victim::Both, Victim::Docker] {
+            agent_case(scenario, point, count, victim).await;
+        }
+    }
+    points.into_iter().collect()
+}
+
+/// The controller dies at its own points; the command line comes back with the same request.
+async fn sweep_controller(scenario: &Scenario) {
+    let (_, points) = walk(scenario).await;
+    for (point, count) in nth(&points, 2) {
+        let story = format!("{}: controller at {point} ({count})", scenario.name);
+        let mut fleet = fleet_for(scenario).await;
+        let others = fleet.mark(bystander());
+        fleet.trap.set(point, count);
+        let submission = submission(&mut fleet, scenario);
+        let engine = fleet.engine();
+        let first = submission.clone();
+        let asked = tokio::spawn(async move { engine.submit(first).await });
+        let trap = fleet.trap.clone();
+        let sprung = tokio::time::timeout(Duration::from_secs(1200), trap.sprung()).await;
+        if sprung.is_err() {
+            // Points of mere time may fall differently; then there was no fault to survive.
+            asked.abort();
+            continue;
+        }
+        fleet.kill_controller().await;
+        asked.abort();
+        fleet.start_controller().await;
+        let id = resubmitted(&mut fleet, &submission).await;
+        let operation = fleet.ended(id).await;
+        check(&fleet, scenario, &operation, &story).await;
+        invariants::untouched_since(&fleet.history(bystander()), others);
+    }
+}
+
+macro_rules! sweeps {
+    ($($test:ident: $index:expr),* $(,)?) => {$(
+        mod $test {
+            use super::*;
+
+            #[tokio::test(start_paused = true)]
+            async fn agent_points() {
+                sweep_agent(&SCENARIOS[$index]).await;
+            }
+
+            #[tokio::test(start_paused = true)]
+            async fn controller_points() {
+                sweep_controller(&SCENARIOS[$index]).await;
+            }
+        }
+    )*};
+}
+
+sweeps! {
+    run: 0, run_that_crashes: 1, stop: 2, stop_that_ignores_sigterm: 3, start: 4, restart: 5,
+    upgrade: 6, upgrade_that_crashes: 7, upgrade_that_never_answers: 8,
+    upgrade_of_a_stopped_server: 9, rm: 10,
+}
+
+/// A new kind of step that no scenario goes through fails here.
+#[tokio::test(start_paused = true)]
+async fn every_point_of_the_agent_is_swept() {
+    let mut reached = BTreeSet::new();
+    for scenario in &SCENARIOS {
+        reached.extend(walk(scenario).await.0);
+    }
+    let missed: Vec<_> = FaultPoint::all().into_iter().filter(|p| !reached.contains(p)).collect();
+    // Taking stock after a lost ledger, and noting a late first answer, have tests of their own.
+    let elsewhere = |point: &FaultPoint| {
+        let words = point.to_string();
+        words.contains("Recall") || words.contains("MarkProven")
+    };
+    let missed: Vec<_> = missed.into_iter().filter(|p| !elsewhere(p)).collect();
+    assert!(missed.is_empty(), "no scenario goes through {missed:?}");
+}
