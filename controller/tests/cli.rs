@@ -1,5 +1,6 @@
 //! The command line as operators have it: the real binary, and the shim in front of it, against a
 //! stand-in for the controller on a Unix socket.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 #[path = "cli/backup.rs"]
 mod backup;

@@ -279,7 +279,7 @@ impl Reconciler {
                 .accept(&session, *record.clone(), recovered)
             {
                 Ok(next) => {
-                    tracing::info!(%stamp, "record accepted");
+                    tracing::info!(%stamp, "taking a record");
                     self.pending = Some((session, record, recovered));
                     return Some(next);
                 }
@@ -397,8 +397,9 @@ impl Reconciler {
         let now = self.parts.clock.now();
         match ended {
             Ended::Accepted(Ok(ledger)) => {
+                // A pending record stays: it may have come while another was written. The next turn
+                // finds out whether it is known by now.
                 self.parts.ledger = *ledger;
-                self.pending = None;
                 self.trouble = None;
                 self.ledger_trouble.clear();
                 self.recovered_breath();

@@ -83,7 +83,11 @@ impl SelectorArgs {
         v1::Selector {
             role: self.role.clone().unwrap_or_default(),
             nodes: nodes.iter().map(ToString::to_string).collect(),
-            name: self.name.as_ref().map(ToString::to_string).unwrap_or_default(),
+            name: self
+                .name
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
         }
     }
 
@@ -96,7 +100,11 @@ impl SelectorArgs {
             words.push(format!("-a {}", nodes.join(",")));
         }
         words.extend(self.name.iter().map(|name| format!("-n {name}")));
-        if words.is_empty() { "all servers".to_owned() } else { words.join(" ") }
+        if words.is_empty() {
+            "all servers".to_owned()
+        } else {
+            words.join(" ")
+        }
     }
 }
 
@@ -115,7 +123,13 @@ pub(crate) enum Format {
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub(crate) struct FormatArgs {
     /// How to print data; wide is a table with more columns
-    #[arg(short = 'o', long = "output", value_name = "FORMAT", value_enum, default_value = "table")]
+    #[arg(
+        short = 'o',
+        long = "output",
+        value_name = "FORMAT",
+        value_enum,
+        default_value = "table"
+    )]
     pub(crate) format: Format,
 }
 
@@ -188,7 +202,8 @@ pub(crate) fn parse_node(text: &str) -> Result<NodeAddr, String> {
 
 /// A portal name.
 pub(crate) fn parse_name(text: &str) -> Result<ServerName, String> {
-    text.parse::<ServerName>().map_err(|error| error.to_string())
+    text.parse::<ServerName>()
+        .map_err(|error| error.to_string())
 }
 
 /// The word after `-s`. Empty would not narrow on the wire, so it must never be sent.

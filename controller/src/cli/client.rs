@@ -47,7 +47,10 @@ impl Client {
     pub(crate) async fn connect(socket: &Path) -> Result<Self, ConnectError> {
         let stream = UnixStream::connect(socket)
             .await
-            .map_err(|source| ConnectError { socket: socket.to_owned(), source })?;
+            .map_err(|source| ConnectError {
+                socket: socket.to_owned(),
+                source,
+            })?;
         let mut stream = Some(TokioIo::new(stream));
         // The name is never looked up: the connector hands out the stream, once.
         let channel = Endpoint::from_static("http://controller.extend")
@@ -86,7 +89,9 @@ pub(crate) async fn ask<T>(
     what: &str,
     call: impl Future<Output = Result<Response<T>, Status>>,
 ) -> Result<T, Failure> {
-    bounded(call).await.map_err(|status| Failure::from_status(what, &status))
+    bounded(call)
+        .await
+        .map_err(|status| Failure::from_status(what, &status))
 }
 
 /// Names who called sudo on every request.
@@ -99,7 +104,9 @@ impl Caller {
     fn from_environment() -> Self {
         let name = std::env::var("SUDO_USER").ok();
         let usable = |name: &String| !name.is_empty() && name.len() <= MAX_USER;
-        Self { sudo_user: name.filter(usable).and_then(|name| name.parse().ok()) }
+        Self {
+            sudo_user: name.filter(usable).and_then(|name| name.parse().ok()),
+        }
     }
 }
 
@@ -131,7 +138,10 @@ impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
         let socket = error.socket.display();
         let unreachable = |why: &str| {
-            Self::new(Exit::Unreachable, format!("cannot reach the controller: {why}"))
+            Self::new(
+                Exit::Unreachable,
+                format!("cannot reach the controller: {why}"),
+            )
         };
         match error.source.kind() {
             io::ErrorKind::PermissionDenied => {

@@ -14,7 +14,7 @@ use super::failure::Failure;
 
 /// Lines that are pasted together may arrive one after the other, over a slow connection for
 /// example. Nobody reads and answers a question as fast as this.
-const SETTLE: Duration = Duration::from_millis(250);
+const SETTLE: Duration = Duration::from_millis(400);
 /// No expected answer is longer; a longer line is another answer.
 const MAX_ANSWER: u64 = 256;
 
@@ -34,8 +34,10 @@ pub(crate) fn terminal_or_refuse(context: &Context, what: &str) -> Result<(), Fa
     if io::stdin().is_terminal() && io::stderr().is_terminal() {
         return Ok(());
     }
-    Err(Failure::usage(format!("cannot {what} without --yes: there is no terminal to ask on"))
-        .hint(context.again_with("--yes")))
+    Err(Failure::usage(format!(
+        "cannot {what} without --yes: there is no terminal to ask on"
+    ))
+    .hint(context.again_with("--yes")))
 }
 
 /// Asks. Anything but the expected answer is a no.
@@ -54,7 +56,10 @@ pub(crate) async fn confirm(context: &Context, confirm: Confirm) -> Result<(), F
         // The end of input: the cursor still stands behind the question.
         context.output.say("\n");
     }
-    Err(Failure::new(Exit::Failed, "not confirmed: nothing was changed"))
+    Err(Failure::new(
+        Exit::Failed,
+        "not confirmed: nothing was changed",
+    ))
 }
 
 fn discard_typed_ahead() -> Result<(), Failure> {

@@ -30,7 +30,12 @@ pub(crate) struct Failure {
 impl Failure {
     /// A failure without causes or hint.
     pub(crate) fn new(exit: Exit, sentence: impl Into<String>) -> Self {
-        Self { exit, sentence: sentence.into(), causes: Vec::new(), hint: String::new() }
+        Self {
+            exit,
+            sentence: sentence.into(),
+            causes: Vec::new(),
+            hint: String::new(),
+        }
     }
 
     /// Wrong without asking the controller.
@@ -84,9 +89,12 @@ impl Failure {
         }
         let message = shown_text(status.message().to_owned());
         if status.code() == Code::Unimplemented {
-            return Self::new(exit, format!("cannot {what}: the controller does not know how"))
-                .cause("the controller that runs is of another version than this command")
-                .hint("sudo systemctl restart extend-controller");
+            return Self::new(
+                exit,
+                format!("cannot {what}: the controller does not know how"),
+            )
+            .cause("the controller that runs is of another version than this command")
+            .hint("sudo systemctl restart extend-controller");
         }
         Self::new(exit, format!("cannot {what}: {message}"))
     }

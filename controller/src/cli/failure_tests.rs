@@ -25,16 +25,24 @@ fn a_verdict_is_told_from_a_connection_that_broke() {
     ];
     for status in lost {
         assert!(is_lost(&status), "{status:?}");
-        assert_eq!(Failure::from_status("do it", &status).exit, Exit::Unreachable);
+        assert_eq!(
+            Failure::from_status("do it", &status).exit,
+            Exit::Unreachable
+        );
     }
 }
 
 #[test]
 fn a_status_without_a_refusal_is_still_a_sentence() {
-    let failure =
-        Failure::from_status("show operation 5nzq8c", &Status::internal("the disk\u{7} is full"));
+    let failure = Failure::from_status(
+        "show operation 5nzq8c",
+        &Status::internal("the disk\u{7} is full"),
+    );
     assert_eq!(failure.exit, Exit::Failed);
-    assert_eq!(failure.sentence, "cannot show operation 5nzq8c: the disk\\u{7} is full");
+    assert_eq!(
+        failure.sentence,
+        "cannot show operation 5nzq8c: the disk\\u{7} is full"
+    );
 }
 
 #[test]
@@ -46,7 +54,9 @@ fn a_controller_of_another_version_is_named_as_that() {
 
 #[test]
 fn the_causes_of_an_error_become_ours_without_repetition() {
-    let error = anyhow::anyhow!("disk full").context("write the store").context("start");
+    let error = anyhow::anyhow!("disk full")
+        .context("write the store")
+        .context("start");
     let failure = Failure::from(error);
     assert_eq!(failure.sentence, "start");
     assert_eq!(failure.causes, ["write the store", "disk full"]);

@@ -92,9 +92,17 @@ fn run(argv: Vec<OsString>) -> Exit {
         Ok(cli) => cli,
         Err(error) => return output.parser(&error, &usage::hint(&argv)),
     };
-    let arguments = argv.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
-    let context =
-        Context { output, connection: cli.connection, clock: Clock::system(), arguments };
+    let arguments = argv
+        .iter()
+        .skip(1)
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    let context = Context {
+        output,
+        connection: cli.connection,
+        clock: Clock::system(),
+        arguments,
+    };
     let done = match cli.command {
         Command::Controller(args) if args.is_daemon() => controller::serve(&args),
         command => on_runtime(&context, command),

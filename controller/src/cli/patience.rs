@@ -8,8 +8,10 @@ use extend_common::backoff::Backoff;
 use tokio::time::Instant;
 
 /// A controller that is restarted is back within two seconds: the first tries come quickly.
-const STEPS: Backoff =
-    Backoff { first: Duration::from_millis(100), most: Duration::from_secs(2) };
+const STEPS: Backoff = Backoff {
+    first: Duration::from_millis(100),
+    most: Duration::from_secs(2),
+};
 
 /// The patience of one command. Each outage gets the whole of it.
 #[derive(Debug, Clone)]
@@ -44,7 +46,10 @@ impl Patience {
     /// this is the beginning of an outage, which people want to know of.
     pub(crate) fn next(&mut self, now: Instant, jitter: f64) -> Option<Wait> {
         let first = self.outage.is_none();
-        let outage = self.outage.get_or_insert(Outage { since: now, tries: 0 });
+        let outage = self.outage.get_or_insert(Outage {
+            since: now,
+            tries: 0,
+        });
         let left = self.most.checked_sub(now.duration_since(outage.since))?;
         if left.is_zero() {
             return None;

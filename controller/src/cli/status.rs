@@ -42,15 +42,21 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
         Some(text) => context.output.data(&text)?,
         None if fleet.servers.is_empty() && fleet.unclaimed.is_empty() => {
             context.output.say("there are no servers yet");
-            context.output.hint("extend run -s TYPE -n NAME -a PRIVATE_IP");
+            context
+                .output
+                .hint("extend run -s TYPE -n NAME -a PRIVATE_IP");
         }
-        None => context.output.data(&tables(context, &fleet, args.output.format))?,
+        None => context
+            .output
+            .data(&tables(context, &fleet, args.output.format))?,
     }
     Ok(Exit::Done)
 }
 
 async fn ask_for(client: &mut Client, selector: &SelectorArgs) -> Result<Fleet, Failure> {
-    let request = v1::ListServersRequest { selector: Some(selector.to_wire()) };
+    let request = v1::ListServersRequest {
+        selector: Some(selector.to_wire()),
+    };
     let what = format!("show the status of {}", selector.describe());
     Fleet::try_from(ask(&what, client.rpc().list_servers(request)).await?)
 }
@@ -72,12 +78,15 @@ fn tables(context: &Context, fleet: &Fleet, format: Format) -> String {
 /// a while is shown to be so.
 async fn watch(context: &Context, args: &Args) -> Result<Exit, Failure> {
     if matches!(args.output.format, Format::Json | Format::Yaml) {
-        return Err(Failure::usage("cannot watch the status as a document")
-            .hint("extend status -o json"));
+        return Err(
+            Failure::usage("cannot watch the status as a document").hint("extend status -o json")
+        );
     }
     if !context.output.stdout().terminal {
-        return Err(Failure::usage("cannot watch the status: standard output is no terminal")
-            .hint("extend status"));
+        return Err(
+            Failure::usage("cannot watch the status: standard output is no terminal")
+                .hint("extend status"),
+        );
     }
     let client = context.client().await?;
     let mut interrupts = Interrupts::catch()?;
@@ -100,7 +109,10 @@ async fn show_for_ever(context: &Context, args: &Args, client: Client) -> Result
             },
         };
         match fleet {
-            Ok(fleet) => screen.show(&context.output, &tables(context, &fleet, args.output.format))?,
+            Ok(fleet) => screen.show(
+                &context.output,
+                &tables(context, &fleet, args.output.format),
+            )?,
             Err(failure) if failure.exit == Exit::Unreachable => {
                 client = None;
                 screen.overlay(&context.output, &failure.sentence)?;

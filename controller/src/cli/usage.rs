@@ -13,22 +13,32 @@ pub(super) fn tree() -> Command {
 }
 
 fn with_exit_codes(command: Command) -> Command {
-    command.after_help(exit::HELP).mut_subcommands(with_exit_codes)
+    command
+        .after_help(exit::HELP)
+        .mut_subcommands(with_exit_codes)
 }
 
 /// What to run after a mistake: the help of the command as far as it was understood. Dashes that a
 /// word processor has made out of hyphens are a mistake that nobody sees.
 pub(super) fn hint(argv: &[OsString]) -> String {
-    let words: Vec<String> =
-        argv.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
-    if words.iter().any(|word| word.starts_with(is_typographic_dash)) {
+    let words: Vec<String> = argv
+        .iter()
+        .skip(1)
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    if words
+        .iter()
+        .any(|word| word.starts_with(is_typographic_dash))
+    {
         return format!("type the hyphens anew: {}", with_hyphens(&words));
     }
     let tree = tree();
     let mut known = "extend".to_owned();
     let mut command = &tree;
     for word in &words {
-        let Some(next) = command.find_subcommand(word) else { break };
+        let Some(next) = command.find_subcommand(word) else {
+            break;
+        };
         known = format!("{known} {word}");
         command = next;
     }
@@ -47,7 +57,10 @@ fn with_hyphens(words: &[String]) -> String {
         let long = dashes == 1 && rest.chars().count() > 1;
         format!("{}{rest}", "-".repeat(if long { 2 } else { dashes }))
     });
-    std::iter::once("extend".to_owned()).chain(mended).collect::<Vec<_>>().join(" ")
+    std::iter::once("extend".to_owned())
+        .chain(mended)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[cfg(test)]
@@ -55,7 +68,12 @@ mod tests {
     use super::*;
 
     fn hint_for(line: &str) -> String {
-        hint(&line.split_whitespace().map(OsString::from).collect::<Vec<_>>())
+        hint(
+            &line
+                .split_whitespace()
+                .map(OsString::from)
+                .collect::<Vec<_>>(),
+        )
     }
 
     #[test]
@@ -80,7 +98,11 @@ mod tests {
         fn check(command: &Command) {
             for argument in command.get_arguments() {
                 let name = argument.get_id();
-                assert!(argument.get_help().is_some(), "{} {name}", command.get_name());
+                assert!(
+                    argument.get_help().is_some(),
+                    "{} {name}",
+                    command.get_name()
+                );
             }
             command.get_subcommands().for_each(check);
         }
@@ -91,7 +113,10 @@ mod tests {
 
     #[test]
     fn a_mistake_leads_to_the_help_that_is_nearest() {
-        assert_eq!(hint_for("extend restart --no-such"), "extend restart --help");
+        assert_eq!(
+            hint_for("extend restart --no-such"),
+            "extend restart --help"
+        );
         assert_eq!(hint_for("extend op frobnicate"), "extend op --help");
         assert_eq!(hint_for("extend frobnicate"), "extend --help");
     }
@@ -102,6 +127,9 @@ mod tests {
             hint_for("extend restart –s media-server-only –a 172.31.16.139"),
             "type the hyphens anew: extend restart -s media-server-only -a 172.31.16.139"
         );
-        assert_eq!(hint_for("extend rm —yes"), "type the hyphens anew: extend rm --yes");
+        assert_eq!(
+            hint_for("extend rm —yes"),
+            "type the hyphens anew: extend rm --yes"
+        );
     }
 }

@@ -75,10 +75,14 @@ pub(crate) fn tell_end(
     operation: &Operation,
     format: Format,
 ) -> Result<Exit, Failure> {
-    context.output.say(&summary::render(operation, context.output.stderr().colour));
+    context
+        .output
+        .say(&summary::render(operation, context.output.stderr().colour));
     let exit = exit_of(operation);
     if exit != Exit::Done {
-        context.output.hint(&format!("extend op show {}", operation.id.short()));
+        context
+            .output
+            .hint(&format!("extend op show {}", operation.id.short()));
     }
     let document = view::operation::Document::from(operation);
     if let Some(text) = document::render(format, &document)? {
@@ -89,7 +93,11 @@ pub(crate) fn tell_end(
 
 /// The exit code of an ended operation.
 fn exit_of(operation: &Operation) -> Exit {
-    let failures = operation.targets.iter().filter(|target| target.state.is_failure()).count();
+    let failures = operation
+        .targets
+        .iter()
+        .filter(|target| target.state.is_failure())
+        .count();
     match failures {
         0 => Exit::Done,
         all if all == operation.targets.len() => Exit::Failed,
@@ -155,7 +163,9 @@ impl Watcher<'_> {
 
     /// Follows the operation on one connection.
     async fn follow(&mut self, mut client: Client) -> Stopped {
-        let request = v1::OperationRequest { id: self.id.clone() };
+        let request = v1::OperationRequest {
+            id: self.id.clone(),
+        };
         let mut stream = match bounded(client.rpc().watch_operation(request)).await {
             Ok(stream) => stream,
             Err(status) => return self.stopped(&status),
@@ -203,16 +213,30 @@ impl Watcher<'_> {
         if is_lost(status) {
             return Stopped::Lost(lost_causes(status));
         }
-        Stopped::Failed(Failure::from_status(&format!("watch {}", self.what()), status))
+        Stopped::Failed(Failure::from_status(
+            &format!("watch {}", self.what()),
+            status,
+        ))
     }
 
     fn given_up(&self, causes: Vec<String>) -> Failure {
         // Before the first answer nobody knows that there is such an operation.
-        let exit = if self.seen.is_some() { Exit::StoppedWatching } else { Exit::Unreachable };
-        let goes_on = if self.seen.is_some() { "; the operation goes on" } else { "" };
+        let exit = if self.seen.is_some() {
+            Exit::StoppedWatching
+        } else {
+            Exit::Unreachable
+        };
+        let goes_on = if self.seen.is_some() {
+            "; the operation goes on"
+        } else {
+            ""
+        };
         let mut failure = Failure::new(
             exit,
-            format!("cannot watch {}: the controller is not reached{goes_on}", self.what()),
+            format!(
+                "cannot watch {}: the controller is not reached{goes_on}",
+                self.what()
+            ),
         )
         .hint(format!("extend op watch {}", short(&self.id)));
         failure.causes = causes;
@@ -223,7 +247,11 @@ impl Watcher<'_> {
     fn left(&self) -> Exit {
         let output = &self.context.output;
         // Before the first answer nobody knows that there is such an operation.
-        let goes_on = if self.seen.is_some() { "; the operation goes on" } else { "" };
+        let goes_on = if self.seen.is_some() {
+            "; the operation goes on"
+        } else {
+            ""
+        };
         output.say(&format!("stopped watching {}{goes_on}", self.what()));
         output.hint(&format!("extend op watch {}", short(&self.id)));
         Exit::StoppedWatching

@@ -40,7 +40,8 @@ impl Fleet {
         door
     }
 
-    /// Notes that the door is another one now.
+    /// Notes that the door is another one now. The next tick finds out when time alone will
+    /// change it.
     pub(super) fn door_changed(&mut self) {
         self.draft.door();
         self.door_changes = None;
@@ -57,11 +58,10 @@ impl Fleet {
         for node in expired {
             self.tokens.remove(&node);
             self.write(Key::Token(node));
-        }
-        if self.door_changes.is_some_and(|at| at <= now) {
             self.door_changed();
         }
-        if self.door_changes.is_none() {
+        if self.door_changes.is_none_or(|at| at <= now) {
+            self.draft.door();
             self.door_changes = Some(self.next_door_change(now));
         }
     }

@@ -73,11 +73,10 @@ impl Fleet {
     /// The next moment at which [`Fleet::end_overdue`] has something to do.
     pub(super) fn next_end(&self) -> Option<Timestamp> {
         let open = self.operations.values().filter(|entry| entry.row.ended.is_none());
-        open.map(|entry| {
-            let ending = |row: &super::row::TargetRow| row.ending.as_ref().map(|e| e.until);
-            let until = entry.targets().iter().filter_map(ending).min();
-            // Past its deadline every open target is being put back.
-            until.map_or(entry.row.deadline, |until| until.min(entry.row.deadline))
+        open.filter_map(|entry| {
+            let targets = entry.targets().iter().filter(|row| !row.target.state.has_ended());
+            // A target that is being put back is past caring about the deadline.
+            targets.map(|row| row.ending.as_ref().map_or(entry.row.deadline, |e| e.until)).min()
         })
         .min()
     }

@@ -64,10 +64,17 @@ impl Fleet {
         let Some(session) = entry.session.as_mut() else { return };
         let is_ahead = ahead.is_some();
         session.ahead = ahead;
+        let held = session.hello.record.as_ref().map(|record| record.id);
+        if let Some(held) = held.filter(|held| entry.row.chain.contains(held)) {
+            entry.row.held = Some(held);
+        }
         self.welcome(node);
         if is_ahead {
-            if let Some(entry) = self.nodes.get_mut(&node) {
+            if let Some(entry) = self.nodes.get_mut(&node)
+                && status.is_some()
+            {
                 entry.status = status;
+                entry.fresh = true;
             }
             return;
         }

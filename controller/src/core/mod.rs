@@ -41,7 +41,7 @@ pub mod view;
 mod words;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use fleet::Fleet;
 pub use key::Key;

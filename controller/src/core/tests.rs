@@ -12,4 +12,3 @@ mod plans;
 mod recover;
 mod refusals;
 mod scale;
-mod texts;

@@ -1,1 +1,7 @@
-//! Tests of the engine.
+//! The engine on a store in memory and a paused clock, with agents at the ends of its sessions.
+
+mod crashes;
+mod failures;
+mod flow;
+mod recovery;
+mod rig;

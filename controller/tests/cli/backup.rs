@@ -28,7 +28,10 @@ fn a_backup_is_a_file_of_its_owner_alone() {
     assert_eq!(files(&place), ["backup.tar"]);
     let file = place.path("backup.tar");
     assert_eq!(fs::read(&file).unwrap(), b"onetwo");
-    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o600);
+    assert_eq!(
+        fs::metadata(&file).unwrap().permissions().mode() & 0o7777,
+        0o600
+    );
 }
 
 #[test]
@@ -45,9 +48,17 @@ fn nothing_is_overwritten() {
 #[test]
 fn half_a_backup_leaves_no_file() {
     for (chunks, end, code) in [
-        (vec![b"one".to_vec()], Some(Status::new(Code::Internal, "the disk is full")), 1),
+        (
+            vec![b"one".to_vec()],
+            Some(Status::new(Code::Internal, "the disk is full")),
+            1,
+        ),
         (Vec::new(), None, 1),
-        (vec![b"one".to_vec()], Some(Status::new(Code::Unavailable, "stopping")), 5),
+        (
+            vec![b"one".to_vec()],
+            Some(Status::new(Code::Unavailable, "stopping")),
+            5,
+        ),
     ] {
         let place = Place::new();
         *place.script.backup.lock().unwrap() = (chunks, end);

@@ -19,11 +19,26 @@ fn running() -> v1::Operation {
 #[test]
 fn nobody_there_is_said_at_once() {
     let place = Place::empty();
-    for words in ["restart", "status", "node list", "op watch 5nzq8c", "rm -n m"] {
+    for words in [
+        "restart",
+        "status",
+        "node list",
+        "op watch 5nzq8c",
+        "rm -n m",
+    ] {
         let ran = place.run(words);
         assert_eq!(ran.code, 5, "{words}");
-        assert!(ran.err.contains("there is no socket"), "{words}: {}", ran.err);
-        assert!(ran.err.ends_with("hint: systemctl status extend-controller\n"), "{}", ran.err);
+        assert!(
+            ran.err.contains("there is no socket"),
+            "{words}: {}",
+            ran.err
+        );
+        assert!(
+            ran.err
+                .ends_with("hint: systemctl status extend-controller\n"),
+            "{}",
+            ran.err
+        );
     }
 }
 
@@ -33,7 +48,11 @@ fn a_socket_that_was_left_behind_is_said_to_be_that() {
     drop(std::os::unix::net::UnixListener::bind(place.socket()).unwrap());
     let ran = place.run("status");
     assert_eq!(ran.code, 5);
-    assert!(ran.err.contains("nobody answers at its socket"), "{}", ran.err);
+    assert!(
+        ran.err.contains("nobody answers at its socket"),
+        "{}",
+        ran.err
+    );
 }
 
 #[test]
@@ -53,7 +72,11 @@ fn a_submission_whose_answer_was_lost_is_sent_again_with_the_same_id() {
     let submits = place.script.submits();
     assert_eq!(submits.len(), 2);
     assert_eq!(submits[0], submits[1]);
-    assert!(ran.err.contains("sending the same request again for 30s"), "{}", ran.err);
+    assert!(
+        ran.err.contains("sending the same request again for 30s"),
+        "{}",
+        ran.err
+    );
 }
 
 #[test]
@@ -65,8 +88,16 @@ fn a_submission_that_nobody_acknowledges_ends_with_5() {
     place.kill();
     let ran = finish(child);
     assert_eq!(ran.code, 5, "{}", ran.err);
-    assert!(ran.err.contains("error: the controller has not acknowledged: restart all servers"));
-    assert!(ran.err.ends_with("hint: systemctl status extend-controller\n"), "{}", ran.err);
+    assert!(
+        ran.err
+            .contains("error: the controller has not acknowledged: restart all servers")
+    );
+    assert!(
+        ran.err
+            .ends_with("hint: systemctl status extend-controller\n"),
+        "{}",
+        ran.err
+    );
 }
 
 #[test]
@@ -74,7 +105,9 @@ fn watching_goes_on_after_the_controller_has_died() {
     let mut place = Place::new();
     place.script.operation.send_replace(running());
     let child = place.spawn("restart");
-    until("watched", || place.script.watches.load(Ordering::SeqCst) == 1);
+    until("watched", || {
+        place.script.watches.load(Ordering::SeqCst) == 1
+    });
     place.kill();
     // While nobody looks, the operation goes through a phase more and ends.
     let mut ended = succeeded();
@@ -93,7 +126,11 @@ fn watching_goes_on_after_the_controller_has_died() {
     10:13:12 media-server-1 (172.31.16.139) succeeded
     restart 5nzq8c: media-server-1 (172.31.16.139) succeeded in 1m 12s
     ");
-    assert_eq!(place.script.submits().len(), 1, "a lost watch submits nothing");
+    assert_eq!(
+        place.script.submits().len(),
+        1,
+        "a lost watch submits nothing"
+    );
 }
 
 #[test]
@@ -101,12 +138,22 @@ fn watching_that_cannot_go_on_ends_with_6_and_says_how_to_come_back() {
     let mut place = Place::new();
     place.script.operation.send_replace(running());
     let child = place.spawn("restart --patience 300ms");
-    until("watched", || place.script.watches.load(Ordering::SeqCst) == 1);
+    until("watched", || {
+        place.script.watches.load(Ordering::SeqCst) == 1
+    });
     place.kill();
     let ran = finish(child);
     assert_eq!(ran.code, 6, "{}", ran.err);
-    assert!(ran.err.contains("cannot watch restart 5nzq8c"), "{}", ran.err);
-    assert!(ran.err.ends_with("hint: extend op watch 5nzq8c\n"), "{}", ran.err);
+    assert!(
+        ran.err.contains("cannot watch restart 5nzq8c"),
+        "{}",
+        ran.err
+    );
+    assert!(
+        ran.err.ends_with("hint: extend op watch 5nzq8c\n"),
+        "{}",
+        ran.err
+    );
 }
 
 #[test]
@@ -115,14 +162,29 @@ fn signals_stop_the_watching_and_nothing_else() {
         let place = Place::new();
         place.script.operation.send_replace(running());
         let child = place.spawn("restart -o json");
-        until("watched", || place.script.watches.load(Ordering::SeqCst) == 1);
+        until("watched", || {
+            place.script.watches.load(Ordering::SeqCst) == 1
+        });
         kill(Pid::from_raw(child.id().try_into().unwrap()), signal).unwrap();
         let ran = finish(child);
-        assert_eq!((ran.code, ran.out.as_str()), (6, ""), "{signal}: {}", ran.err);
+        assert_eq!(
+            (ran.code, ran.out.as_str()),
+            (6, ""),
+            "{signal}: {}",
+            ran.err
+        );
         let end = "stopped watching restart 5nzq8c; the operation goes on\n\
                    hint: extend op watch 5nzq8c\n";
         assert!(ran.err.ends_with(end), "{signal}: {}", ran.err);
-        assert!(place.script.asked.lock().unwrap().iter().all(|q| !q.starts_with("cancel")));
+        assert!(
+            place
+                .script
+                .asked
+                .lock()
+                .unwrap()
+                .iter()
+                .all(|q| !q.starts_with("cancel"))
+        );
     }
 }
 
@@ -132,21 +194,41 @@ fn a_signal_before_the_acknowledgement_promises_nothing() {
     place.script.on_submit([OnSubmit::Hang]);
     let child = place.spawn("restart");
     until("submitted", || place.script.submits().len() == 1);
-    kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
+    kill(
+        Pid::from_raw(child.id().try_into().unwrap()),
+        Signal::SIGINT,
+    )
+    .unwrap();
     let ran = finish(child);
     assert_eq!(ran.code, 5, "{}", ran.err);
-    assert!(ran.err.contains("it may have stored the operation all the same"), "{}", ran.err);
-    assert!(ran.err.ends_with("hint: extend op list --open\n"), "{}", ran.err);
+    assert!(
+        ran.err
+            .contains("it may have stored the operation all the same"),
+        "{}",
+        ran.err
+    );
+    assert!(
+        ran.err.ends_with("hint: extend op list --open\n"),
+        "{}",
+        ran.err
+    );
 }
 
 #[test]
 fn the_watch_timeout_stops_the_watching_and_nothing_else() {
     let place = Place::new();
     place.script.operation.send_replace(running());
-    for words in ["restart --watch-timeout 200ms", "op watch 5nzq8c --watch-timeout 200ms"] {
+    for words in [
+        "restart --watch-timeout 200ms",
+        "op watch 5nzq8c --watch-timeout 200ms",
+    ] {
         let ran = place.run(words);
         assert_eq!(ran.code, 6, "{words}: {}", ran.err);
-        assert!(ran.err.ends_with("hint: extend op watch 5nzq8c\n"), "{}", ran.err);
+        assert!(
+            ran.err.ends_with("hint: extend op watch 5nzq8c\n"),
+            "{}",
+            ran.err
+        );
     }
 }
 

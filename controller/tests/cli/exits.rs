@@ -9,9 +9,7 @@ use crate::stub::{OnSubmit, refusal};
 
 #[test]
 fn the_states_of_the_targets_decide() {
-    use v1::TargetState::{
-        Cancelled, Failed, RolledBack, Skipped, Succeeded as Done, TimedOut,
-    };
+    use v1::TargetState::{Cancelled, Failed, RolledBack, Skipped, Succeeded as Done, TimedOut};
     let table: &[(&[v1::TargetState], i32)] = &[
         (&[Done], 0),
         (&[Done, Done], 0),
@@ -28,10 +26,20 @@ fn the_states_of_the_targets_decide() {
     ];
     for (states, code) in table {
         let place = Place::new();
-        let targets = states.iter().enumerate().map(|(index, state)| target(index, *state));
-        place.script.operation.send_replace(operation(v1::Verb::Restart, targets.collect()));
+        let targets = states
+            .iter()
+            .enumerate()
+            .map(|(index, state)| target(index, *state));
+        place
+            .script
+            .operation
+            .send_replace(operation(v1::Verb::Restart, targets.collect()));
         assert_eq!(place.run("restart").code, *code, "restart: {states:?}");
-        assert_eq!(place.run("op watch 5nzq8c").code, *code, "op watch: {states:?}");
+        assert_eq!(
+            place.run("op watch 5nzq8c").code,
+            *code,
+            "op watch: {states:?}"
+        );
         assert_eq!(place.run("op show 5nzq8c").code, 0, "op show: {states:?}");
     }
 }
@@ -52,7 +60,13 @@ fn the_controllers_answers_decide() {
         let answer = Status::new(status, "because");
         place.script.on_submit([OnSubmit::Refuse(answer.clone())]);
         *place.script.refuse.lock().unwrap() = Some(answer);
-        for words in ["restart --patience 50ms", "status", "node list", "op list", "op show 5n"] {
+        for words in [
+            "restart --patience 50ms",
+            "status",
+            "node list",
+            "op list",
+            "op show 5n",
+        ] {
             let ran = place.run(words);
             assert_eq!(ran.code, code, "{words}: {status:?}: {}", ran.err);
             assert!(ran.err.contains("error: "), "{words}: {}", ran.err);
@@ -67,7 +81,10 @@ fn a_refusal_is_said_in_the_controllers_words() {
     place.script.on_submit([OnSubmit::Refuse(refusal(
         Code::FailedPrecondition,
         "restart media-server-only at 172.31.16.137: the server there is meeting-server-1",
-        &["meeting-server-1 is a meeting-server-only", "evil \u{1b}[2J text"],
+        &[
+            "meeting-server-1 is a meeting-server-only",
+            "evil \u{1b}[2J text",
+        ],
         "extend restart -s meeting-server-only -a 172.31.16.137",
     ))]);
     let ran = place.run("restart -s media-server-only -a 172.31.16.137");
@@ -84,13 +101,28 @@ fn a_refusal_is_said_in_the_controllers_words() {
 fn a_plan_ends_with_10_where_it_found_changes() {
     let place = Place::new();
     let plan = fixtures::plan();
-    let so: Vec<_> = plan.iter().filter(|target| target.already_so).cloned().collect();
-    let answer = |plan| OnSubmit::Answer(v1::SubmitResponse { plan, operation: None });
+    let so: Vec<_> = plan
+        .iter()
+        .filter(|target| target.already_so)
+        .cloned()
+        .collect();
+    let answer = |plan| {
+        OnSubmit::Answer(v1::SubmitResponse {
+            plan,
+            operation: None,
+        })
+    };
     place.script.on_submit([answer(plan), answer(so)]);
     assert_eq!(place.run("restart --plan").code, 10);
     assert_eq!(place.run("restart --plan").code, 0);
     assert!(place.script.submits().iter().all(|submit| submit.plan_only));
-    assert_eq!(place.script.watches.load(std::sync::atomic::Ordering::SeqCst), 0);
+    assert_eq!(
+        place
+            .script
+            .watches
+            .load(std::sync::atomic::Ordering::SeqCst),
+        0
+    );
 }
 
 #[test]
@@ -100,7 +132,12 @@ fn already_so_is_a_sentence_and_0() {
     plan.drain(..2);
     plan[0].already_so = true;
     plan[0].summary = String::new();
-    place.script.on_submit([OnSubmit::Answer(v1::SubmitResponse { plan, operation: None })]);
+    place
+        .script
+        .on_submit([OnSubmit::Answer(v1::SubmitResponse {
+            plan,
+            operation: None,
+        })]);
     let ran = place.run("stop");
     assert_eq!((ran.code, ran.out.as_str()), (0, ""));
     insta::assert_snapshot!(ran.err, @r"
@@ -119,16 +156,33 @@ fn detached_prints_the_id_alone_and_does_not_watch() {
     let place = Place::new();
     let ran = place.run("restart --detach");
     assert_eq!((ran.code, ran.out.trim()), (0, fixtures::ID));
-    assert!(ran.err.ends_with("hint: extend op watch 5nzq8c\n"), "{}", ran.err);
-    assert_eq!(place.script.watches.load(std::sync::atomic::Ordering::SeqCst), 0);
+    assert!(
+        ran.err.ends_with("hint: extend op watch 5nzq8c\n"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(
+        place
+            .script
+            .watches
+            .load(std::sync::atomic::Ordering::SeqCst),
+        0
+    );
 }
 
 #[test]
 fn an_unknown_operation_is_refused() {
     let place = Place::new();
-    *place.script.refuse.lock().unwrap() =
-        Some(refusal(Code::NotFound, "there is no operation abcdef", &[], "extend op list"));
+    *place.script.refuse.lock().unwrap() = Some(refusal(
+        Code::NotFound,
+        "there is no operation abcdef",
+        &[],
+        "extend op list",
+    ));
     let ran = place.run("op watch abcdef");
     assert_eq!(ran.code, 4);
-    assert_eq!(ran.err, "error: there is no operation abcdef\nhint: extend op list\n");
+    assert_eq!(
+        ran.err,
+        "error: there is no operation abcdef\nhint: extend op list\n"
+    );
 }

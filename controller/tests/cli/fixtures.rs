@@ -29,7 +29,10 @@ fn record(index: usize) -> v1::ServerRecord {
     let (name, role, node) = SERVERS[index];
     v1::ServerRecord {
         id: Some(v1::RecordId {
-            stamp: Some(v1::Stamp { epoch: 3, generation: 7 }),
+            stamp: Some(v1::Stamp {
+                epoch: 3,
+                generation: 7,
+            }),
             hash: vec![7; 32],
         }),
         node: node.to_owned(),
@@ -91,7 +94,11 @@ pub(crate) fn fleet() -> v1::ListServersResponse {
         status,
         operation: String::new(),
     };
-    let healthy = view(0, v1::NodeState::Online, Some(status(0, v1::Health::Healthy)));
+    let healthy = view(
+        0,
+        v1::NodeState::Online,
+        Some(status(0, v1::Health::Healthy)),
+    );
     let mut quarantined = status(1, v1::Health::Quarantined);
     quarantined.reason = "5 restarts in 10m did not help".to_owned();
     quarantined.agent_restarts = 5;
@@ -103,7 +110,11 @@ pub(crate) fn fleet() -> v1::ListServersResponse {
     upgrading.detail = "pulling portsip/pbx:22".to_owned();
     let mut upgrading = view(2, v1::NodeState::Online, Some(upgrading));
     upgrading.operation = ID.to_owned();
-    let away = view(3, v1::NodeState::Offline, Some(status(3, v1::Health::Healthy)));
+    let away = view(
+        3,
+        v1::NodeState::Offline,
+        Some(status(3, v1::Health::Healthy)),
+    );
     v1::ListServersResponse {
         servers: vec![healthy, quarantined, upgrading, away],
         unclaimed: vec![v1::UnclaimedView {
@@ -125,7 +136,10 @@ pub(crate) fn nodes() -> Vec<v1::NodeView> {
         leaf_expires_ms: in_ms((20 * 3600 + 30 * 60 + 30) * 1000),
         server_name: "media-server-1".to_owned(),
         role: "media-server-only".to_owned(),
-        stamp: Some(v1::Stamp { epoch: 3, generation: 7 }),
+        stamp: Some(v1::Stamp {
+            epoch: 3,
+            generation: 7,
+        }),
         docker_trouble: "docker unresponsive for 20s".to_owned(),
         ..v1::NodeView::default()
     };
@@ -172,13 +186,19 @@ pub(crate) fn target(index: usize, state: v1::TargetState) -> v1::Target {
         state: state.into(),
         begun_ms: BEGUN_MS,
         ended_ms: if ended { BEGUN_MS + 12_000 } else { 0 },
-        stamp: Some(v1::Stamp { epoch: 3, generation: 8 }),
+        stamp: Some(v1::Stamp {
+            epoch: 3,
+            generation: 8,
+        }),
         ..v1::Target::default()
     }
 }
 
 pub(crate) fn phase(target: &mut v1::Target, phase: v1::Phase, after_ms: i64) {
-    target.phases.push(v1::PhaseEntry { phase: phase.into(), at_ms: BEGUN_MS + after_ms });
+    target.phases.push(v1::PhaseEntry {
+        phase: phase.into(),
+        at_ms: BEGUN_MS + after_ms,
+    });
 }
 
 pub(crate) fn operation(verb: v1::Verb, targets: Vec<v1::Target>) -> v1::Operation {
@@ -197,7 +217,10 @@ pub(crate) fn operation(verb: v1::Verb, targets: Vec<v1::Target>) -> v1::Operati
 }
 
 pub(crate) fn succeeded() -> v1::Operation {
-    operation(v1::Verb::Restart, vec![target(2, v1::TargetState::Succeeded)])
+    operation(
+        v1::Verb::Restart,
+        vec![target(2, v1::TargetState::Succeeded)],
+    )
 }
 
 /// One server failed with evidence, one was rolled back, one skipped, one succeeded with a warning.

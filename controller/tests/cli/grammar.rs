@@ -7,10 +7,16 @@ use ulid::Ulid;
 use crate::fixtures;
 use crate::harness::Place;
 
-struct Line(&'static str, v1::Verb, &'static str, &'static [&'static str], &'static str);
+struct Line(
+    &'static str,
+    v1::Verb,
+    &'static str,
+    &'static [&'static str],
+    &'static str,
+);
 
 /// The guide's lines: verb, type, addresses, name.
-const GUIDE: [Line; 24] = {
+const GUIDE: [Line; 27] = {
     use v1::Verb::{Restart, Rm, Run, Start, Stop, Upgrade};
     const MEETING: &[&str] = &["172.31.16.137"];
     const QUEUE: &[&str] = &["172.31.16.138"];
@@ -57,16 +63,91 @@ const GUIDE: [Line; 24] = {
         Line("stop", Stop, "", &[], ""),
         Line("restart", Restart, "", &[], ""),
         Line("upgrade", Upgrade, "", &[], ""),
-        Line("start -s media-server-only", Start, "media-server-only", &[], ""),
-        Line("stop -s media-server-only", Stop, "media-server-only", &[], ""),
-        Line("restart -s media-server-only", Restart, "media-server-only", &[], ""),
-        Line("upgrade -s media-server-only", Upgrade, "media-server-only", &[], ""),
-        Line("restart -s queue-server-only", Restart, "queue-server-only", &[], ""),
-        Line("restart -s meeting-server-only", Restart, "meeting-server-only", &[], ""),
-        Line("restart -s vr-server-only", Restart, "vr-server-only", &[], ""),
+        Line(
+            "start -s media-server-only",
+            Start,
+            "media-server-only",
+            &[],
+            "",
+        ),
+        Line(
+            "stop -s media-server-only",
+            Stop,
+            "media-server-only",
+            &[],
+            "",
+        ),
+        Line(
+            "restart -s media-server-only",
+            Restart,
+            "media-server-only",
+            &[],
+            "",
+        ),
+        Line(
+            "upgrade -s media-server-only",
+            Upgrade,
+            "media-server-only",
+            &[],
+            "",
+        ),
+        Line(
+            "restart -s queue-server-only",
+            Restart,
+            "queue-server-only",
+            &[],
+            "",
+        ),
+        Line(
+            "restart -s meeting-server-only",
+            Restart,
+            "meeting-server-only",
+            &[],
+            "",
+        ),
+        Line(
+            "restart -s vr-server-only",
+            Restart,
+            "vr-server-only",
+            &[],
+            "",
+        ),
         // The guide's own mistake: the controller refuses it, not the command line.
-        Line("start -s media-server-only -a 172.31.16.137", Start, "media-server-only", MEETING, ""),
-        Line("stop -s media-server-only -a 172.31.16.139", Stop, "media-server-only", MEDIA, ""),
+        Line(
+            "start -s media-server-only -a 172.31.16.137",
+            Start,
+            "media-server-only",
+            MEETING,
+            "",
+        ),
+        Line(
+            "stop -s media-server-only -a 172.31.16.137",
+            Stop,
+            "media-server-only",
+            MEETING,
+            "",
+        ),
+        Line(
+            "restart -s media-server-only -a 172.31.16.137",
+            Restart,
+            "media-server-only",
+            MEETING,
+            "",
+        ),
+        Line(
+            "rm -s media-server-only -a 172.31.16.137",
+            Rm,
+            "media-server-only",
+            MEETING,
+            "",
+        ),
+        Line(
+            "stop -s media-server-only -a 172.31.16.139",
+            Stop,
+            "media-server-only",
+            MEDIA,
+            "",
+        ),
         Line(
             "restart -s queue-server-only -a 172.31.16.138",
             Restart,
@@ -74,8 +155,20 @@ const GUIDE: [Line; 24] = {
             QUEUE,
             "",
         ),
-        Line("upgrade -s vr-server-only -a 172.31.16.140", Upgrade, "vr-server-only", IVR, ""),
-        Line("rm -s media-server-only -a 172.31.16.139", Rm, "media-server-only", MEDIA, ""),
+        Line(
+            "upgrade -s vr-server-only -a 172.31.16.140",
+            Upgrade,
+            "vr-server-only",
+            IVR,
+            "",
+        ),
+        Line(
+            "rm -s media-server-only -a 172.31.16.139",
+            Rm,
+            "media-server-only",
+            MEDIA,
+            "",
+        ),
         // What was added to the guide's grammar.
         Line("rm -n media-server-1", Rm, "", &[], "media-server-1"),
         Line(
@@ -117,7 +210,10 @@ fn every_line_of_the_guide_reaches_the_controller_as_it_is_meant() {
             selector: submit.selector.clone(),
             ..v1::SubmitRequest::default()
         };
-        assert_eq!(submit, rest, "{words}: an option that was not given is not sent");
+        assert_eq!(
+            submit, rest,
+            "{words}: an option that was not given is not sent"
+        );
     }
 }
 
@@ -125,8 +221,21 @@ fn every_line_of_the_guide_reaches_the_controller_as_it_is_meant() {
 fn options_reach_the_controller() {
     let place = Place::new();
     let ran = place.run_words(&[
-        "run", "-s", "media-server-only", "-n", "media-server-1", "-a", "172.31.16.139", "-A",
-        "54.215.234.52", "-i", "portsip/pbx:22.6", "--force", "--timeout", "1h 5s", "-m",
+        "run",
+        "-s",
+        "media-server-only",
+        "-n",
+        "media-server-1",
+        "-a",
+        "172.31.16.139",
+        "-A",
+        "54.215.234.52",
+        "-i",
+        "portsip/pbx:22.6",
+        "--force",
+        "--timeout",
+        "1h 5s",
+        "-m",
         "two words",
     ]);
     assert_eq!(ran.code, 0, "{}", ran.err);
@@ -144,44 +253,77 @@ fn who_called_sudo_is_told() {
     place.run("restart");
     let mut command = place.command(std::path::Path::new(env!("CARGO_BIN_EXE_extend")));
     crate::harness::ran(command.arg("restart").env("SUDO_USER", "alice"));
-    assert_eq!(*place.script.sudo_users.lock().unwrap(), [None, Some("alice".to_owned())]);
+    assert_eq!(
+        *place.script.sudo_users.lock().unwrap(),
+        [None, Some("alice".to_owned())]
+    );
 }
 
 /// Wrong without asking the controller: exit code 2, a sentence, a hint, and nothing is sent.
 #[test]
 fn what_is_wrong_in_itself_never_reaches_the_controller() {
     let wrong: &[(&[&str], &str)] = &[
-        (&["restart", "-a", "172.31.16"], "`172.31.16` is no IPv4 address"),
+        (
+            &["restart", "-a", "172.31.16"],
+            "`172.31.16` is no IPv4 address",
+        ),
         (&["restart", "-a", "172.31.16.139,"], "it is empty"),
         (&["restart", "-a", ""], "it is empty"),
-        (&["restart", "-a", "0.0.0.0"], "cannot be the address of a node"),
+        (
+            &["restart", "-a", "0.0.0.0"],
+            "cannot be the address of a node",
+        ),
         (&["restart", "-s", ""], "it is empty"),
-        (&["restart", "-s", "media server"], "a server type is a word"),
+        (
+            &["restart", "-s", "media server"],
+            "a server type is a word",
+        ),
         (&["restart", "-n", ""], "is no server name"),
         (&["restart", "-n", "media server 1"], "is no server name"),
-        (&["restart", "-s", "a", "-s", "b"], "cannot be used multiple times"),
+        (
+            &["restart", "-s", "a", "-s", "b"],
+            "cannot be used multiple times",
+        ),
         (&["restart", "media-server-1"], "unexpected argument"),
         (&["restart", "--timeout", "30"], "is no duration"),
         (&["restart", "--timeout", "0s"], "one second or more"),
         (&["restart", "-m", "a\u{1b}b"], "one line of plain text"),
         (&["restart", "--plan", "--detach"], "cannot be used with"),
         (&["upgrade", "-i", "two words"], "write an image reference"),
-        (&["run", "-s", "media-server-only", "-a", "172.31.16.139"], "--name <NAME>"),
-        (&["run", "-n", "m", "-s", "media-server-only"], "--address <PRIVATE_IP>"),
-        (&["run", "-s", "m", "-n", "m", "-a", "172.31.16.1,172.31.16.2"], "is no IPv4 address"),
+        (
+            &["run", "-s", "media-server-only", "-a", "172.31.16.139"],
+            "--name <NAME>",
+        ),
+        (
+            &["run", "-n", "m", "-s", "media-server-only"],
+            "--address <PRIVATE_IP>",
+        ),
+        (
+            &["run", "-s", "m", "-n", "m", "-a", "172.31.16.1,172.31.16.2"],
+            "is no IPv4 address",
+        ),
         (&["rm"], "without --yes"),
         (&["rm", "-s", "media-server-only"], "without --yes"),
-        (&["rm", "-a", "172.31.16.139,172.31.16.138"], "without --yes"),
+        (
+            &["rm", "-a", "172.31.16.139,172.31.16.138"],
+            "without --yes",
+        ),
         (&["node", "revoke", "172.31.16.139"], "without --yes"),
         (&["node", "remove", "-a", "172.31.16.139"], "without --yes"),
-        (&["node", "token", "-a", "172.31.16.139", "--ttl", "25h"], "24h at most"),
+        (
+            &["node", "token", "-a", "172.31.16.139", "--ttl", "25h"],
+            "24h at most",
+        ),
         (&["node", "show"], "<IP>"),
         (&["op", "show", "not-an-id"], "write the id of an operation"),
         (&["op", "watch"], "<ID>"),
         (&["status", "--watch"], "no terminal"),
         (&["status", "--watch", "-o", "json"], "as a document"),
         (&["frobnicate"], "unrecognized subcommand"),
-        (&["controller", "--check-config", "--config", "/nonexistent"], "No such file"),
+        (
+            &["controller", "--check-config", "--config", "/nonexistent"],
+            "No such file",
+        ),
     ];
     for (words, sentence) in wrong {
         let place = Place::new();

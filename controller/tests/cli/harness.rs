@@ -41,7 +41,11 @@ impl Place {
 
     /// With nobody listening.
     pub(crate) fn empty() -> Self {
-        Self { directory: TempDir::new().unwrap(), script: Script::new(), stub: None }
+        Self {
+            directory: TempDir::new().unwrap(),
+            script: Script::new(),
+            stub: None,
+        }
     }
 
     pub(crate) fn start(&mut self) {
@@ -67,13 +71,17 @@ impl Place {
     }
 
     pub(crate) fn run_words(&self, words: &[&str]) -> Ran {
-        ran(self.command(Path::new(env!("CARGO_BIN_EXE_extend"))).args(words))
+        ran(self
+            .command(Path::new(env!("CARGO_BIN_EXE_extend")))
+            .args(words))
     }
 
     /// Runs the shim as the guide does.
     pub(crate) fn shim(&self, words: &str) -> Ran {
         let mut command = self.command(Path::new("/bin/bash"));
-        command.env("EXTEND_BIN", env!("CARGO_BIN_EXE_extend")).arg(shim_file());
+        command
+            .env("EXTEND_BIN", env!("CARGO_BIN_EXE_extend"))
+            .arg(shim_file());
         ran(command.args(words.split_whitespace()))
     }
 
@@ -102,7 +110,12 @@ impl Place {
 
     /// Starts `extend` on a terminal, 100 columns wide.
     pub(crate) fn on_terminal(&self, words: &str) -> Terminal {
-        let size = Winsize { ws_row: 40, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
+        let size = Winsize {
+            ws_row: 40,
+            ws_col: 100,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
         let OpenptyResult { master, slave } = openpty(&size, None).unwrap();
         let stdio = |fd: &OwnedFd| Stdio::from(fd.try_clone().unwrap());
         let child = self
@@ -123,18 +136,37 @@ pub(crate) fn shim_file() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/extend.sh")
 }
 
-/// Waits for a command that was started.
-pub(crate) fn finish(child: Child) -> Ran {
+/// Waits for a command that was started, and ends it if it never ends.
+pub(crate) fn finish(mut child: Child) -> Ran {
+    let start = Instant::now();
+    let ended = loop {
+        if child.try_wait().unwrap().is_some() {
+            break true;
+        }
+        if start.elapsed() > ENOUGH {
+            child.kill().unwrap();
+            break false;
+        }
+        pause(Duration::from_millis(2));
+    };
     let output = child.wait_with_output().unwrap();
-    Ran {
+    let ran = Ran {
         code: output.status.code().unwrap_or(-1),
         out: String::from_utf8(output.stdout).unwrap(),
         err: String::from_utf8(output.stderr).unwrap(),
-    }
+    };
+    assert!(ended, "the command never ended: {ran:?}");
+    ran
 }
 
 pub(crate) fn ran(command: &mut Command) -> Ran {
-    finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+    finish(
+        command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    )
 }
 
 /// Waits until something is so.
@@ -175,11 +207,31 @@ impl Terminal {
                 }
             }
         });
-        Self { keyboard, screen, seen: String::new(), child }
+        Self {
+            keyboard,
+            screen,
+            seen: String::new(),
+            child,
+        }
     }
 
     pub(crate) fn types(&mut self, text: &str) {
         self.keyboard.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Answers a question, and again if the answer was thrown away as typed ahead: a slow machine
+    /// may take its time until it listens. Comes back when the process has ended.
+    pub(crate) fn answers(&mut self, text: &str) {
+        for _ in 0..ENOUGH.as_secs() {
+            self.types(text);
+            let typed = Instant::now();
+            while typed.elapsed() < Duration::from_secs(1) {
+                if self.child.try_wait().unwrap().is_some() {
+                    return;
+                }
+                pause(Duration::from_millis(5));
+            }
+        }
     }
 
     /// Waits until a text has been shown.
@@ -188,14 +240,25 @@ impl Terminal {
         while !self.seen.contains(text) {
             let left = ENOUGH.checked_sub(start.elapsed());
             let next = left.and_then(|left| self.screen.recv_timeout(left).ok());
-            let Some(next) = next else { panic!("never shown: {text}\nshown:\n{}", self.seen) };
+            let Some(next) = next else {
+                panic!("never shown: {text}\nshown:\n{}", self.seen)
+            };
             self.seen.push_str(&next);
         }
     }
 
     /// Waits for the end; gives the exit code and all that was shown.
     pub(crate) fn ends(mut self) -> (i32, String) {
-        let code = self.child.wait().unwrap().code().unwrap_or(-1);
+        let start = Instant::now();
+        let code = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status.code().unwrap_or(-1);
+            }
+            if start.elapsed() > ENOUGH {
+                self.child.kill().unwrap();
+            }
+            pause(Duration::from_millis(2));
+        };
         while let Ok(text) = self.screen.recv_timeout(Duration::from_secs(2)) {
             self.seen.push_str(&text);
         }

@@ -23,31 +23,44 @@ fn nodes_as_tables() {
 #[test]
 fn nodes_as_documents() {
     let place = Place::new();
-    let list: serde_json::Value = serde_json::from_str(&place.run("node list -o json").out).unwrap();
+    let list: serde_json::Value =
+        serde_json::from_str(&place.run("node list -o json").out).unwrap();
     assert_eq!(list["nodes"][0]["state"], "online");
     assert_eq!(list["nodes"][0]["record"]["generation"], 7);
     assert_eq!(list["nodes"][0]["enrolled_at"], "2026-11-22T10:13:00Z");
     assert_eq!(list["nodes"][1]["server"], serde_json::Value::Null);
     let show = place.run("node show -a 172.31.16.139 -o yaml").out;
-    assert!(show.starts_with("address: \"172.31.16.139\"\nstate: online\n"), "{show}");
+    assert!(
+        show.starts_with("address: \"172.31.16.139\"\nstate: online\n"),
+        "{show}"
+    );
 }
 
 #[test]
 fn an_unknown_node_is_refused() {
     let ran = Place::new().run("node show 172.31.16.200");
     assert_eq!(ran.code, 4);
-    assert_eq!(ran.err, "error: there is no node 172.31.16.200\nhint: extend node list\n");
+    assert_eq!(
+        ran.err,
+        "error: there is no node 172.31.16.200\nhint: extend node list\n"
+    );
 }
 
 #[test]
 fn the_token_is_alone_on_stdout() {
     let place = Place::new();
     let ran = place.run("node token -a 172.31.16.141 --ttl 10m");
-    assert_eq!((ran.code, ran.out.as_str()), (0, "172.31.16.133/ab12/secret\n"));
+    assert_eq!(
+        (ran.code, ran.out.as_str()),
+        (0, "172.31.16.133/ab12/secret\n")
+    );
     assert!(ran.err.contains("sudo extend-agent join"), "{}", ran.err);
     assert!(ran.err.contains("(for 10m)"), "{}", ran.err);
     assert!(!ran.err.contains("secret"), "{}", ran.err);
-    assert_eq!(*place.script.asked.lock().unwrap(), ["token 172.31.16.141 600"]);
+    assert_eq!(
+        *place.script.asked.lock().unwrap(),
+        ["token 172.31.16.141 600"]
+    );
 }
 
 #[test]
@@ -55,7 +68,10 @@ fn revoking_and_removing_tell_what_else_happened() {
     let place = Place::new();
     let ran = place.run("node revoke 172.31.16.139 --yes");
     assert_eq!((ran.code, ran.out.as_str()), (0, ""));
-    assert_eq!(ran.err, "node 172.31.16.139 is revoked\n  its open session was closed\n");
+    assert_eq!(
+        ran.err,
+        "node 172.31.16.139 is revoked\n  its open session was closed\n"
+    );
     let ran = place.run("node remove -a 172.31.16.139 --force --yes");
     assert_eq!(ran.code, 0);
     assert_eq!(ran.err, "node 172.31.16.139 is removed\n");

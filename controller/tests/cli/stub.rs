@@ -13,8 +13,8 @@ use prost::Message;
 use tokio::net::UnixListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
-use tokio_stream::wrappers::{UnixListenerStream, WatchStream};
 use tokio_stream::Stream;
+use tokio_stream::wrappers::{UnixListenerStream, WatchStream};
 use tonic::{Code, Request, Response, Status};
 
 use crate::fixtures;
@@ -137,7 +137,10 @@ impl Stub {
                 .add_service(OperatorServer::new(Face(script)))
                 .serve_with_incoming(UnixListenerStream::new(listener)),
         );
-        Self { runtime: Some(runtime), socket: socket.to_owned() }
+        Self {
+            runtime: Some(runtime),
+            socket: socket.to_owned(),
+        }
     }
 
     /// Dies at once, with every connection, as a killed process does.
@@ -149,7 +152,8 @@ impl Stub {
         if let Some(runtime) = self.runtime.take() {
             // The test's directory may be gone already.
             drop(std::fs::remove_file(&self.socket));
-            runtime.shutdown_background();
+            // Not in the background: what happens afterwards must reach nobody any more.
+            runtime.shutdown_timeout(std::time::Duration::from_secs(5));
         }
     }
 }
@@ -191,7 +195,10 @@ impl Operator for Face {
         self.0.ask(format!("watch {}", request.into_inner().id))?;
         self.0.watches.fetch_add(1, Ordering::SeqCst);
         let stream = WatchStream::new(self.0.operation.subscribe());
-        let stream = UntilEnded { inner: Box::pin(stream), done: false };
+        let stream = UntilEnded {
+            inner: Box::pin(stream),
+            done: false,
+        };
         Ok(Response::new(Box::pin(stream)))
     }
 
@@ -200,7 +207,10 @@ impl Operator for Face {
         request: Request<v1::ListOperationsRequest>,
     ) -> Result<Response<v1::ListOperationsResponse>, Status> {
         let request = request.into_inner();
-        self.0.ask(format!("list operations {} {}", request.limit, request.open_only))?;
+        self.0.ask(format!(
+            "list operations {} {}",
+            request.limit, request.open_only
+        ))?;
         let operations = fixtures::operations();
         Ok(Response::new(v1::ListOperationsResponse { operations }))
     }
@@ -226,7 +236,8 @@ impl Operator for Face {
         request: Request<v1::ListServersRequest>,
     ) -> Result<Response<v1::ListServersResponse>, Status> {
         let selector = request.into_inner().selector.unwrap();
-        self.0.ask(format!("servers {:?} {:?}", selector.role, selector.nodes))?;
+        self.0
+            .ask(format!("servers {:?} {:?}", selector.role, selector.nodes))?;
         Ok(Response::new(self.0.servers.lock().unwrap().clone()))
     }
 
@@ -237,8 +248,12 @@ impl Operator for Face {
         let node = request.into_inner().node;
         self.0.ask(format!("nodes {node}"))?;
         let nodes = self.0.nodes.lock().unwrap().clone();
-        let nodes = nodes.into_iter().filter(|view| node.is_empty() || view.node == node);
-        Ok(Response::new(v1::ListNodesResponse { nodes: nodes.collect() }))
+        let nodes = nodes
+            .into_iter()
+            .filter(|view| node.is_empty() || view.node == node);
+        Ok(Response::new(v1::ListNodesResponse {
+            nodes: nodes.collect(),
+        }))
     }
 
     async fn mint_token(
@@ -246,16 +261,21 @@ impl Operator for Face {
         request: Request<v1::MintTokenRequest>,
     ) -> Result<Response<v1::MintTokenResponse>, Status> {
         let request = request.into_inner();
-        self.0.ask(format!("token {} {}", request.node, request.ttl_seconds))?;
+        self.0
+            .ask(format!("token {} {}", request.node, request.ttl_seconds))?;
         let token = "172.31.16.133/ab12/secret".to_owned();
-        Ok(Response::new(v1::MintTokenResponse { token, expires_ms: fixtures::in_ms(600_500) }))
+        Ok(Response::new(v1::MintTokenResponse {
+            token,
+            expires_ms: fixtures::in_ms(600_500),
+        }))
     }
 
     async fn revoke_node(
         &self,
         request: Request<v1::NodeRequest>,
     ) -> Result<Response<v1::NodeResponse>, Status> {
-        self.0.ask(format!("revoke {}", request.into_inner().node))?;
+        self.0
+            .ask(format!("revoke {}", request.into_inner().node))?;
         let node = Some(fixtures::nodes()[0].clone());
         let notes = vec!["its open session was closed".to_owned()];
         Ok(Response::new(v1::NodeResponse { node, notes }))
@@ -266,7 +286,8 @@ impl Operator for Face {
         request: Request<v1::RemoveNodeRequest>,
     ) -> Result<Response<v1::NodeResponse>, Status> {
         let request = request.into_inner();
-        self.0.ask(format!("remove {} {}", request.node, request.force))?;
+        self.0
+            .ask(format!("remove {} {}", request.node, request.force))?;
         Ok(Response::new(v1::NodeResponse::default()))
     }
 
@@ -286,10 +307,14 @@ impl Operator for Face {
         request: Request<v1::RecoverRequest>,
     ) -> Result<Response<v1::RecoverResponse>, Status> {
         let request = request.into_inner();
-        self.0.ask(format!("recover {:?} {}", request.nodes, request.finish))?;
+        self.0
+            .ask(format!("recover {:?} {}", request.nodes, request.finish))?;
         let notes = vec!["172.31.16.140 is not connected".to_owned()];
         let node = Some(fixtures::nodes()[0].clone());
-        let recovered = vec![v1::NodeResponse { node, notes: Vec::new() }];
+        let recovered = vec![v1::NodeResponse {
+            node,
+            notes: Vec::new(),
+        }];
         Ok(Response::new(v1::RecoverResponse { recovered, notes }))
     }
 }

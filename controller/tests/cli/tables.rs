@@ -53,7 +53,12 @@ fn an_empty_fleet_is_said_on_stderr() {
     *place.script.servers.lock().unwrap() = v1::ListServersResponse::default();
     let ran = place.run("status");
     assert_eq!((ran.code, ran.out.as_str()), (0, ""));
-    assert!(ran.err.starts_with("there are no servers yet\nhint: extend run "), "{}", ran.err);
+    assert!(
+        ran.err
+            .starts_with("there are no servers yet\nhint: extend run "),
+        "{}",
+        ran.err
+    );
 }
 
 #[test]
@@ -62,12 +67,23 @@ fn status_as_a_document() {
     let json = place.run("status -o json");
     let document: serde_json::Value = serde_json::from_str(&json.out).unwrap();
     let server = &document["servers"][1];
-    let fields: Vec<&str> = server.as_object().unwrap().keys().map(String::as_str).collect();
+    let fields: Vec<&str> = server
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
     insta::assert_snapshot!(fields.join(" "), @"address agent_restarts container_id container_state data_directory deployment detail docker_restarts health image image_identity name node_state operation phase reason reported_health run_state serving_deployment since type version");
     assert_eq!(server["health"], "quarantined");
     assert_eq!(server["agent_restarts"], 5);
     assert_eq!(server["docker_restarts"], 2);
-    assert!(server["since"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
+    assert!(
+        server["since"]
+            .as_str()
+            .unwrap()
+            .parse::<jiff::Timestamp>()
+            .is_ok()
+    );
     let away = &document["servers"][3];
     assert_eq!(away["health"], "unknown");
     assert_eq!(away["reported_health"], "healthy");
@@ -85,7 +101,10 @@ fn status_as_a_document() {
 #[test]
 fn a_plan_as_a_table_and_as_a_document() {
     let place = Place::new();
-    let answer = v1::SubmitResponse { plan: fixtures::plan(), operation: None };
+    let answer = v1::SubmitResponse {
+        plan: fixtures::plan(),
+        operation: None,
+    };
     place.script.on_submit([OnSubmit::Answer(answer)]);
     let ran = place.run("restart --plan");
     assert_eq!(ran.err, "restart: 3 of 4 servers would change\n");
@@ -137,10 +156,15 @@ fn rm_says_where_the_data_is() {
     let place = Place::new();
     let mut target = fixtures::target(2, v1::TargetState::Succeeded);
     target.detail = "data kept in /var/lib/portsip/media-server-only (1.2 GB)".to_owned();
-    place.script.operation.send_replace(fixtures::operation(v1::Verb::Rm, vec![target]));
+    place
+        .script
+        .operation
+        .send_replace(fixtures::operation(v1::Verb::Rm, vec![target]));
     let plan = Vec::new();
     let operation = Some(place.script.operation.borrow().clone());
-    place.script.on_submit([OnSubmit::Answer(v1::SubmitResponse { plan, operation })]);
+    place
+        .script
+        .on_submit([OnSubmit::Answer(v1::SubmitResponse { plan, operation })]);
     let ran = place.run("rm -n media-server-1");
     assert_eq!(ran.code, 0);
     insta::assert_snapshot!(ran.err, @r#"
@@ -154,7 +178,11 @@ fn rm_says_where_the_data_is() {
 fn an_ended_operation_as_a_document() {
     let place = Place::new();
     place.script.operation.send_replace(mixed());
-    for words in ["upgrade -o json", "op watch 5NZQ8C -o json", "op show 5nzq8c -o json"] {
+    for words in [
+        "upgrade -o json",
+        "op watch 5NZQ8C -o json",
+        "op show 5nzq8c -o json",
+    ] {
         let ran = place.run(words);
         let document: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
         assert_eq!(document["id"], fixtures::ID, "{words}");
@@ -165,7 +193,14 @@ fn an_ended_operation_as_a_document() {
         assert_eq!(document["targets"][1]["phases"][1]["phase"], "stopping");
         assert_eq!(document["targets"][3]["begun_at"], serde_json::Value::Null);
     }
-    assert!(place.script.asked.lock().unwrap().contains(&"watch 5NZQ8C".to_owned()));
+    assert!(
+        place
+            .script
+            .asked
+            .lock()
+            .unwrap()
+            .contains(&"watch 5NZQ8C".to_owned())
+    );
 }
 
 #[test]
@@ -179,7 +214,10 @@ fn operations_as_a_table() {
     5nzq8c  upgrade  all servers                            failed    root (says bob)  2d 1h ago   1m 12s  CAB-123
     "#);
     place.run("op list --open --limit 5");
-    assert_eq!(*place.script.asked.lock().unwrap(), ["list operations 20 false", "list operations 5 true"]);
+    assert_eq!(
+        *place.script.asked.lock().unwrap(),
+        ["list operations 20 false", "list operations 5 true"]
+    );
     let document = place.run("op list -o json").out;
     let document: serde_json::Value = serde_json::from_str(&document).unwrap();
     assert_eq!(document["operations"][0]["state"], "open");
@@ -255,5 +293,5 @@ fn cancelling_says_what_comes_of_it() {
     restart 5nzq8c is being cancelled: what is not done is put back
     hint: extend op watch 5nzq8c
     "#);
-    assert_eq!(*place.script.asked.lock().unwrap(), ["cancel 5NZQ8C"]);
+    assert_eq!(*place.script.asked.lock().unwrap(), ["cancel 5nzq8c"]);
 }

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use extend_common::tls::{Authority, dial, pinned_client_config};
 use extend_proto::v1;
 use rustls_pki_types::CertificateDer;
+use tokio::io::AsyncReadExt;
+use tokio::net::UnixStream;
 use tonic::Code;
 
 use super::support::*;
@@ -31,7 +33,10 @@ async fn a_hello_must_be_the_first_message_of_the_certificates_node_and_the_only
     other.say(hello(as_another)).await;
     let status = other.end().await;
     assert_eq!(status.code(), Code::PermissionDenied, "{status:?}");
-    assert!(status.message().contains("127.0.1.3"), "{status:?}");
+    assert!(
+        status.message().contains("the hello is of node 127.0.1.3"),
+        "{status:?}"
+    );
 
     let mut early = Session::begin(agent.agent().await).await.unwrap();
     early.say(heartbeat(1)).await;
@@ -280,6 +285,7 @@ async fn a_shutdown_tells_everybody_and_takes_less_than_two_seconds() {
         .await
         .unwrap();
     let _idle = controller.operator().await;
+    let mut mute = UnixStream::connect(&addresses.socket).await.unwrap();
     let begun = Instant::now();
     let (status, ()) = tokio::join!(session.end(), controller.daemon.shutdown());
     assert!(
@@ -294,6 +300,11 @@ async fn a_shutdown_tells_everybody_and_takes_less_than_two_seconds() {
             .await
             .is_err()
     );
+    let left = tokio::time::timeout(
+        Duration::from_millis(200),
+        mute.read_to_end(&mut Vec::new()),
+    );
+    assert!(left.await.is_ok(), "who never said a word is cut as well");
     // And everything is free for a successor.
     place.start().await.daemon.shutdown().await;
 }

@@ -36,7 +36,7 @@ pub const IMAGE: &str = "portsip/pbx:22";
 /// Sparse: in virtual time a heartbeat costs more than a second.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 /// No operation of a simulated fleet takes longer, in virtual time.
-const PATIENCE: Duration = Duration::from_secs(3600);
+const PATIENCE: Duration = Duration::from_secs(2400);
 
 struct Controller {
     engine: EngineHandle,
@@ -65,6 +65,10 @@ impl Fleet {
     /// A fleet with a controller and nodes at these addresses, each enrolled and with the image
     /// of version 22.3.0.
     pub async fn new(nodes: &[&str]) -> Self {
+        // `EXTEND_LOG=debug` tells what went on in a run that failed.
+        if std::env::var_os("EXTEND_LOG").is_some() {
+            extend_common::telemetry::start();
+        }
         let start = jiff::Timestamp::from_second(1_767_225_600).expect("a time");
         let clock = Clock::starting_at(start);
         let mut fleet = Self {

@@ -14,6 +14,8 @@ use extend_common::status::ContainerState;
 pub(crate) const REFERENCE: &str = "extend.test/pbx:22";
 /// Its `version` label.
 pub(crate) const VERSION: &str = "22.3.0";
+/// What Docker says of a container that was never started.
+pub(crate) const NEVER: &str = "0001-01-01T00:00:00Z";
 const LOOK: Duration = Duration::from_millis(50);
 const LOOKS: u32 = 600;
 
@@ -125,4 +127,24 @@ pub(crate) fn refused<T: std::fmt::Debug>(answer: Result<T, DockerError>) -> (u1
         Err(DockerError::Refused { status, message }) => (status, message),
         other => panic!("it was not refused: {other:?}"),
     }
+}
+
+/// Makes and starts a container, and waits until its process has begun to listen for signals.
+pub(crate) async fn running(bench: &dyn Bench) -> (ContainerSpec, String) {
+    let spec = bench.spec();
+    let id = bench.docker().create(&spec).await.unwrap();
+    bench.docker().start(&id).await.unwrap();
+    up(bench, &id).await;
+    (spec, id)
+}
+
+/// Process 1 of a container is deaf to signals until it has asked for them; it says so.
+pub(crate) async fn up(bench: &dyn Bench, id: &str) {
+    for _ in 0..200 {
+        if !bench.docker().log_tail(id, 1).await.unwrap().is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("it says nothing");
 }

@@ -185,14 +185,14 @@ async fn past_the_limit_handshakes_wait_their_turn() {
         limits.handshake_timeout = timeout;
     });
     let server = Server::start_with(lab.agents(), open_door(), limits).await;
+    let begun = Instant::now();
     let _first = connect_plain(OTHER, server.address).await;
     let _second = connect_plain(OTHER, server.address).await;
-    let begun = Instant::now();
 
     server.try_from(NODE, &lab.agent()).await.unwrap();
 
     assert!(
-        begun.elapsed() >= timeout / 2,
+        begun.elapsed() >= timeout,
         "it should have waited for a place"
     );
     assert_eq!(

@@ -62,7 +62,9 @@ async fn receive(
     loop {
         let next = tokio::time::timeout(SILENCE, stream.message()).await;
         let next = next.unwrap_or_else(|_| {
-            Err(Status::deadline_exceeded("the controller sends nothing any more"))
+            Err(Status::deadline_exceeded(
+                "the controller sends nothing any more",
+            ))
         });
         match next.map_err(|status| failed(&status))? {
             Some(chunk) => {
@@ -70,7 +72,10 @@ async fn receive(
                 bytes = bytes.saturating_add(chunk.data.len().try_into().unwrap_or(u64::MAX));
             }
             None if bytes == 0 => {
-                return Err(Failure::new(Exit::Failed, "the controller sent an empty backup"));
+                return Err(Failure::new(
+                    Exit::Failed,
+                    "the controller sent an empty backup",
+                ));
             }
             None => return Ok(bytes),
         }
@@ -81,8 +86,11 @@ fn refuse_existing(file: &Path) -> Result<(), Failure> {
     if file.symlink_metadata().is_err() {
         return Ok(());
     }
-    Err(Failure::usage(format!("cannot write the backup {}: the file exists", file.display()))
-        .hint("name a file that does not exist"))
+    Err(Failure::usage(format!(
+        "cannot write the backup {}: the file exists",
+        file.display()
+    ))
+    .hint("name a file that does not exist"))
 }
 
 /// The file that is being written. It goes, unless it was completed.
@@ -98,18 +106,30 @@ impl Part {
         let mut name = file.as_os_str().to_owned();
         name.push(format!(".{}.{PART}", std::process::id()));
         let path = PathBuf::from(name);
-        let opened = OpenOptions::new().write(true).create_new(true).mode(SECRET).open(&path);
+        let opened = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(SECRET)
+            .open(&path);
         let file = opened.map_err(|error| cannot_write(&path, &error))?;
-        Ok(Self { path, file, done: false })
+        Ok(Self {
+            path,
+            file,
+            done: false,
+        })
     }
 
     fn write(&mut self, data: &[u8]) -> Result<(), Failure> {
-        self.file.write_all(data).map_err(|error| cannot_write(&self.path, &error))
+        self.file
+            .write_all(data)
+            .map_err(|error| cannot_write(&self.path, &error))
     }
 
     /// Gives the file its name, once it is on the disk, and only if nobody has taken the name.
     fn complete(mut self, file: &Path) -> Result<(), Failure> {
-        self.file.sync_all().map_err(|error| cannot_write(&self.path, &error))?;
+        self.file
+            .sync_all()
+            .map_err(|error| cannot_write(&self.path, &error))?;
         let renamed = renameat2(
             AT_FDCWD,
             &self.path,

@@ -10,9 +10,13 @@ use crate::config::{self, ConfigError};
 
 pub(super) fn run(context: &Context, path: &Path) -> Result<Exit, Failure> {
     let config = config::check(path).map_err(|error| not_usable(&error))?;
-    context.output.say(&format!("the configuration {} can be used", path.display()));
+    context
+        .output
+        .say(&format!("the configuration {} can be used", path.display()));
     if config.pbx.address.is_none() {
-        context.output.say("  pbx.address is not set: it is needed before the first run");
+        context
+            .output
+            .say("  pbx.address is not set: it is needed before the first run");
     }
     Ok(Exit::Done)
 }

@@ -17,7 +17,10 @@ use crate::config::DEFAULT_PATH;
 
 /// The options of `controller`.
 #[derive(Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = false, subcommand_negates_reqs = true)]
+#[command(
+    args_conflicts_with_subcommands = false,
+    subcommand_negates_reqs = true
+)]
 pub(super) struct Args {
     /// The configuration file
     #[arg(long, value_name = "PATH", default_value = DEFAULT_PATH, global = true)]

@@ -45,20 +45,26 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     let mut nodes = Vec::new();
     for recovered in answer.recovered {
         if let Some(node) = recovered.node.map(Node::try_from).transpose()? {
-            let server = node.server.as_ref().map_or_else(
-                || "no server".to_owned(),
-                |name| format!("server {name}"),
-            );
-            context.output.say(&format!("recovered {}: {server}", node.address));
+            let server = node
+                .server
+                .as_ref()
+                .map_or_else(|| "no server".to_owned(), |name| format!("server {name}"));
+            context
+                .output
+                .say(&format!("recovered {}: {server}", node.address));
             nodes.push(node);
         }
         say_notes(context, "  ", recovered.notes);
     }
     let failed = answer.notes.len();
     say_notes(context, "not recovered: ", answer.notes);
-    context.output.say(&format!("{} recovered", count(nodes.len(), "node")));
+    context
+        .output
+        .say(&format!("{} recovered", count(nodes.len(), "node")));
     if args.finish {
-        context.output.say("certificates of nodes that are not in the store are refused from now on");
+        context
+            .output
+            .say("certificates of nodes that are not in the store are refused from now on");
     }
     let exit = match (nodes.is_empty(), failed) {
         (_, 0) => Exit::Done,

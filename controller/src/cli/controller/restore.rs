@@ -25,7 +25,10 @@ pub(super) struct Args {
 
 pub(super) fn run(context: &Context, config: &Path, args: &Args) -> Result<Exit, Failure> {
     let config = Config::load(config).map_err(|error| not_usable(&error))?;
-    let options = RestoreOptions { force: args.force, now: context.clock.now() };
+    let options = RestoreOptions {
+        force: args.force,
+        now: context.clock.now(),
+    };
     let restored = restore(&args.file, &config.state_dir, options)
         .map_err(|error| not_restored(&args.file, &error))?;
     let output = &context.output;
@@ -36,7 +39,10 @@ pub(super) fn run(context: &Context, config: &Path, args: &Args) -> Result<Exit,
         restored.epoch
     ));
     if let Some(aside) = restored.moved_aside {
-        output.say(&format!("  what was there before is now in {}", aside.display()));
+        output.say(&format!(
+            "  what was there before is now in {}",
+            aside.display()
+        ));
     }
     output.say(
         "  nodes that were given records after that backup will be shown as ahead: take their \

@@ -13,6 +13,9 @@ pub(super) fn run(config: &Path) -> Result<Exit, Failure> {
     daemon::run(config).map(|()| Exit::Done).map_err(|error| {
         let hint = error.hint().unwrap_or_default();
         let exit = error.exit();
-        Failure { exit, ..Failure::local("the controller does not run", &error).hint(hint) }
+        Failure {
+            exit,
+            ..Failure::local("the controller does not run", &error).hint(hint)
+        }
     })
 }

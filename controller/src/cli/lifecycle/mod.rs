@@ -56,7 +56,14 @@ struct Request {
 impl Request {
     fn new(verb: Verb, selector: v1::Selector, servers: String) -> Self {
         let (image, public_address) = (String::new(), String::new());
-        Self { verb, selector, servers, image, public_address, force: false }
+        Self {
+            verb,
+            selector,
+            servers,
+            image,
+            public_address,
+            force: false,
+        }
     }
 
     /// The submission. Its id is made here, once: sending it again returns the same operation.
@@ -105,8 +112,12 @@ async fn carry_out(
     if args.detach {
         let document = view::operation::Document::from(&operation);
         let text = document::render(args.output.format, &document)?;
-        context.output.data(&text.unwrap_or_else(|| operation.id.to_string()))?;
-        context.output.hint(&format!("extend op watch {}", operation.id.short()));
+        context
+            .output
+            .data(&text.unwrap_or_else(|| operation.id.to_string()))?;
+        context
+            .output
+            .hint(&format!("extend op watch {}", operation.id.short()));
         return Ok(Exit::Done);
     }
     let watching = Watching {
@@ -127,9 +138,17 @@ fn show_plan(
     let planned = &submitted.plan;
     let document = view::plan::Document::new(verb, planned);
     let text = document::render(args.output.format, &document)?;
-    context.output.data(&text.unwrap_or_else(|| plan::table(planned, context.output.stdout())))?;
-    context.output.say(&format!("{}: {}", verb, plan::verdict(planned)));
-    Ok(if document.changes { Exit::Changes } else { Exit::Done })
+    context
+        .output
+        .data(&text.unwrap_or_else(|| plan::table(planned, context.output.stdout())))?;
+    context
+        .output
+        .say(&format!("{}: {}", verb, plan::verdict(planned)));
+    Ok(if document.changes {
+        Exit::Changes
+    } else {
+        Exit::Done
+    })
 }
 
 /// Every server was found as it should be.
@@ -153,7 +172,10 @@ fn nothing_to_do(
 fn interrupted(request: &Request) -> Failure {
     Failure::new(
         Exit::Unreachable,
-        format!("stopped before the controller had acknowledged: {}", request.describe()),
+        format!(
+            "stopped before the controller had acknowledged: {}",
+            request.describe()
+        ),
     )
     .cause("it may have stored the operation all the same")
     .hint("extend op list --open")

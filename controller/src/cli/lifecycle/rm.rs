@@ -32,8 +32,7 @@ pub(crate) struct Args {
 
 /// `extend rm`
 pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
-    let mut request =
-        Request::new(Verb::Rm, args.selector.to_wire(), args.selector.describe());
+    let mut request = Request::new(Verb::Rm, args.selector.to_wire(), args.selector.describe());
     let asks = !args.yes && !args.submit.plan && !args.selector.names_one_server();
     if asks {
         confirm::terminal_or_refuse(context, &request.describe())?;
@@ -44,13 +43,20 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     }
     let wire = request.to_wire(&args.submit, true);
     let (submitted, _) = submit(context, client, &wire, &request.describe()).await?;
-    let removed: Vec<PlannedTarget> =
-        submitted.plan.iter().filter(|target| !target.already_so).cloned().collect();
+    let removed: Vec<PlannedTarget> = submitted
+        .plan
+        .iter()
+        .filter(|target| !target.already_so)
+        .cloned()
+        .collect();
     if removed.is_empty() {
         return nothing_to_do(context, Verb::Rm, &submitted.plan, &args.submit);
     }
     confirm_removal(context, &removed).await?;
-    request.selector.nodes = removed.iter().map(|target| target.node.to_string()).collect();
+    request.selector.nodes = removed
+        .iter()
+        .map(|target| target.node.to_string())
+        .collect();
     // The question may have stood there for an hour: a new connection.
     let client = context.client().await?;
     carry_out(context, client, &request, &args.submit).await
@@ -58,7 +64,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
 
 /// Shows what would be removed and has the number of servers typed.
 async fn confirm_removal(context: &Context, removed: &[PlannedTarget]) -> Result<(), Failure> {
-    context.output.say(&plan::table(removed, context.output.stderr()));
+    context
+        .output
+        .say(&plan::table(removed, context.output.stderr()));
     let servers = count(removed.len(), "server");
     let question = Confirm {
         question: format!("Remove {servers}? The data directories stay on their nodes."),

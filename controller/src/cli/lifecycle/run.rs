@@ -51,7 +51,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     let servers = format!("{} ({}) on {}", args.name, args.role, args.node);
     let request = Request {
         image: args.image.unwrap_or_default(),
-        public_address: args.elastic.map(|address| address.to_string()).unwrap_or_default(),
+        public_address: args
+            .elastic
+            .map(|address| address.to_string())
+            .unwrap_or_default(),
         force: args.force,
         ..Request::new(Verb::Run, selector, servers)
     };

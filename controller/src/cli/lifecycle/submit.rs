@@ -69,8 +69,10 @@ fn read(answer: v1::SubmitResponse) -> Result<Submitted, Failure> {
 }
 
 fn not_acknowledged(what: &str, last: Failure) -> Failure {
-    let mut failure =
-        Failure::new(Exit::Unreachable, format!("the controller has not acknowledged: {what}"));
+    let mut failure = Failure::new(
+        Exit::Unreachable,
+        format!("the controller has not acknowledged: {what}"),
+    );
     failure.causes = std::iter::once(last.sentence).chain(last.causes).collect();
     failure
         .cause("if it had stored the operation before, it will carry it out: see extend op list")

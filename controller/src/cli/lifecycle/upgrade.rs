@@ -31,7 +31,11 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     let request = Request {
         image: args.image.unwrap_or_default(),
         force: args.force,
-        ..Request::new(Verb::Upgrade, args.selector.to_wire(), args.selector.describe())
+        ..Request::new(
+            Verb::Upgrade,
+            args.selector.to_wire(),
+            args.selector.describe(),
+        )
     };
     let client = context.client().await?;
     carry_out(context, client, &request, &args.submit).await

@@ -19,7 +19,9 @@ pub(crate) struct Args {
 
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let mut client = context.client().await?;
-    let request = v1::ListNodesRequest { node: String::new() };
+    let request = v1::ListNodesRequest {
+        node: String::new(),
+    };
     let answer = ask("list nodes", client.rpc().list_nodes(request)).await?;
     let nodes: Result<Vec<Node>, Failure> = answer.nodes.into_iter().map(Node::try_from).collect();
     let nodes = Nodes { nodes: nodes? };
@@ -31,7 +33,9 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
         context.output.hint("extend node token -a PRIVATE_IP");
     } else {
         let table = nodes_table(&nodes.nodes, format == Format::Wide, context.clock.now());
-        context.output.data(&table.render(context.output.stdout()))?;
+        context
+            .output
+            .data(&table.render(context.output.stdout()))?;
     }
     Ok(Exit::Done)
 }

@@ -56,7 +56,15 @@ async fn confirm(
     }
     confirm::terminal_or_refuse(context, what)?;
     let how = "Type yes to confirm: ";
-    confirm::confirm(context, Confirm { question, expected: "yes".to_owned(), how }).await
+    confirm::confirm(
+        context,
+        Confirm {
+            question,
+            expected: "yes".to_owned(),
+            how,
+        },
+    )
+    .await
 }
 
 /// What was done to a node: sentences for people, the node as a document.
@@ -68,7 +76,9 @@ fn tell(
 ) -> Result<Exit, Failure> {
     context.output.say(done);
     for note in answer.notes {
-        context.output.say(&format!("  {}", extend_common::wire::shown_text(note)));
+        context
+            .output
+            .say(&format!("  {}", extend_common::wire::shown_text(note)));
     }
     if let Some(node) = answer.node.map(Node::try_from).transpose()?
         && let Some(text) = document::render(format, &node)?

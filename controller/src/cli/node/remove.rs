@@ -39,7 +39,15 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     }
     confirm(context, args.yes, &what, question).await?;
     let mut client = context.client().await?;
-    let request = v1::RemoveNodeRequest { node: node.to_string(), force: args.force };
+    let request = v1::RemoveNodeRequest {
+        node: node.to_string(),
+        force: args.force,
+    };
     let answer = ask(&what, client.rpc().remove_node(request)).await?;
-    tell(context, args.output.format, &format!("node {node} is removed"), answer)
+    tell(
+        context,
+        args.output.format,
+        &format!("node {node} is removed"),
+        answer,
+    )
 }

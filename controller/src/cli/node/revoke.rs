@@ -32,7 +32,14 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     );
     confirm(context, args.yes, &what, question).await?;
     let mut client = context.client().await?;
-    let request = v1::NodeRequest { node: node.to_string() };
+    let request = v1::NodeRequest {
+        node: node.to_string(),
+    };
     let answer = ask(&what, client.rpc().revoke_node(request)).await?;
-    tell(context, args.output.format, &format!("node {node} is revoked"), answer)
+    tell(
+        context,
+        args.output.format,
+        &format!("node {node} is revoked"),
+        answer,
+    )
 }

@@ -24,14 +24,24 @@ pub(crate) struct Args {
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let node = named(args.node.node())?;
     let mut client = context.client().await?;
-    let request = v1::ListNodesRequest { node: node.to_string() };
-    let answer = ask(&format!("show node {node}"), client.rpc().list_nodes(request)).await?;
+    let request = v1::ListNodesRequest {
+        node: node.to_string(),
+    };
+    let answer = ask(
+        &format!("show node {node}"),
+        client.rpc().list_nodes(request),
+    )
+    .await?;
     let Some(view) = answer.nodes.into_iter().next() else {
-        return Err(Failure::new(Exit::Refused, format!("there is no node {node}"))
-            .hint("extend node list"));
+        return Err(
+            Failure::new(Exit::Refused, format!("there is no node {node}"))
+                .hint("extend node list"),
+        );
     };
     let view = Node::try_from(view)?;
     let text = document::render(args.output.format, &view)?;
-    context.output.data(&text.unwrap_or_else(|| view.lines(context.clock.now())))?;
+    context
+        .output
+        .data(&text.unwrap_or_else(|| view.lines(context.clock.now())))?;
     Ok(Exit::Done)
 }

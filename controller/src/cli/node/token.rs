@@ -49,17 +49,31 @@ struct Token {
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let node = named(args.node.node())?;
     let mut client = context.client().await?;
-    let request =
-        v1::MintTokenRequest { node: node.to_string(), ttl_seconds: seconds(args.ttl) };
+    let request = v1::MintTokenRequest {
+        node: node.to_string(),
+        ttl_seconds: seconds(args.ttl),
+    };
     let what = format!("make a join token for {node}");
     let answer = ask(&what, client.rpc().mint_token(request)).await?;
     let expires_at = view::moment("expires_ms", answer.expires_ms)?;
-    let token = Token { address: node, token: answer.token, expires_at };
+    let token = Token {
+        address: node,
+        token: answer.token,
+        expires_at,
+    };
     let text = document::render(args.output.format, &token)?;
-    context.output.data(&text.unwrap_or_else(|| token.token.clone()))?;
+    context
+        .output
+        .data(&text.unwrap_or_else(|| token.token.clone()))?;
     let ends = expires_at.map_or_else(
         || "once".to_owned(),
-        |at| format!("once, until {} (for {})", moment(at), age(context.clock.now(), at)),
+        |at| {
+            format!(
+                "once, until {} (for {})",
+                moment(at),
+                age(context.clock.now(), at)
+            )
+        },
     );
     context.output.say(&format!(
         "The token can be used {ends}, on the node {node} only. Run this there and paste the \
@@ -71,7 +85,10 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
 fn parse_ttl(text: &str) -> Result<Duration, String> {
     let ttl = parse_whole_seconds(text)?;
     if ttl > MAX_TTL {
-        return Err(format!("a token lives for {} at most", duration::show(MAX_TTL)));
+        return Err(format!(
+            "a token lives for {} at most",
+            duration::show(MAX_TTL)
+        ));
     }
     Ok(ttl)
 }

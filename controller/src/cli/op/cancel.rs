@@ -23,15 +23,21 @@ pub(crate) struct Args {
 
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let mut client = context.client().await?;
-    let what = format!("cancel operation {}", args.id.to_lowercase());
+    let what = format!("cancel operation {}", args.id);
     let request = v1::OperationRequest { id: args.id };
     let operation = read(ask(&what, client.rpc().cancel_operation(request)).await?)?;
     let name = format!("{} {}", operation.verb, operation.id.short());
     if operation.ended.is_some() {
-        context.output.say(&format!("{name} has ended: {}", operation.summary()));
+        context
+            .output
+            .say(&format!("{name} has ended: {}", operation.summary()));
     } else {
-        context.output.say(&format!("{name} is being cancelled: what is not done is put back"));
-        context.output.hint(&format!("extend op watch {}", operation.id.short()));
+        context.output.say(&format!(
+            "{name} is being cancelled: what is not done is put back"
+        ));
+        context
+            .output
+            .hint(&format!("extend op watch {}", operation.id.short()));
     }
     if matches!(args.output.format, Format::Json | Format::Yaml) {
         show::print(context, &operation, args.output.format)?;

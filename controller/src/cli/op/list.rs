@@ -9,7 +9,8 @@ use crate::cli::client::ask;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output::document;
-use crate::cli::view::operation::{Document, Operations, operations_table, read};
+use crate::cli::view::operation::{Document, Operations, read};
+use crate::cli::view::progress::operations_table;
 
 /// The options of `op list`.
 #[derive(Debug, clap::Args)]
@@ -33,21 +34,32 @@ pub(crate) struct Args {
 
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let mut client = context.client().await?;
-    let request = v1::ListOperationsRequest { limit: args.limit, open_only: args.open };
+    let request = v1::ListOperationsRequest {
+        limit: args.limit,
+        open_only: args.open,
+    };
     let answer = ask("list operations", client.rpc().list_operations(request)).await?;
     let operations: Result<Vec<Operation>, Failure> =
         answer.operations.into_iter().map(read).collect();
     let operations = operations?;
     let format = args.output.format;
-    let document = Operations { operations: operations.iter().map(Document::from).collect() };
+    let document = Operations {
+        operations: operations.iter().map(Document::from).collect(),
+    };
     if let Some(text) = document::render(format, &document)? {
         context.output.data(&text)?;
     } else if operations.is_empty() {
-        let which = if args.open { "open operations" } else { "operations yet" };
+        let which = if args.open {
+            "open operations"
+        } else {
+            "operations yet"
+        };
         context.output.say(&format!("there are no {which}"));
     } else {
         let table = operations_table(&operations, format == Format::Wide, context.clock.now());
-        context.output.data(&table.render(context.output.stdout()))?;
+        context
+            .output
+            .data(&table.render(context.output.stdout()))?;
     }
     Ok(Exit::Done)
 }

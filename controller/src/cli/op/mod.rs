@@ -37,11 +37,11 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
     }
 }
 
-/// An operation's id, or an ending of it, in either case.
+/// An operation's id, or an ending of it. The controller finds it in either case.
 fn parse_id(text: &str) -> Result<String, String> {
     let fits = (1..=MAX_ID).contains(&text.len());
     if !fits || !text.chars().all(|c| c.is_ascii_alphanumeric()) {
         return Err("write the id of an operation, or its ending as lists show it".to_owned());
     }
-    Ok(text.to_ascii_uppercase())
+    Ok(text.to_owned())
 }

@@ -10,7 +10,8 @@ use crate::cli::client::ask;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output::{document, summary};
-use crate::cli::view::operation::{Document, heading, read, targets_table};
+use crate::cli::view::operation::{Document, read};
+use crate::cli::view::progress::{heading, targets_table};
 
 /// The options of `op show`.
 #[derive(Debug, clap::Args)]
@@ -25,7 +26,7 @@ pub(crate) struct Args {
 
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let mut client = context.client().await?;
-    let what = format!("show operation {}", args.id.to_lowercase());
+    let what = format!("show operation {}", args.id);
     let request = v1::OperationRequest { id: args.id };
     let operation = read(ask(&what, client.rpc().get_operation(request)).await?)?;
     print(context, &operation, args.output.format)?;
@@ -43,10 +44,12 @@ pub(super) fn print(
     }
     let now = context.clock.now();
     let table = targets_table(operation, format == Format::Wide, now);
-    let mut parts = vec![heading(operation, now).trim_end().to_owned(), table.render(context.output.stdout())];
+    let mut parts = vec![
+        heading(operation, now).trim_end().to_owned(),
+        table.render(context.output.stdout()),
+    ];
     for target in &operation.targets {
-        let mut lines: Vec<String> =
-            target.evidence.iter().flat_map(summary::evidence).collect();
+        let mut lines: Vec<String> = target.evidence.iter().flat_map(summary::evidence).collect();
         if !target.late.is_empty() {
             lines.push(format!("    {}", target.late));
         }

@@ -26,7 +26,11 @@ pub(crate) struct Args {
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let client = context.client().await?;
     let mut interrupts = Interrupts::catch()?;
-    let watching =
-        Watching { id: args.id, seen: None, args: args.watch, format: args.output.format };
+    let watching = Watching {
+        id: args.id,
+        seen: None,
+        args: args.watch,
+        format: args.output.format,
+    };
     watch(context, client, watching, &mut interrupts).await
 }

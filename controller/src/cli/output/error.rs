@@ -8,7 +8,11 @@ const PARSER_FOOTER: &str = "For more information, try";
 
 /// A failure as lines.
 pub(super) fn render(failure: &Failure, colour: bool) -> String {
-    let mut lines = vec![format!("{} {}", Tone::Bad.paint("error:", colour), failure.sentence)];
+    let mut lines = vec![format!(
+        "{} {}",
+        Tone::Bad.paint("error:", colour),
+        failure.sentence
+    )];
     lines.extend(
         failure
             .causes
@@ -28,8 +32,10 @@ pub(super) fn hint(command: &str, colour: bool) -> String {
 
 /// The parser's complaint with our hint in place of its own last line.
 pub(super) fn with_hint_for_footer(text: &str, command: &str, colour: bool) -> String {
-    let mut lines: Vec<&str> =
-        text.lines().take_while(|line| !line.contains(PARSER_FOOTER)).collect();
+    let mut lines: Vec<&str> = text
+        .lines()
+        .take_while(|line| !line.contains(PARSER_FOOTER))
+        .collect();
     while lines.last().is_some_and(|line| line.trim().is_empty()) {
         lines.pop();
     }

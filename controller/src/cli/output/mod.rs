@@ -64,7 +64,11 @@ impl Output {
     /// Prints data. A reader who has had enough (`| head`) is no failure; a full disk is.
     pub(crate) fn data(&self, text: &str) -> Result<(), Failure> {
         let mut stdout = io::stdout().lock();
-        let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+        let newline = if text.is_empty() || text.ends_with('\n') {
+            ""
+        } else {
+            "\n"
+        };
         match write!(stdout, "{text}{newline}").and_then(|()| stdout.flush()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 Err(Failure::local("cannot write to standard output", &error))
@@ -84,7 +88,11 @@ impl Output {
     /// Says something to the person at the terminal. If nobody listens, so be it.
     pub(crate) fn say(&self, text: &str) {
         let mut stderr = io::stderr().lock();
-        let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+        let newline = if text.is_empty() || text.ends_with('\n') {
+            ""
+        } else {
+            "\n"
+        };
         drop(write!(stderr, "{text}{newline}").and_then(|()| stderr.flush()));
     }
 
@@ -114,7 +122,9 @@ impl Output {
             } else {
                 rendered.to_string()
             };
-            return self.data(&text).map_or_else(|failure| failure.exit, |()| Exit::Done);
+            return self
+                .data(&text)
+                .map_or_else(|failure| failure.exit, |()| Exit::Done);
         }
         let text = if self.stderr.colour {
             rendered.ansi().to_string()
@@ -126,7 +136,11 @@ impl Output {
         if error.kind() == whole_help {
             self.say(&text);
         } else {
-            self.say(&error::with_hint_for_footer(&text, hint, self.stderr.colour));
+            self.say(&error::with_hint_for_footer(
+                &text,
+                hint,
+                self.stderr.colour,
+            ));
         }
         Exit::Usage
     }

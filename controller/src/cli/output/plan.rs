@@ -8,7 +8,9 @@ use super::{Stream, Tone};
 
 /// The table of `--plan`.
 pub(crate) fn table(plan: &[PlannedTarget], stream: Stream) -> String {
-    let in_turns = plan.iter().any(|target| target.wave != plan.first().map_or(0, |t| t.wave));
+    let in_turns = plan
+        .iter()
+        .any(|target| target.wave != plan.first().map_or(0, |t| t.wave));
     let other_images = plan.iter().any(changes_image);
     let mut heading = vec!["NAME", "TYPE", "ADDRESS"];
     if in_turns {
@@ -60,12 +62,20 @@ pub(crate) fn already_so(plan: &[PlannedTarget]) -> Vec<String> {
 
 /// In the controller's words, which say what exactly is so.
 fn so_in_words(target: &PlannedTarget) -> &str {
-    if target.summary.is_empty() { "already so" } else { &target.summary }
+    if target.summary.is_empty() {
+        "already so"
+    } else {
+        &target.summary
+    }
 }
 
 /// Turns are counted from one by people.
 fn turn(target: &PlannedTarget) -> String {
-    if target.already_so { String::new() } else { target.wave.saturating_add(1).to_string() }
+    if target.already_so {
+        String::new()
+    } else {
+        target.wave.saturating_add(1).to_string()
+    }
 }
 
 fn change(target: &PlannedTarget) -> Cell {

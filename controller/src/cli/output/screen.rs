@@ -20,7 +20,11 @@ pub(crate) struct Screen {
 impl Screen {
     /// Nothing is drawn yet.
     pub(crate) fn new(stream: Stream) -> Self {
-        Self { stream, drawn: false, last: String::new() }
+        Self {
+            stream,
+            drawn: false,
+            last: String::new(),
+        }
     }
 
     /// Draws a text in place of what is there.

@@ -32,7 +32,10 @@ pub(crate) fn render(operation: &Operation, colour: bool) -> String {
 }
 
 fn headline(operation: &Operation, colour: bool) -> String {
-    let took = operation.ended.map(|end| age(operation.begun, end)).unwrap_or_default();
+    let took = operation
+        .ended
+        .map(|end| age(operation.begun, end))
+        .unwrap_or_default();
     let what = format!("{} {}", operation.verb, operation.id.short());
     let all = operation.targets.len();
     let done = operation.count(TargetState::Succeeded);
@@ -41,10 +44,12 @@ fn headline(operation: &Operation, colour: bool) -> String {
     } else if done == all {
         format!("all {} succeeded", count(all, "server"))
     } else {
-        let failures = FAILURES.iter().filter_map(|state| match operation.count(*state) {
-            0 => None,
-            some => Some(format!(", {some} {state}")),
-        });
+        let failures = FAILURES
+            .iter()
+            .filter_map(|state| match operation.count(*state) {
+                0 => None,
+                some => Some(format!(", {some} {state}")),
+            });
         let failures: String = failures.collect();
         format!("{done} of {} succeeded{failures},", count(all, "server"))
     };

@@ -23,7 +23,10 @@ pub(crate) struct Cell {
 impl Cell {
     /// A value with a tone.
     pub(crate) fn toned(text: impl Into<String>, tone: Tone) -> Self {
-        Self { text: text.into(), tone }
+        Self {
+            text: text.into(),
+            tone,
+        }
     }
 }
 
@@ -43,7 +46,10 @@ pub(crate) struct Table {
 impl Table {
     /// A table with these columns.
     pub(crate) fn new(heading: Vec<&'static str>) -> Self {
-        Self { heading, rows: Vec::new() }
+        Self {
+            heading,
+            rows: Vec::new(),
+        }
     }
 
     /// Adds a row: a cell for each column. Empty cells become dashes.
@@ -55,7 +61,10 @@ impl Table {
     /// The table as lines.
     pub(crate) fn render(&self, stream: Stream) -> String {
         let mut table = comfy_table::Table::new();
-        table.load_style(comfy_table::presets::NOTHING).force_no_tty().style_text_only();
+        table
+            .load_style(comfy_table::presets::NOTHING)
+            .force_no_tty()
+            .style_text_only();
         if stream.colour {
             table.enforce_styling();
         }
@@ -68,7 +77,9 @@ impl Table {
         }
         match sentence_width(&self.natural_widths(), stream) {
             Some(total) => {
-                table.set_content_arrangement(ContentArrangement::Dynamic).set_width(total);
+                table
+                    .set_content_arrangement(ContentArrangement::Dynamic)
+                    .set_width(total);
                 let fixed = self.heading.len().saturating_sub(1);
                 table.set_constraints(vec![ColumnConstraint::ContentWidth; fixed]);
             }

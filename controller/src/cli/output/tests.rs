@@ -4,8 +4,14 @@ use super::error::{render, with_hint_for_footer};
 use super::table::{Cell, Table};
 use super::*;
 
-const PIPE: Stream = Stream { terminal: false, colour: false };
-const COLOURED: Stream = Stream { terminal: false, colour: true };
+const PIPE: Stream = Stream {
+    terminal: false,
+    colour: false,
+};
+const COLOURED: Stream = Stream {
+    terminal: false,
+    colour: true,
+};
 
 fn failure() -> Failure {
     Failure::new(Exit::Refused, "restart all servers: one of them is held")
@@ -40,8 +46,16 @@ fn the_parsers_last_line_makes_room_for_the_hint() {
 #[test]
 fn tables_have_the_same_words_with_and_without_colour() {
     let mut table = Table::new(vec!["NAME", "HEALTH", "REASON"]);
-    table.row(vec!["media-server-1".into(), Cell::toned("healthy", Tone::Good), "".into()]);
-    table.row(vec!["q".into(), Cell::toned("quarantined", Tone::Bad), "it hangs".into()]);
+    table.row(vec![
+        "media-server-1".into(),
+        Cell::toned("healthy", Tone::Good),
+        "".into(),
+    ]);
+    table.row(vec![
+        "q".into(),
+        Cell::toned("quarantined", Tone::Bad),
+        "it hangs".into(),
+    ]);
     let plain = table.render(PIPE);
     assert_eq!(
         plain,
@@ -51,8 +65,10 @@ fn tables_have_the_same_words_with_and_without_colour() {
     );
     let coloured = table.render(COLOURED);
     assert!(coloured.contains('\u{1b}'));
-    let trimmed: Vec<String> =
-        without_escapes(&coloured).lines().map(|line| line.trim_end().to_owned()).collect();
+    let trimmed: Vec<String> = without_escapes(&coloured)
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect();
     assert_eq!(trimmed.join("\n"), plain);
 }
 

@@ -17,7 +17,11 @@ pub(crate) fn span(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     let two = |large: u64, big: &str, small: u64, little: &str| {
-        if small == 0 { format!("{large}{big}") } else { format!("{large}{big} {small}{little}") }
+        if small == 0 {
+            format!("{large}{big}")
+        } else {
+            format!("{large}{big} {small}{little}")
+        }
     };
     match seconds {
         0..60 => format!("{seconds}s"),
@@ -29,7 +33,11 @@ pub(crate) fn span(duration: Duration) -> String {
 
 /// A number of things, in words: `1 server`, `4 servers`.
 pub(crate) fn count(number: usize, thing: &str) -> String {
-    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+    if number == 1 {
+        format!("1 {thing}")
+    } else {
+        format!("{number} {thing}s")
+    }
 }
 
 /// A text, or a dash where there is none.
@@ -39,21 +47,28 @@ pub(crate) fn or_dash(text: &str) -> &str {
 
 /// The ending of an operation's id that people type.
 pub(crate) fn short(id: &str) -> String {
-    id.parse::<OperationId>().map_or_else(|_| id.to_owned(), OperationId::short)
+    id.parse::<OperationId>()
+        .map_or_else(|_| id.to_owned(), OperationId::short)
 }
 
 /// A container id or a digest as far as people compare them.
 pub(crate) fn short_hash(text: &str) -> String {
-    let digest = text.rsplit_once("sha256:").map_or(text, |(_, digest)| digest);
+    let digest = text
+        .rsplit_once("sha256:")
+        .map_or(text, |(_, digest)| digest);
     digest.chars().take(12).collect()
 }
 
 /// A moment by this machine's time zone.
 pub(crate) fn moment(at: Timestamp) -> String {
-    at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
+    at.to_zoned(TimeZone::system())
+        .strftime("%Y-%m-%d %H:%M:%S %Z")
+        .to_string()
 }
 
 /// The time of day by this machine's time zone.
 pub(crate) fn time_of_day(at: Timestamp) -> String {
-    at.to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string()
+    at.to_zoned(TimeZone::system())
+        .strftime("%H:%M:%S")
+        .to_string()
 }

@@ -10,6 +10,7 @@
 pub(crate) mod node;
 pub(crate) mod operation;
 pub(crate) mod plan;
+pub(crate) mod progress;
 pub(crate) mod server;
 
 use std::fmt;
@@ -34,7 +35,10 @@ pub(crate) struct Record {
 
 impl From<Stamp> for Record {
     fn from(stamp: Stamp) -> Self {
-        Self { epoch: stamp.epoch, generation: stamp.generation }
+        Self {
+            epoch: stamp.epoch,
+            generation: stamp.generation,
+        }
     }
 }
 

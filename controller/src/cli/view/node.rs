@@ -83,7 +83,11 @@ impl TryFrom<v1::NodeView> for Node {
 impl Node {
     fn explanation(&self) -> String {
         let all = [&self.reason, &self.docker_trouble, &self.ledger_trouble];
-        all.into_iter().flatten().cloned().collect::<Vec<_>>().join("; ")
+        all.into_iter()
+            .flatten()
+            .cloned()
+            .collect::<Vec<_>>()
+            .join("; ")
     }
 
     fn row(&self, wide: bool, now: Timestamp) -> Vec<Cell> {
@@ -92,8 +96,16 @@ impl Node {
         let mut cells = vec![
             Cell::from(self.address.to_string()),
             Cell::toned(self.state.to_string(), node_tone(self.state)),
-            self.server.as_ref().map(ToString::to_string).unwrap_or_default().into(),
-            self.r#type.as_ref().map(ToString::to_string).unwrap_or_default().into(),
+            self.server
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default()
+                .into(),
+            self.r#type
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default()
+                .into(),
             self.agent_version.clone().unwrap_or_default().into(),
             ago(self.last_seen_at).unwrap_or_default().into(),
             ahead(self.certificate_expires_at).into(),
@@ -101,7 +113,12 @@ impl Node {
         if wide {
             cells.push(ago(self.enrolled_at).unwrap_or_default().into());
             cells.push(ahead(self.token_expires_at).into());
-            cells.push(self.record.map(|record| record.to_string()).unwrap_or_default().into());
+            cells.push(
+                self.record
+                    .map(|record| record.to_string())
+                    .unwrap_or_default()
+                    .into(),
+            );
         }
         cells.push(self.explanation().into());
         cells
@@ -140,13 +157,24 @@ impl Node {
 
 /// How long it is until `at`: `in 9m 58s`, or `ended 3m ago`.
 pub(crate) fn until(at: Timestamp, now: Timestamp) -> String {
-    if at > now { format!("in {}", age(now, at)) } else { format!("ended {} ago", age(at, now)) }
+    if at > now {
+        format!("in {}", age(now, at))
+    } else {
+        format!("ended {} ago", age(at, now))
+    }
 }
 
 /// The nodes as a table.
 pub(crate) fn nodes_table(nodes: &[Node], wide: bool, now: Timestamp) -> Table {
-    let mut heading =
-        vec!["ADDRESS", "STATE", "SERVER", "TYPE", "AGENT", "LAST SEEN", "CERTIFICATE ENDS"];
+    let mut heading = vec![
+        "ADDRESS",
+        "STATE",
+        "SERVER",
+        "TYPE",
+        "AGENT",
+        "LAST SEEN",
+        "CERTIFICATE ENDS",
+    ];
     if wide {
         heading.extend(["ENROLLED", "TOKEN ENDS", "RECORD"]);
     }

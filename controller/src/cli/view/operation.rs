@@ -1,18 +1,15 @@
-//! Operations, as `extend op` and the verbs show them.
+//! Operations as documents, as `extend op` and the verbs print them.
 
 use extend_common::ids::{NodeAddr, OperationId, RoleName, ServerName};
 use extend_common::operation::{self, Operation, PhaseEntry, TargetState, Verb};
 use extend_common::status::{self, Phase};
-use extend_common::wire::{bounded_log_tail, shown_text};
+use extend_common::wire::shown_text;
 use extend_proto::v1;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Record, not_understood};
 use crate::cli::failure::Failure;
-use crate::cli::output::Tone;
-use crate::cli::output::table::{Cell, Table};
-use crate::cli::output::text::{age, moment};
 
 /// The document of `extend op list`.
 #[derive(Debug, Clone, Serialize)]
@@ -135,7 +132,6 @@ pub(crate) fn read(operation: v1::Operation) -> Result<Operation, Failure> {
         }
         if let Some(evidence) = &mut target.evidence {
             clean(&mut evidence.container_id);
-            evidence.log_tail = bounded_log_tail(std::mem::take(&mut evidence.log_tail));
         }
     }
     Ok(operation)
@@ -148,7 +144,11 @@ impl From<&Operation> for Document {
         Self {
             id: operation.id,
             verb: operation.verb,
-            state: if ended { operation.summary() } else { "open".to_owned() },
+            state: if ended {
+                operation.summary()
+            } else {
+                "open".to_owned()
+            },
             selector: Selector {
                 r#type: selector.role.clone(),
                 addresses: selector.nodes.clone(),
@@ -189,7 +189,10 @@ impl From<&operation::Target> for Target {
 
 impl From<&PhaseEntry> for Entered {
     fn from(entry: &PhaseEntry) -> Self {
-        Self { phase: entry.phase, at: entry.at }
+        Self {
+            phase: entry.phase,
+            at: entry.at,
+        }
     }
 }
 
@@ -204,132 +207,6 @@ impl From<&status::Evidence> for Evidence {
     }
 }
 
-/// How a state is meant.
-pub(crate) fn tone(state: TargetState) -> Tone {
-    match state {
-        TargetState::Succeeded => Tone::Good,
-        TargetState::Running | TargetState::Waiting => Tone::Busy,
-        TargetState::Queued => Tone::Faint,
-        TargetState::Failed
-        | TargetState::RolledBack
-        | TargetState::Skipped
-        | TargetState::Cancelled
-        | TargetState::TimedOut => Tone::Bad,
-    }
-}
-
-/// Where a target is, in one or two words: the phase while its agent works on it.
-pub(crate) fn state_word(target: &operation::Target) -> String {
-    match (target.state, target.phase()) {
-        (TargetState::Running, Phase::Pending | Phase::Settled) => "running".to_owned(),
-        (TargetState::Running, phase) => phase.to_string(),
-        (state, _) => state.to_string(),
-    }
-}
-
-/// What there is to say about a target at this moment.
-pub(crate) fn remark(target: &operation::Target) -> &str {
-    let (first, second) = match target.state {
-        TargetState::Running => (&target.detail, &target.reason),
-        _ => (&target.reason, &target.detail),
-    };
-    if first.is_empty() { second } else { first }
-}
-
-/// How long a target has taken, or is taking.
-pub(crate) fn took(target: &operation::Target, now: Timestamp) -> String {
-    target.begun.map(|begun| age(begun, target.ended.unwrap_or(now))).unwrap_or_default()
-}
-
-/// Operations as a table.
-pub(crate) fn operations_table(operations: &[Operation], wide: bool, now: Timestamp) -> Table {
-    let heading = vec!["ID", "VERB", "SERVERS", "STATE", "BY", "BEGUN", "TOOK", "MESSAGE"];
-    let mut table = Table::new(heading);
-    for operation in operations {
-        let id = if wide { operation.id.to_string() } else { operation.id.short() };
-        let state = operation.summary();
-        let tone = match (operation.ended, state.as_str()) {
-            (None, _) => Tone::Busy,
-            (Some(_), "succeeded") => Tone::Good,
-            (Some(_), _) => Tone::Bad,
-        };
-        table.row(vec![
-            id.into(),
-            operation.verb.to_string().into(),
-            operation.selector.to_string().into(),
-            Cell::toned(state, tone),
-            operation.by.clone().into(),
-            format!("{} ago", age(operation.begun, now)).into(),
-            age(operation.begun, operation.ended.unwrap_or(now)).into(),
-            operation.message.clone().into(),
-        ]);
-    }
-    table
-}
-
-/// The servers of one operation as a table.
-pub(crate) fn targets_table(operation: &Operation, wide: bool, now: Timestamp) -> Table {
-    let mut heading = vec!["NAME", "TYPE", "ADDRESS", "STATE", "TOOK"];
-    if wide {
-        heading.extend(["RECORD", "IMAGE BEFORE", "IMAGE AFTER", "PHASES"]);
-    }
-    heading.push("REASON");
-    let mut table = Table::new(heading);
-    for target in &operation.targets {
-        let mut cells = vec![
-            Cell::from(target.name.as_str()),
-            target.role.as_str().into(),
-            target.node.to_string().into(),
-            Cell::toned(state_word(target), tone(target.state)),
-            took(target, now).into(),
-        ];
-        if wide {
-            cells.push(target.stamp.map(|stamp| stamp.to_string()).unwrap_or_default().into());
-            cells.push(target.image_before.clone().into());
-            cells.push(target.image_after.clone().into());
-            cells.push(phases(target).into());
-        }
-        cells.push(remark(target).into());
-        table.row(cells);
-    }
-    table
-}
-
-/// The facts of an operation above its table.
-pub(crate) fn heading(operation: &Operation, now: Timestamp) -> String {
-    let ended = operation.ended.map(|at| {
-        format!("{} (after {})", moment(at), age(operation.begun, at))
-    });
-    let deadline = operation.ended.is_none().then(|| {
-        format!("{} ({})", moment(operation.deadline), super::node::until(operation.deadline, now))
-    });
-    let facts = [
-        ("Operation", Some(operation.id.to_string())),
-        ("Verb", Some(operation.verb.to_string())),
-        ("Servers", Some(operation.selector.to_string())),
-        ("State", Some(operation.summary())),
-        ("By", Some(operation.by.clone())),
-        ("Message", some(&operation.message)),
-        ("Begun", Some(moment(operation.begun))),
-        ("Ended", ended),
-        ("Ends by", deadline),
-    ];
-    let lines =
-        facts.into_iter().filter_map(|(what, value)| Some(format!("{what:<10} {}\n", value?)));
-    lines.collect()
-}
-
-/// How long each phase took: `stopping 3s, starting 1s`.
-fn phases(target: &operation::Target) -> String {
-    let ends = target.phases.iter().skip(1).map(|entry| Some(entry.at)).chain([target.ended]);
-    let spans = target.phases.iter().zip(ends).filter(|(entry, _)| entry.phase != Phase::Settled);
-    let words = spans.map(|(entry, end)| match end {
-        Some(end) => format!("{} {}", entry.phase, age(entry.at, end)),
-        None => entry.phase.to_string(),
-    });
-    words.collect::<Vec<_>>().join(", ")
-}
-
-fn some(text: &str) -> Option<String> {
+pub(super) fn some(text: &str) -> Option<String> {
     Some(text.to_owned()).filter(|text| !text.is_empty())
 }

@@ -54,7 +54,11 @@ impl Document {
             image_after: Some(target.image_after.clone()).filter(|image| !image.is_empty()),
             wave: target.wave,
         });
-        Self { verb, changes: changes(plan) > 0, plan: planned.collect() }
+        Self {
+            verb,
+            changes: changes(plan) > 0,
+            plan: planned.collect(),
+        }
     }
 }
 
@@ -62,7 +66,11 @@ impl Document {
 pub(crate) fn read(plan: Vec<v1::PlannedTarget>) -> Result<Vec<PlannedTarget>, Failure> {
     let read = |planned: v1::PlannedTarget| {
         let mut planned = PlannedTarget::try_from(planned).map_err(|e| not_understood(&e))?;
-        for text in [&mut planned.summary, &mut planned.image_before, &mut planned.image_after] {
+        for text in [
+            &mut planned.summary,
+            &mut planned.image_before,
+            &mut planned.image_after,
+        ] {
             *text = shown_text(std::mem::take(text));
         }
         Ok(planned)

@@ -88,15 +88,17 @@ impl TryFrom<v1::ListServersResponse> for Fleet {
     type Error = Failure;
 
     fn try_from(answer: v1::ListServersResponse) -> Result<Self, Failure> {
-        let servers: Result<Vec<_>, _> =
-            answer.servers.into_iter().map(Server::try_from).collect();
+        let servers: Result<Vec<_>, _> = answer.servers.into_iter().map(Server::try_from).collect();
         let unclaimed = answer.unclaimed.into_iter().map(|unclaimed| Unclaimed {
             address: shown_text(unclaimed.node),
             container: shown_text(unclaimed.container_name),
             container_id: shown_text(unclaimed.container_id),
             r#type: shown_text(unclaimed.role),
         });
-        Ok(Self { servers: servers?, unclaimed: unclaimed.collect() })
+        Ok(Self {
+            servers: servers?,
+            unclaimed: unclaimed.collect(),
+        })
     }
 }
 
@@ -126,7 +128,11 @@ impl Server {
     ) -> Self {
         let desired = record.desired;
         let reported_health = status.as_ref().map(|status| status.health);
-        let health = if is_heard(node_state) { reported_health } else { None };
+        let health = if is_heard(node_state) {
+            reported_health
+        } else {
+            None
+        };
         let health = health.unwrap_or(Health::Unknown);
         let mut server = Self {
             name: desired.name,
@@ -217,7 +223,11 @@ impl Server {
 
     fn row(&self, wide: bool, now: Timestamp) -> Vec<Cell> {
         let heard = is_heard(self.node_state);
-        let since = self.since.filter(|_| heard).map(|at| age(at, now)).unwrap_or_default();
+        let since = self
+            .since
+            .filter(|_| heard)
+            .map(|at| age(at, now))
+            .unwrap_or_default();
         let operation = self.operation.map(OperationId::short).unwrap_or_default();
         let mut cells = vec![
             Cell::from(self.name.as_str()),
@@ -245,13 +255,24 @@ impl Server {
 
 /// Whether what the node tells is of the present.
 fn is_heard(state: NodeState) -> bool {
-    matches!(state, NodeState::Online | NodeState::Suspect | NodeState::Ahead)
+    matches!(
+        state,
+        NodeState::Online | NodeState::Suspect | NodeState::Ahead
+    )
 }
 
 /// The servers as a table.
 pub(crate) fn servers_table(servers: &[Server], wide: bool, now: Timestamp) -> Table {
     let mut heading = vec![
-        "NAME", "TYPE", "ADDRESS", "HEALTH", "SINCE", "IMAGE", "VERSION", "RESTARTS", "NODE",
+        "NAME",
+        "TYPE",
+        "ADDRESS",
+        "HEALTH",
+        "SINCE",
+        "IMAGE",
+        "VERSION",
+        "RESTARTS",
+        "NODE",
         "OPERATION",
     ];
     if wide {

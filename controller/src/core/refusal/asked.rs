@@ -45,7 +45,7 @@ impl fmt::Display for Action {
         match self {
             Self::Verb(Verb::Rm) => f.write_str("remove"),
             Self::Verb(verb) => verb.fmt(f),
-            Self::Status => f.write_str("show the status"),
+            Self::Status => f.write_str("show"),
             Self::ShowNode(node) => write!(f, "show the node {node}"),
             Self::MintToken(node) => write!(f, "make a token for {node}"),
             Self::RevokeNode(node) => write!(f, "revoke the node {node}"),

@@ -75,7 +75,7 @@ impl Misuse {
             } => unknown_type(asked, known, nearest.as_deref()),
             Self::MissingOptions { asked, missing } => Text::new(
                 "missing-options",
-                format!("cannot run a server without {}", missing.join(" and ")),
+                format!("cannot run a server without {}", listed(missing)),
                 asked.line(),
             ),
             Self::OneNodeOnly { asked } => Text::new(
@@ -124,6 +124,13 @@ impl Misuse {
                 format!("{} --ttl 10m", action.line()),
             ),
         }
+    }
+}
+
+fn listed(missing: &[&str]) -> String {
+    match missing {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        _ => missing.concat(),
     }
 }
 

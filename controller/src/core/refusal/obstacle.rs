@@ -176,7 +176,7 @@ fn busy(action: &Action, held: &[Held]) -> Text {
         "open operations hold them".to_owned()
     };
     let id = first.operation.short();
-    let hint = format!("extend op watch {id}   (to end it: extend op cancel {id})");
+    let hint = format!("extend op watch {id}, or to end it: extend op cancel {id}");
     let mut text = Text::new("busy", format!("cannot {action}{object}: {holder}"), hint);
     for held in held.iter().take(MOST_NAMED) {
         text = text.because(format!(

@@ -269,7 +269,7 @@ fn a_removal_that_failed_can_be_tried_again() {
     bench.accept(Verb::Rm, "-s media-server-only");
     bench.work(media(), OutcomeKind::Failed, "docker does not answer");
     assert_eq!(bench.refuse(Verb::Start, "-a 172.31.16.139").code(), "being-removed");
-    assert_eq!(bench.accept(Verb::Start, "-s queue-server-only --force").targets.len(), 1);
+    assert_eq!(bench.accept(Verb::Restart, "").targets.len(), 3, "among all it is not meant");
     let again = bench.accept(Verb::Rm, "-s media-server-only -a 172.31.16.139");
     bench.succeed(media());
     assert_eq!(bench.states(again.id), [TargetState::Succeeded]);

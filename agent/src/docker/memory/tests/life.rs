@@ -164,6 +164,27 @@ async fn a_hung_process_hears_when_it_wakes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_process_would_have_done_while_it_hung_it_does_when_it_wakes() {
+    let (docker, _) = running().await;
+    let exits_after = Some((Duration::from_secs(5), 3));
+    docker.behave(
+        NAME,
+        Some(Behaviour {
+            exits_after,
+            ..Behaviour::default()
+        }),
+    );
+    pass(1_000).await;
+    assert!(docker.hang(NAME, true));
+    pass(60_000).await;
+    assert_eq!(state(&docker).await, ContainerState::Running);
+    assert!(docker.hang(NAME, false));
+    let last = docker.history().pop().unwrap();
+    assert_eq!(last.kind, EffectKind::Exited { code: 3 });
+    assert_eq!(last.at, Duration::from_secs(61), "not in the past");
+}
+
+#[tokio::test(start_paused = true)]
 async fn ports_listen_when_the_process_has_come_up() {
     let (docker, id) = running().await;
     let start_delay = Duration::from_secs(3);
@@ -227,8 +248,16 @@ async fn an_images_own_stop_signal_is_the_one_that_asks() {
     docker.start(&id).await.unwrap();
     assert_eq!(seen(&docker).await.stop_signal, "SIGUSR1");
     // Another signal marks it as stopped by hand, but calls nothing off.
+    docker.set_policy(&id, RestartPolicy::Always).await.unwrap();
     docker.signal(&id, "SIGHUP").await.unwrap();
     assert_eq!(state(&docker).await, ContainerState::Running);
+    assert!(docker.crash(NAME, 1));
+    pass(100).await;
+    assert_eq!(
+        state(&docker).await,
+        ContainerState::Running,
+        "restarted all the same"
+    );
     docker.signal(&id, "SIGUSR1").await.unwrap();
     assert_eq!(state(&docker).await, ContainerState::Exited);
 }

@@ -5,9 +5,9 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 
 use crate::cli::output::table::terminal_width;
-use crate::cli::output::{Stream, Tone};
 use crate::cli::output::text::count;
-use crate::cli::view::operation::{remark, state_word, took, tone};
+use crate::cli::output::{Stream, Tone};
+use crate::cli::view::progress::{remark, state_word, tone, took};
 
 /// More lines than this do not help anybody; the rest is counted in one line below.
 const MAX_LINES: usize = 24;
@@ -30,14 +30,25 @@ impl Live {
     /// Draws on stderr.
     pub(super) fn new(stream: Stream) -> Self {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
-        Self { all, lines: Vec::new(), stream }
+        Self {
+            all,
+            lines: Vec::new(),
+            stream,
+        }
     }
 
     /// Redraws.
     pub(super) fn update(&mut self, operation: &Operation, now: Timestamp) {
         // The terminal may have been made wider or narrower since.
         let roles = terminal_width(self.stream).is_none_or(|width| width >= MIN_WIDTH_WITH_ROLES);
-        let texts = lines(operation, now, Look { colour: self.stream.colour, roles });
+        let texts = lines(
+            operation,
+            now,
+            Look {
+                colour: self.stream.colour,
+                roles,
+            },
+        );
         while self.lines.len() < texts.len() {
             // Adding before styling: a bar that is drawn on its own would stay where it is.
             let line = self.all.add(ProgressBar::new_spinner());
@@ -84,12 +95,26 @@ fn lines(operation: &Operation, now: Timestamp, look: Look) -> Vec<String> {
     }
     let (shown, rest) = targets.split_at(if fit { targets.len() } else { MAX_LINES });
     let widths = Widths {
-        name: shown.iter().map(|target| target.name.as_str().len()).max().unwrap_or(0),
-        role: shown.iter().map(|target| target.role.as_str().len()).max().unwrap_or(0),
-        node: shown.iter().map(|target| target.node.to_string().len()).max().unwrap_or(0),
+        name: shown
+            .iter()
+            .map(|target| target.name.as_str().len())
+            .max()
+            .unwrap_or(0),
+        role: shown
+            .iter()
+            .map(|target| target.role.as_str().len())
+            .max()
+            .unwrap_or(0),
+        node: shown
+            .iter()
+            .map(|target| target.node.to_string().len())
+            .max()
+            .unwrap_or(0),
     };
-    let mut lines: Vec<String> =
-        shown.iter().map(|target| line(target, now, look, &widths)).collect();
+    let mut lines: Vec<String> = shown
+        .iter()
+        .map(|target| line(target, now, look, &widths))
+        .collect();
     if !rest.is_empty() {
         lines.push(Tone::Faint.paint(&footer(rest), look.colour));
     }
@@ -104,7 +129,11 @@ struct Widths {
 
 fn line(target: &Target, now: Timestamp, look: Look, widths: &Widths) -> String {
     let Widths { name, role, node } = *widths;
-    let role = if look.roles { format!("{:role$}  ", target.role) } else { String::new() };
+    let role = if look.roles {
+        format!("{:role$}  ", target.role)
+    } else {
+        String::new()
+    };
     let state = tone(target.state).paint(&format!("{:STATE$}", state_word(target)), look.colour);
     let took = took(target, now);
     let (server, address, remark) = (&target.name, &target.node, remark(target));

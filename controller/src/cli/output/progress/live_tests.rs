@@ -10,7 +10,9 @@ use super::*;
 fn target(index: u8, state: TargetState) -> Target {
     Target {
         node: format!("172.31.16.{index}").parse().unwrap(),
-        name: format!("media-server-{index}").parse::<ServerName>().unwrap(),
+        name: format!("media-server-{index}")
+            .parse::<ServerName>()
+            .unwrap(),
         role: "media-server-only".parse().unwrap(),
         state,
         detail: String::new(),
@@ -41,13 +43,19 @@ fn operation(targets: Vec<Target>) -> Operation {
     }
 }
 
-const PLAIN: Look = Look { colour: false, roles: true };
+const PLAIN: Look = Look {
+    colour: false,
+    roles: true,
+};
 
 #[test]
 fn a_line_tells_name_role_address_phase_time_and_detail() {
     let mut one = target(9, TargetState::Running);
     one.begun = Some(Timestamp::UNIX_EPOCH);
-    one.phases = vec![PhaseEntry { phase: Phase::Stopping, at: Timestamp::UNIX_EPOCH }];
+    one.phases = vec![PhaseEntry {
+        phase: Phase::Stopping,
+        at: Timestamp::UNIX_EPOCH,
+    }];
     one.detail = "3m 20s left".to_owned();
     let operation = operation(vec![one, target(10, TargetState::Queued)]);
     let now = Timestamp::from_second(65).unwrap();
@@ -59,15 +67,23 @@ fn a_line_tells_name_role_address_phase_time_and_detail() {
         ]
     );
     assert_eq!(
-        lines(&operation, now, Look { colour: false, roles: false })[1],
+        lines(
+            &operation,
+            now,
+            Look {
+                colour: false,
+                roles: false
+            }
+        )[1],
         "media-server-10  172.31.16.10  queued"
     );
 }
 
 #[test]
 fn of_many_targets_those_at_work_are_shown_and_the_rest_is_counted() {
-    let mut targets: Vec<Target> =
-        (1..=60).map(|index| target(index, TargetState::Queued)).collect();
+    let mut targets: Vec<Target> = (1..=60)
+        .map(|index| target(index, TargetState::Queued))
+        .collect();
     targets[40].state = TargetState::Running;
     targets[41].state = TargetState::Failed;
     targets[0].state = TargetState::Succeeded;
@@ -75,5 +91,8 @@ fn of_many_targets_those_at_work_are_shown_and_the_rest_is_counted() {
     assert_eq!(lines.len(), MAX_LINES + 1);
     assert!(lines[0].starts_with("media-server-41 "), "{}", lines[0]);
     assert!(lines[1].starts_with("media-server-42 "), "{}", lines[1]);
-    assert_eq!(lines[MAX_LINES], "and 36 servers more: 35 queued, 1 succeeded");
+    assert_eq!(
+        lines[MAX_LINES],
+        "and 36 servers more: 35 queued, 1 succeeded"
+    );
 }

@@ -11,7 +11,7 @@ use extend_common::status::Phase;
 use jiff::Timestamp;
 
 use crate::cli::output::text::time_of_day;
-use crate::cli::view::operation::remark;
+use crate::cli::view::progress::remark;
 
 /// What has been told of each target.
 #[derive(Debug, Default)]
@@ -37,7 +37,10 @@ impl Plain {
         }
         // Between targets too the order is that of the events.
         lines.sort_by_key(|(at, _)| *at);
-        lines.into_iter().map(|(at, line)| format!("{} {line}", time_of_day(at))).collect()
+        lines
+            .into_iter()
+            .map(|(at, line)| format!("{} {line}", time_of_day(at)))
+            .collect()
     }
 }
 
@@ -78,7 +81,11 @@ impl Told {
             return None;
         }
         let server = format!("{} ({}) {}", target.name, target.node, target.state);
-        let line = if remark.is_empty() { server } else { format!("{server}: {remark}") };
+        let line = if remark.is_empty() {
+            server
+        } else {
+            format!("{server}: {remark}")
+        };
         Some((target.ended.unwrap_or(now), line))
     }
 }

@@ -1,37 +1,13 @@
-//! What both implementations do.
+//! What both implementations do with processes: starts, ends, restarts, policies, events.
 
 use std::time::Duration;
 
-use extend_agent::core::spec::ContainerSpec;
-use extend_agent::docker::DockerError;
 use extend_common::roles::RestartPolicy;
 use extend_common::status::ContainerState::{Created, Exited, Paused, Restarting, Running};
 use futures_util::{FutureExt, StreamExt};
 use tokio::time::timeout;
 
-use crate::bench::{Bench, REFERENCE, VERSION, refused, seen, stays, until, until_state};
-
-const NEVER: &str = "0001-01-01T00:00:00Z";
-
-/// Makes and starts a container, and waits until its process has begun to listen for signals.
-async fn running(bench: &dyn Bench) -> (ContainerSpec, String) {
-    let spec = bench.spec();
-    let id = bench.docker().create(&spec).await.unwrap();
-    bench.docker().start(&id).await.unwrap();
-    up(bench, &id).await;
-    (spec, id)
-}
-
-/// Process 1 of a container is deaf to signals until it has asked for them; it says so.
-async fn up(bench: &dyn Bench, id: &str) {
-    for _ in 0..200 {
-        if !bench.docker().log_tail(id, 1).await.unwrap().is_empty() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("it says nothing");
-}
+use crate::bench::{Bench, NEVER, refused, running, seen, stays, until, until_state, up};
 
 pub(crate) async fn a_container_is_made_started_and_ended(bench: &dyn Bench) {
     let (spec, docker) = (bench.spec(), bench.docker());
@@ -80,91 +56,6 @@ pub(crate) async fn a_container_is_made_started_and_ended(bench: &dyn Bench) {
     let again = seen(bench, &spec.name).await;
     assert_eq!((again.state, &again.id), (Running, &id));
     assert_ne!(again.started_at, started.started_at);
-}
-
-pub(crate) async fn a_name_belongs_to_one_container(bench: &dyn Bench) {
-    let docker = bench.docker();
-    let (first, second) = (bench.spec(), bench.spec());
-    let id = docker.create(&first).await.unwrap();
-    let (status, words) = refused(docker.create(&first).await);
-    let conflict = format!(
-        "Conflict. The container name \"/{}\" is already in use by container \"{id}\". You have to \
-         remove (or rename) that container to be able to reuse that name.",
-        first.name
-    );
-    assert_eq!((status, &words), (409, &conflict));
-    let other = docker.create(&second).await.unwrap();
-    let (status, words) = refused(docker.rename(&other, &first.name).await);
-    assert_eq!(
-        (status, words),
-        (409, format!("Error when allocating new name: {conflict}"))
-    );
-    assert_eq!(refused(docker.rename(&id, &first.name).await).0, 400);
-
-    // A name is a name, whatever it is the beginning of.
-    assert_eq!(docker.container(&id).await, Ok(None));
-    assert_eq!(docker.container(&id[..12]).await, Ok(None));
-    docker.start(&id).await.unwrap();
-    let before = seen(bench, &first.name).await;
-    let aside = format!("{}.previous", first.name);
-    docker.rename(&id, &aside).await.unwrap();
-    assert_eq!(docker.container(&first.name).await, Ok(None));
-    let after = seen(bench, &aside).await;
-    assert_eq!(
-        (after.instance(), after.state),
-        (before.instance(), Running)
-    );
-    docker.create(&first).await.unwrap();
-}
-
-pub(crate) async fn what_does_not_exist_is_missing(bench: &dyn Bench) {
-    let docker = bench.docker();
-    let nothing = "extend-test-nothing";
-    let missing = |answer: Result<(), DockerError>, what: &str| {
-        let error = answer.unwrap_err();
-        assert!(error.is_missing(), "{what}: {error:?}");
-    };
-    missing(docker.start(nothing).await, "start");
-    missing(docker.signal(nothing, "SIGTERM").await, "signal");
-    missing(
-        docker.set_policy(nothing, RestartPolicy::No).await,
-        "set_policy",
-    );
-    missing(
-        docker.rename(nothing, "extend-test-nothing-2").await,
-        "rename",
-    );
-    missing(docker.log_tail(nothing, 3).await.map(drop), "log_tail");
-    assert_eq!(docker.remove(nothing).await, Ok(()));
-    assert_eq!(docker.container(nothing).await, Ok(None));
-    assert_eq!(docker.image("extend.test/nothing:1").await, Ok(None));
-    let spec = ContainerSpec {
-        image: "extend.test/nothing:1".to_owned(),
-        ..bench.spec()
-    };
-    let (status, words) = refused(docker.create(&spec).await);
-    assert_eq!(
-        (status, words.as_str()),
-        (404, "No such image: extend.test/nothing:1")
-    );
-}
-
-pub(crate) async fn only_what_does_not_run_is_removed(bench: &dyn Bench) {
-    let docker = bench.docker();
-    let (spec, id) = running(bench).await;
-    let (status, words) = refused(docker.remove(&id).await);
-    assert_eq!(status, 409);
-    assert!(
-        words.starts_with(&format!("You cannot remove a running container {id}.")),
-        "{words}"
-    );
-    docker.signal(&id, "SIGKILL").await.unwrap();
-    let ended = until_state(bench, &spec.name, Exited).await;
-    assert_eq!(ended.exit_code, 137);
-    docker.remove(&id).await.unwrap();
-    assert_eq!(docker.container(&spec.name).await, Ok(None));
-    docker.remove(&id).await.unwrap();
-    assert!(docker.start(&id).await.unwrap_err().is_missing());
 }
 
 pub(crate) async fn a_crash_is_mended_by_the_policy(bench: &dyn Bench) {
@@ -280,6 +171,24 @@ pub(crate) async fn a_deaf_process_is_killed(bench: &dyn Bench) {
     stays(bench, &spec.name, Exited).await;
 }
 
+pub(crate) async fn a_signal_calls_off_even_the_policy_always(bench: &dyn Bench) {
+    let docker = bench.docker();
+    let (spec, id) = running(bench).await;
+    docker.set_policy(&id, RestartPolicy::Always).await.unwrap();
+    bench.kill_process(&spec.name).await;
+    until(bench, &spec.name, |now| {
+        now.state == Running && now.restart_count == 1
+    })
+    .await;
+    docker.signal(&id, "SIGKILL").await.unwrap();
+    let ended = until_state(bench, &spec.name, Exited).await;
+    assert_eq!(
+        (ended.policy, ended.restart_count),
+        (RestartPolicy::Always, 1)
+    );
+    stays(bench, &spec.name, Exited).await;
+}
+
 pub(crate) async fn every_signal_through_the_engine_disarms_the_policy(bench: &dyn Bench) {
     let docker = bench.docker();
     let (spec, id) = running(bench).await;
@@ -344,70 +253,4 @@ pub(crate) async fn a_start_and_an_end_are_hinted_at(bench: &dyn Bench) {
         );
         while events.next().now_or_never().flatten().is_some() {}
     }
-}
-
-pub(crate) async fn every_container_is_listed(bench: &dyn Bench) {
-    let docker = bench.docker();
-    let (spec, id) = running(bench).await;
-    let still = bench.spec();
-    docker.create(&still).await.unwrap();
-    let names = docker.names().await.unwrap();
-    let found = |name: &str| names.iter().find(|found| found.name == name).unwrap();
-    assert_eq!(found(&spec.name).id, id);
-    assert_eq!(
-        found(&still.name).owner.as_ref().unwrap().to_labels(),
-        still.labels
-    );
-}
-
-pub(crate) async fn output_has_an_end(bench: &dyn Bench) {
-    let (docker, spec) = (bench.docker(), bench.spec());
-    let id = docker.create(&spec).await.unwrap();
-    assert_eq!(docker.log_tail(&id, 10).await, Ok(Vec::new()));
-    docker.start(&id).await.unwrap();
-    up(bench, &id).await;
-    let lines = docker.log_tail(&id, 1).await.unwrap();
-    assert_eq!(lines.len(), 1);
-    assert!(
-        !lines[0].is_empty() && !lines[0].ends_with('\n'),
-        "{lines:?}"
-    );
-    assert_eq!(docker.log_tail(&id, 0).await, Ok(Vec::new()));
-}
-
-pub(crate) async fn an_image_has_several_names(bench: &dyn Bench) {
-    let docker = bench.docker();
-    let image = docker.image(REFERENCE).await.unwrap().unwrap();
-    assert_eq!(image.labels["version"], VERSION);
-    assert_eq!(
-        image.repo_digests,
-        Vec::<String>::new(),
-        "it was never pulled"
-    );
-    assert_eq!(docker.image(&image.id).await, Ok(Some(image.clone())));
-    for name in [REFERENCE, &image.id] {
-        let spec = ContainerSpec {
-            image: name.to_owned(),
-            ..bench.spec()
-        };
-        docker.create(&spec).await.unwrap();
-        assert_eq!(seen(bench, &spec.name).await.image_id, image.id);
-    }
-}
-
-pub(crate) async fn nonsense_is_refused(bench: &dyn Bench) {
-    let docker = bench.docker();
-    let (spec, id) = running(bench).await;
-    let (status, words) = refused(docker.signal(&id, "SIGNONSENSE").await);
-    assert_eq!(
-        (status, words.as_str()),
-        (400, "Invalid signal: SIGNONSENSE")
-    );
-    let named = ContainerSpec {
-        name: "x".to_owned(),
-        ..bench.spec()
-    };
-    assert_eq!(refused(docker.create(&named).await).0, 400);
-    assert_eq!(refused(docker.rename(&id, "y").await).0, 400);
-    stays(bench, &spec.name, Running).await;
 }

@@ -1,0 +1,166 @@
+//! Operations for people: how states are worded, and the tables of `extend op`.
+
+use extend_common::operation::{self, Operation, TargetState};
+use extend_common::status::Phase;
+use jiff::Timestamp;
+
+use super::node::until;
+use super::operation::some;
+use crate::cli::output::Tone;
+use crate::cli::output::table::{Cell, Table};
+use crate::cli::output::text::{age, moment};
+
+/// How a state is meant.
+pub(crate) fn tone(state: TargetState) -> Tone {
+    match state {
+        TargetState::Succeeded => Tone::Good,
+        TargetState::Running | TargetState::Waiting => Tone::Busy,
+        TargetState::Queued => Tone::Faint,
+        TargetState::Failed
+        | TargetState::RolledBack
+        | TargetState::Skipped
+        | TargetState::Cancelled
+        | TargetState::TimedOut => Tone::Bad,
+    }
+}
+
+/// Where a target is, in one or two words: the phase while its agent works on it.
+pub(crate) fn state_word(target: &operation::Target) -> String {
+    match (target.state, target.phase()) {
+        (TargetState::Running, Phase::Pending | Phase::Settled) => "running".to_owned(),
+        (TargetState::Running, phase) => phase.to_string(),
+        (state, _) => state.to_string(),
+    }
+}
+
+/// What there is to say about a target at this moment.
+pub(crate) fn remark(target: &operation::Target) -> &str {
+    let (first, second) = match target.state {
+        TargetState::Running => (&target.detail, &target.reason),
+        _ => (&target.reason, &target.detail),
+    };
+    if first.is_empty() { second } else { first }
+}
+
+/// How long a target has taken, or is taking.
+pub(crate) fn took(target: &operation::Target, now: Timestamp) -> String {
+    target
+        .begun
+        .map(|begun| age(begun, target.ended.unwrap_or(now)))
+        .unwrap_or_default()
+}
+
+/// Operations as a table.
+pub(crate) fn operations_table(operations: &[Operation], wide: bool, now: Timestamp) -> Table {
+    let heading = vec![
+        "ID", "VERB", "SERVERS", "STATE", "BY", "BEGUN", "TOOK", "MESSAGE",
+    ];
+    let mut table = Table::new(heading);
+    for operation in operations {
+        let id = if wide {
+            operation.id.to_string()
+        } else {
+            operation.id.short()
+        };
+        let state = operation.summary();
+        let tone = match (operation.ended, state.as_str()) {
+            (None, _) => Tone::Busy,
+            (Some(_), "succeeded") => Tone::Good,
+            (Some(_), _) => Tone::Bad,
+        };
+        table.row(vec![
+            id.into(),
+            operation.verb.to_string().into(),
+            operation.selector.to_string().into(),
+            Cell::toned(state, tone),
+            operation.by.clone().into(),
+            format!("{} ago", age(operation.begun, now)).into(),
+            age(operation.begun, operation.ended.unwrap_or(now)).into(),
+            operation.message.clone().into(),
+        ]);
+    }
+    table
+}
+
+/// The servers of one operation as a table.
+pub(crate) fn targets_table(operation: &Operation, wide: bool, now: Timestamp) -> Table {
+    let mut heading = vec!["NAME", "TYPE", "ADDRESS", "STATE", "TOOK"];
+    if wide {
+        heading.extend(["RECORD", "IMAGE BEFORE", "IMAGE AFTER", "PHASES"]);
+    }
+    heading.push("REASON");
+    let mut table = Table::new(heading);
+    for target in &operation.targets {
+        let mut cells = vec![
+            Cell::from(target.name.as_str()),
+            target.role.as_str().into(),
+            target.node.to_string().into(),
+            Cell::toned(state_word(target), tone(target.state)),
+            took(target, now).into(),
+        ];
+        if wide {
+            cells.push(
+                target
+                    .stamp
+                    .map(|stamp| stamp.to_string())
+                    .unwrap_or_default()
+                    .into(),
+            );
+            cells.push(target.image_before.clone().into());
+            cells.push(target.image_after.clone().into());
+            cells.push(phases(target).into());
+        }
+        cells.push(remark(target).into());
+        table.row(cells);
+    }
+    table
+}
+
+/// The facts of an operation above its table.
+pub(crate) fn heading(operation: &Operation, now: Timestamp) -> String {
+    let ended = operation
+        .ended
+        .map(|at| format!("{} (after {})", moment(at), age(operation.begun, at)));
+    let deadline = operation.ended.is_none().then(|| {
+        format!(
+            "{} ({})",
+            moment(operation.deadline),
+            until(operation.deadline, now)
+        )
+    });
+    let facts = [
+        ("Operation", Some(operation.id.to_string())),
+        ("Verb", Some(operation.verb.to_string())),
+        ("Servers", Some(operation.selector.to_string())),
+        ("State", Some(operation.summary())),
+        ("By", Some(operation.by.clone())),
+        ("Message", some(&operation.message)),
+        ("Begun", Some(moment(operation.begun))),
+        ("Ended", ended),
+        ("Ends by", deadline),
+    ];
+    let lines = facts
+        .into_iter()
+        .filter_map(|(what, value)| Some(format!("{what:<10} {}\n", value?)));
+    lines.collect()
+}
+
+/// How long each phase took: `stopping 3s, starting 1s`.
+fn phases(target: &operation::Target) -> String {
+    let ends = target
+        .phases
+        .iter()
+        .skip(1)
+        .map(|entry| Some(entry.at))
+        .chain([target.ended]);
+    let spans = target
+        .phases
+        .iter()
+        .zip(ends)
+        .filter(|(entry, _)| entry.phase != Phase::Settled);
+    let words = spans.map(|(entry, end)| match end {
+        Some(end) => format!("{} {}", entry.phase, age(entry.at, end)),
+        None => entry.phase.to_string(),
+    });
+    words.collect::<Vec<_>>().join(", ")
+}

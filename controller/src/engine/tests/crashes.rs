@@ -1,0 +1,212 @@
+//! Death at every point that the code names, in the middle of a working day; then a successor on
+//! the same store, and the day is finished. Nothing is done twice and nothing acknowledged is lost.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use extend_common::ids::RequestId;
+use extend_common::operation::Verb;
+use extend_common::record::RunState;
+use ulid::Ulid;
+
+use super::rig::{DieAt, QUEUE, Rig, config, media};
+use crate::core::request::{Heartbeat, Submission, sha256};
+use crate::core::tests::bench::{facts, node, submission};
+use crate::engine::{CrashPoint, EngineError, InputKind, Moment, NoCrash};
+use crate::store::MemoryStore;
+
+/// One deed of the day. Each can be done again: what a person or an agent does who got no answer.
+const DEEDS: usize = 12;
+
+fn wanted(number: u128, verb: Verb, line: &str) -> Submission {
+    Submission { request: RequestId(Ulid(number)), ..submission(verb, line) }
+}
+
+/// Does one deed; an error means that nobody answered.
+async fn deed(rig: &mut Rig, deed: usize) -> Result<(), EngineError> {
+    let run = "-s media-server-only -n media-server-1 -a 172.31.16.139";
+    match deed {
+        0 => join(rig).await?,
+        1 => connect(rig).await?,
+        2 => drop(rig.handle.submit(wanted(1, Verb::Run, run)).await?),
+        3 => rig.succeed(media()).await,
+        4 => drop(rig.handle.submit(wanted(2, Verb::Stop, "")).await?),
+        5 => {
+            // Cancelled, and put back by the agent.
+            let open = rig.handle.operations(1, true).await?;
+            if let Some(operation) = open.first() {
+                rig.handle.cancel(&operation.id.to_string(), "anna").await?;
+            }
+            connect(rig).await?;
+            rig.succeed(media()).await;
+        }
+        6 => rig.handle.renewed(media(), facts(media())).await?,
+        7 => {
+            connect(rig).await?;
+            let session = rig.agent(media()).session.unwrap_or_default();
+            rig.handle.session_heartbeat(session, media(), Heartbeat::default()).await?;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        8 => {
+            let session = rig.agent(media()).session.unwrap_or_default();
+            rig.handle.session_closed(session, media()).await?;
+            connect(rig).await?;
+        }
+        9 => drop(rig.handle.recover(Vec::new(), false, "root").await?),
+        10 => revoke_another(rig).await?,
+        _ => {
+            drop(rig.handle.submit(wanted(3, Verb::Restart, "")).await?);
+            connect(rig).await?;
+            rig.succeed(media()).await;
+        }
+    }
+    // Whatever was said without an answer is taken in before the next deed.
+    rig.handle.nodes(None).await.map(drop)
+}
+
+async fn join(rig: &mut Rig) -> Result<(), EngineError> {
+    let known = rig.handle.nodes(Some(media())).await;
+    if known.is_ok_and(|views| views[0].enrolled.is_some()) {
+        return Ok(());
+    }
+    rig.enrol(media()).await
+}
+
+async fn connect(rig: &mut Rig) -> Result<(), EngineError> {
+    rig.connect(media()).await.map(drop)
+}
+
+/// Another node joins, is revoked, and is removed.
+async fn revoke_another(rig: &mut Rig) -> Result<(), EngineError> {
+    let queue = node(QUEUE);
+    if rig.handle.nodes(Some(queue)).await.is_err() {
+        rig.handle.mint_token(queue, None, sha256(&[7; 16])).await?;
+        rig.handle.spend_token(queue, [7; 16], facts(queue)).await?;
+    }
+    rig.handle.revoke(queue, "anna").await?;
+    match rig.handle.remove(queue, false, "anna").await {
+        Ok(_) | Err(EngineError::Refused(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// What must be true at the end of the day, however it went.
+async fn check(rig: &mut Rig, point: CrashPoint) {
+    let operations = rig.handle.operations(100, false).await.unwrap();
+    let verbs: Vec<_> =
+        operations.iter().rev().map(|operation| (operation.verb, operation.summary())).collect();
+    let outcome = |summary: &str| summary.to_owned();
+    assert_eq!(
+        verbs,
+        [
+            (Verb::Run, outcome("succeeded")),
+            (Verb::Stop, outcome("cancelled")),
+            (Verb::Restart, outcome("succeeded")),
+        ],
+        "{point}"
+    );
+    let record = rig.agent(media()).record.clone().unwrap();
+    assert_eq!(record.desired.run_state, RunState::Running, "{point}");
+    // Deployed once, put back without a new start or with one, restarted once: never more.
+    let view = rig.handle.servers(Default::default()).await.unwrap().servers.remove(0);
+    assert_eq!(view.record, record, "{point}: what is recorded is what the agent holds");
+    assert_eq!(view.operation, None, "{point}");
+    let generations = record.id.stamp.generation;
+    // A recovery that nobody heard of may be asked for again.
+    let again = u64::from(matches!(point, CrashPoint::Input(_, InputKind::Recover)));
+    let expected = 5..=5 + again;
+    assert!(expected.contains(&generations), "{point}: run, stop, reversal, recovery, restart");
+    assert!(rig.handle.nodes(Some(node(QUEUE))).await.is_err(), "{point}");
+}
+
+/// The day with a death at `point`. Returns whether the point was reached.
+async fn day(point: CrashPoint) -> bool {
+    let hook = DieAt::new(point);
+    let store = MemoryStore::new();
+    let starting = Rig::on(store.clone(), Arc::clone(&hook) as _);
+    let mut rig = match timeout(Duration::from_secs(5), starting).await {
+        Ok(rig) => rig,
+        // It died while it started: a successor starts on what it left.
+        Err(_) => Rig::on(store, Arc::new(NoCrash)).await,
+    };
+    for number in 0..DEEDS {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            assert!(tries < 4, "{point}: deed {number} is never done");
+            // A recovery only happens when a node is ahead.
+            if number == 9 {
+                rig.agent(media()).epoch += 1;
+                let _ = timeout(Duration::from_secs(3), connect(&mut rig)).await;
+            }
+            match timeout(Duration::from_secs(20), deed(&mut rig, number)).await {
+                Ok(Ok(())) => break,
+                Ok(Err(error)) => panic!("{point}: deed {number}: {error}"),
+                Err(_) => {
+                    assert!(hook.was_reached(), "{point}: deed {number} hangs by itself");
+                    rig.start_again(config(rig.clock, Arc::new(NoCrash))).await;
+                    if rig.links.contains_key(&media()) && number > 0 {
+                        connect(&mut rig).await.unwrap();
+                    }
+                }
+            }
+        }
+    }
+    check(&mut rig, point).await;
+    hook.was_reached()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_death_at_any_point_loses_nothing_and_does_nothing_twice() {
+    let mut never = BTreeSet::new();
+    for point in CrashPoint::ALL {
+        if !day(point).await {
+            never.insert(point);
+        }
+    }
+    assert!(never.is_empty(), "the day does not pass {never:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn before_the_commit_nobody_has_been_told_anything() {
+    let hook = DieAt::new(CrashPoint::Input(Moment::BeforeCommit, InputKind::Submit));
+    let mut rig = Rig::with_media().await;
+    rig.start_again(config(rig.clock, Arc::clone(&hook) as _)).await;
+    rig.connect(media()).await.unwrap();
+    let image = rig.store.image();
+    let answer = rig.handle.submit(wanted(9, Verb::Stop, ""));
+    timeout(Duration::from_secs(1), answer).await.expect_err("no answer before the commit");
+    rig.listen(media()).await;
+    assert_eq!(rig.agent(media()).record.as_ref().unwrap().id.stamp.generation, 1);
+    assert_eq!(rig.store.image(), image);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_the_commit_the_operation_is_there_though_nobody_was_told() {
+    let hook = DieAt::new(CrashPoint::Input(Moment::AfterCommit, InputKind::Submit));
+    let mut rig = Rig::with_media().await;
+    rig.start_again(config(rig.clock, Arc::clone(&hook) as _)).await;
+    rig.connect(media()).await.unwrap();
+    let answer = rig.handle.submit(wanted(9, Verb::Stop, ""));
+    timeout(Duration::from_secs(1), answer).await.expect_err("it died");
+    rig.listen(media()).await;
+    assert_eq!(rig.agent(media()).record.as_ref().unwrap().id.stamp.generation, 1);
+    rig.kill_and_start().await;
+    let open = rig.handle.operations(10, true).await.unwrap();
+    assert_eq!(open.len(), 1);
+    let again = rig.handle.submit(wanted(9, Verb::Stop, "")).await.unwrap();
+    assert_eq!(again.operation.unwrap().id, open[0].id);
+    rig.connect(media()).await.unwrap();
+    rig.succeed(media()).await;
+    assert_eq!(rig.operation(&open[0]).await.summary(), "succeeded");
+}
+
+#[test]
+fn every_point_has_a_name_of_its_own() {
+    let names: BTreeSet<_> = CrashPoint::ALL.iter().map(ToString::to_string).collect();
+    assert_eq!(names.len(), CrashPoint::ALL.len());
+    assert!(names.contains("after-commit:session-opened") && names.contains("epoch-raised"));
+}
