@@ -24,8 +24,11 @@ pub const DEPLOY: [&str; 4] = [
 pub const ALL: [&str; 3] = ["start", "stop", "restart"];
 
 /// Managing one type.
-pub const ONE_TYPE: [&str; 3] =
-    ["start -s media-server-only", "stop -s media-server-only", "restart -s media-server-only"];
+pub const ONE_TYPE: [&str; 3] = [
+    "start -s media-server-only",
+    "stop -s media-server-only",
+    "restart -s media-server-only",
+];
 
 /// Managing one server: the guide's own mistake, since .137 is the meeting server.
 pub const ONE_SERVER: [&str; 4] = [

@@ -45,24 +45,41 @@ struct Scenario {
 fn nothing(_: &Fleet) {}
 
 fn newer_image(fleet: &Fleet) {
-    fleet.nodes[&target()].docker.add_image(IMAGE, image("22.4.0"));
+    fleet.nodes[&target()]
+        .docker
+        .add_image(IMAGE, image("22.4.0"));
 }
 
 fn newer_image_crashes(fleet: &Fleet) {
     newer_image(fleet);
-    let crash = Behaviour { exits_after: Some((Duration::from_millis(500), 3)), ..Default::default() };
-    fleet.nodes[&target()].docker.behave_image("sha256:22.4.0", crash);
+    let crash = Behaviour {
+        exits_after: Some((Duration::from_millis(500), 3)),
+        ..Default::default()
+    };
+    fleet.nodes[&target()]
+        .docker
+        .behave_image("sha256:22.4.0", crash);
 }
 
 fn newer_image_is_silent(fleet: &Fleet) {
     newer_image(fleet);
-    let silent = Behaviour { listens: false, ..Default::default() };
-    fleet.nodes[&target()].docker.behave_image("sha256:22.4.0", silent);
+    let silent = Behaviour {
+        listens: false,
+        ..Default::default()
+    };
+    fleet.nodes[&target()]
+        .docker
+        .behave_image("sha256:22.4.0", silent);
 }
 
 fn first_image_crashes(fleet: &Fleet) {
-    let crash = Behaviour { exits_after: Some((Duration::ZERO, 3)), ..Default::default() };
-    fleet.nodes[&target()].docker.behave_image("sha256:22.3.0", crash);
+    let crash = Behaviour {
+        exits_after: Some((Duration::ZERO, 3)),
+        ..Default::default()
+    };
+    fleet.nodes[&target()]
+        .docker
+        .behave_image("sha256:22.3.0", crash);
 }
 
 fn takes_its_time(fleet: &Fleet) {
@@ -71,12 +88,19 @@ fn takes_its_time(fleet: &Fleet) {
         start_delay: Duration::from_secs(5),
         ..Default::default()
     };
-    fleet.nodes[&target()].docker.behave_image("sha256:22.3.0", slow);
+    fleet.nodes[&target()]
+        .docker
+        .behave_image("sha256:22.3.0", slow);
 }
 
 fn ignores_sigterm(fleet: &Fleet) {
-    let deaf = Behaviour { stop: StopBehaviour::Ignores, ..Default::default() };
-    fleet.nodes[&target()].docker.behave_image("sha256:22.3.0", deaf);
+    let deaf = Behaviour {
+        stop: StopBehaviour::Ignores,
+        ..Default::default()
+    };
+    fleet.nodes[&target()]
+        .docker
+        .behave_image("sha256:22.3.0", deaf);
 }
 
 const SCENARIOS: [Scenario; 11] = [
@@ -209,7 +233,11 @@ async fn fleet_for(scenario: &Scenario) -> Fleet {
     fleet.deploy(bystander(), QUEUE, "queue-server-1").await;
     if scenario.deployed {
         let deployed = fleet.deploy(target(), MEDIA, "media-server-1").await;
-        assert_eq!(deployed.targets[0].state, TargetState::Succeeded, "{deployed:#?}");
+        assert_eq!(
+            deployed.targets[0].state,
+            TargetState::Succeeded,
+            "{deployed:#?}"
+        );
     }
     if scenario.stopped {
         let stop = fleet.submission(Verb::Stop, MEDIA, &[]);
@@ -244,7 +272,11 @@ async fn check(fleet: &Fleet, scenario: &Scenario, operation: &Operation, story:
             assert_eq!(serving.version, version, "{}", told());
             let current = status.current.as_ref().expect("a container");
             assert_eq!(current.state == ContainerState::Running, runs, "{}", told());
-            let wanted = if runs { RunState::Running } else { RunState::Stopped };
+            let wanted = if runs {
+                RunState::Running
+            } else {
+                RunState::Stopped
+            };
             assert_eq!(server.record.desired.run_state, wanted, "{}", told());
         }
         (wanted, found) => panic!("wanted {wanted:?}, found {found:#?}\n{}", told()),
@@ -296,7 +328,10 @@ async fn walk(scenario: &Scenario) -> (Vec<FaultPoint>, Vec<CrashPoint>) {
 fn nth<P: PartialEq + Copy>(points: &[P], most: usize) -> Vec<(P, usize)> {
     let mut all = Vec::new();
     for (index, point) in points.iter().enumerate() {
-        let count = points[..=index].iter().filter(|other| *other == point).count();
+        let count = points[..=index]
+            .iter()
+            .filter(|other| *other == point)
+            .count();
         if count <= most {
             all.push((*point, count));
         }
@@ -318,7 +353,9 @@ async fn strike(fleet: &mut Fleet, victim: Victim) {
             fleet.start_controller().await;
         }
         Victim::Docker => {
-            fleet.nodes[&target()].docker.restart_daemon(Duration::from_secs(2));
+            fleet.nodes[&target()]
+                .docker
+                .restart_daemon(Duration::from_secs(2));
             fleet.nodes[&target()].trap.release();
         }
     }
@@ -355,13 +392,24 @@ async fn resubmitted(
     fleet: &mut Fleet,
     submission: &Submission,
 ) -> extend_common::ids::OperationId {
-    fleet.submit(submission).await.expect("known").operation.expect("the operation").id
+    fleet
+        .submit(submission)
+        .await
+        .expect("known")
+        .operation
+        .expect("the operation")
+        .id
 }
 
 async fn sweep_agent(scenario: &Scenario) -> BTreeSet<FaultPoint> {
     let (points, _) = walk(scenario).await;
     for (point, count) in nth(&points, 2) {
-        for victim in [Victim::Agent, Victim::Controller, Victim::Both, Victim::Docker] {
+        for victim in [
+            Victim::Agent,
+            Victim::Controller,
+            Victim::Both,
+            Victim::Docker,
+        ] {
             agent_case(scenario, point, count, victim).await;
         }
     }
@@ -429,7 +477,10 @@ async fn every_point_of_the_agent_is_swept() {
     for scenario in &SCENARIOS {
         reached.extend(walk(scenario).await.0);
     }
-    let missed: Vec<_> = FaultPoint::all().into_iter().filter(|p| !reached.contains(p)).collect();
+    let missed: Vec<_> = FaultPoint::all()
+        .into_iter()
+        .filter(|p| !reached.contains(p))
+        .collect();
     // Taking stock after a lost ledger, and noting a late first answer, have tests of their own.
     let elsewhere = |point: &FaultPoint| {
         let words = point.to_string();

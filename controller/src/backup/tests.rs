@@ -257,7 +257,7 @@ async fn names_and_types_in_an_archive_are_not_obeyed() {
             .iter()
             .map(|(name, text)| (name.as_str(), EntryType::Regular, text.as_slice()))
             .collect();
-        files[2] = ("ca.key", kind, b"");
+        files[2].1 = kind;
         forge(&files)
     };
     let cases = [

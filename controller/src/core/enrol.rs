@@ -15,7 +15,7 @@ use super::refusal::{Action, Misuse, PeerFault, Refusal, Stranger, TokenFault, U
 use super::request::{KeyHash, PeerFacts, sha256};
 use super::row::{Enrolment, Revoked, TokenRow};
 use super::turn::{CloseReason, Turn};
-use super::view::NodeView;
+use super::view::{NodeView, Noted};
 
 /// How long a token is good when nothing else is said.
 const DEFAULT_TTL: Duration = Duration::from_secs(600);
@@ -141,7 +141,7 @@ impl Fleet {
         node: NodeAddr,
         by: &str,
         now: Timestamp,
-    ) -> Turn<Result<(NodeView, Vec<String>), Refusal>> {
+    ) -> Turn<Result<Noted<NodeView>, Refusal>> {
         let mut notes = Vec::new();
         if self.tokens.remove(&node).is_some() {
             self.write(Key::Token(node));

@@ -76,6 +76,7 @@ impl Fleet {
                 entry.status = status;
                 entry.fresh = true;
             }
+            self.await_node(node);
             return;
         }
         let sent = self.settle_abandoned(node);

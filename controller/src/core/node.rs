@@ -5,11 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use extend_common::clock::since;
-use extend_common::ids::{NodeAddr, OperationId};
+use extend_common::ids::{NodeAddr, OperationId, RoleName};
 use extend_common::record::{Desired, RunState, Stamp};
 use extend_common::roles::Digest;
 use extend_common::status::{Health, NodeState, OutcomeKind, ServerStatus, Unclaimed};
-use extend_common::ids::RoleName;
 
 use super::refusal::{Known, moment};
 use super::request::{Hello, PeerFacts, SessionNumber};
@@ -132,7 +131,8 @@ impl Node {
             RunState::Stopped => !live,
             RunState::Removed | RunState::Withdrawn => false,
         };
-        self.row.abandoned.is_none()
+        self.state() == NodeState::Online
+            && self.row.abandoned.is_none()
             && record.desired.run_state == wanted
             && seen.record == record.id
             && succeeded

@@ -24,7 +24,7 @@ use extend_common::wire::RefusalText;
 
 pub use asked::{Action, Asked};
 pub use misuse::Misuse;
-pub use obstacle::Obstacle;
+pub use obstacle::{DefinitionGap, Obstacle};
 pub use selection::Mismatch;
 pub use stranger::{PeerFault, Stranger, TokenFault};
 pub use unfound::Unfound;
@@ -33,11 +33,11 @@ pub use unfound::Unfound;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// The command is wrong by itself.
-    Misuse(Misuse),
+    Misuse(Box<Misuse>),
     /// The selector and the fleet do not agree.
-    Mismatch(Mismatch),
+    Mismatch(Box<Mismatch>),
     /// Something is in the way at a server or its node.
-    Obstacle(Obstacle),
+    Obstacle(Box<Obstacle>),
     /// What was named is not there, or not there any more.
     Unfound(Unfound),
     /// A node that may not do what it asks for.
@@ -130,15 +130,16 @@ impl From<&Refusal> for RefusalText {
 }
 
 macro_rules! into_refusal {
-    ($($name:ident),*) => {$(
+    ($($name:ident $($boxed:ident)?),* $(,)?) => {$(
         impl From<$name> for Refusal {
             fn from(fault: $name) -> Self {
-                Self::$name(fault)
+                Self::$name($($boxed::new)?(fault))
             }
         }
     )*};
 }
-into_refusal!(Misuse, Mismatch, Obstacle, Unfound, Stranger);
+// The large ones are boxed: a refusal is the rare answer, and results are passed about by value.
+into_refusal!(Misuse Box, Mismatch Box, Obstacle Box, Unfound, Stranger);
 
 /// The words of one refusal.
 struct Text {

@@ -13,7 +13,7 @@ use super::node::known;
 use super::refusal::{Action, Obstacle, Refusal, Unfound};
 use super::row::Mark;
 use super::turn::{CloseReason, Turn};
-use super::view::NodeView;
+use super::view::{NodeView, Noted};
 
 impl Fleet {
     /// Forgets a node. With a server or an open operation only by `force`: both are given up, and
@@ -24,7 +24,7 @@ impl Fleet {
         force: bool,
         by: &str,
         now: Timestamp,
-    ) -> Turn<Result<(Option<NodeView>, Vec<String>), Refusal>> {
+    ) -> Turn<Result<Noted<Option<NodeView>>, Refusal>> {
         let view = self.node_view(node, now);
         if view.is_none() {
             let refusal = Unfound::NoSuchNode { action: Action::RemoveNode(node) };

@@ -81,7 +81,10 @@ impl Fleet {
         if is_present {
             match open {
                 Some(id) => self.progress(id, node, &status, now),
-                None => self.settle_tombstone(node, &status),
+                None => {
+                    self.settle_tombstone(node, &status);
+                    self.settle_spent(node, &status);
+                }
             }
         }
         self.tell_late(node, &status);
@@ -196,6 +199,23 @@ impl Fleet {
             OutcomeKind::Succeeded => false,
             OutcomeKind::RolledBack => was_new,
             OutcomeKind::Failed => was_new && status.serving != Some(desired.deployment),
+        }
+    }
+
+    /// The record of a target that ended without the node's word turns out to be spent: what was
+    /// before is put back on the record, too.
+    fn settle_spent(&mut self, node: NodeAddr, status: &ServerStatus) {
+        let Some(outcome) = &status.outcome else { return };
+        let record = self.nodes.get(&node).and_then(|entry| entry.row.record.as_ref());
+        let Some((id, stamp)) = record.and_then(|r| Some((r.desired.operation?, r.id.stamp))) else {
+            return;
+        };
+        let row = self.operations.get(&id).and_then(|entry| entry.target(node));
+        // Only what the operation was for: its reversal is nothing to be reversed.
+        let Some(row) = row.filter(|row| row.target.stamp == Some(stamp)) else { return };
+        let prior = row.prior.clone();
+        if self.is_spent(node, prior.as_ref(), status, outcome) {
+            self.reverse(id, node, prior);
         }
     }
 

@@ -9,14 +9,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use extend_common::ids::RoleName;
-use extend_common::ids::{NodeAddr, RequestId, ServerName};
+use extend_common::ids::{NodeAddr, RequestId, RoleName, ServerName};
 use extend_common::operation::{Operation, PlannedTarget, Verb};
 use extend_common::record::ServerRecord;
 use extend_common::roles::Digest;
 use extend_common::status::{ServerStatus, Unclaimed};
 
-use super::view::NodeView;
+use super::view::{NodeView, Noted};
 use crate::store::StoreId;
 
 /// A selector as it was typed. Every part narrows; together they must agree.
@@ -205,7 +204,7 @@ pub struct Welcome {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Recovered {
     /// The nodes whose records were taken back, each with what else is to be said about it.
-    pub nodes: Vec<(NodeView, Vec<String>)>,
+    pub nodes: Vec<Noted<NodeView>>,
     /// What could not be done, a sentence each.
     pub notes: Vec<String>,
 }

@@ -64,6 +64,9 @@ pub struct NodeView {
     pub ledger_trouble: String,
 }
 
+/// Something with what else is to be said about it, a sentence each.
+pub type Noted<T> = (T, Vec<String>);
+
 /// Who may begin a handshake. Addresses only: what comes after it is checked again.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DoorSets {

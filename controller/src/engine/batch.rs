@@ -25,6 +25,9 @@ const FULL: usize = 500;
 /// otherwise gather without end behind a slow disk.
 const MOST_ANSWERS: usize = 4_096;
 
+/// A row to be committed, with its value; none is to be deleted.
+pub(super) type Row = (Key, Option<Vec<u8>>);
+
 /// An answer that waits for the commit: called with the failure, or without one.
 type Answer = Box<dyn FnOnce(Option<&EngineError>) + Send + Sync>;
 
@@ -90,7 +93,7 @@ impl Gathering {
         fleet: &Fleet,
         clock: &Clock,
         is_watched: impl Fn(OperationId) -> bool,
-    ) -> (Vec<(Key, Option<Vec<u8>>)>, Sealed) {
+    ) -> (Vec<Row>, Sealed) {
         let rows = self.writes.iter().map(|key| (*key, fleet.value(key))).collect();
         let mut pictures = BTreeMap::new();
         let changed = self.effects.iter().filter_map(|effect| match effect {
@@ -154,7 +157,7 @@ impl Revisions {
     }
 
     /// The batch for the store. A row that neither was nor is to be there needs no write.
-    pub(super) fn batch(&self, fence: Epoch, rows: Vec<(Key, Option<Vec<u8>>)>) -> Batch {
+    pub(super) fn batch(&self, fence: Epoch, rows: Vec<Row>) -> Batch {
         let mut batch = Batch::new(fence);
         batch.writes = rows
             .into_iter()

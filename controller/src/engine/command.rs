@@ -18,7 +18,7 @@ use crate::core::request::{
     Heartbeat, Hello, KeyHash, PeerFacts, Recovered, SelectorWords, SessionNumber, Submission,
     Submitted,
 };
-use crate::core::view::{NodeView, ServersView};
+use crate::core::view::{NodeView, Noted, ServersView};
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
 
@@ -78,13 +78,13 @@ pub(super) enum Command {
     Revoke {
         node: NodeAddr,
         by: String,
-        reply: Reply<(NodeView, Vec<String>)>,
+        reply: Reply<Noted<NodeView>>,
     },
     Remove {
         node: NodeAddr,
         force: bool,
         by: String,
-        reply: Reply<(Option<NodeView>, Vec<String>)>,
+        reply: Reply<Noted<Option<NodeView>>>,
     },
     SessionOpened {
         node: NodeAddr,

@@ -22,7 +22,7 @@ use crate::core::request::{
     Heartbeat, Hello, KeyHash, PeerFacts, Recovered, SelectorWords, SessionNumber, Submission,
     Submitted,
 };
-use crate::core::view::{DoorSets, NodeView, ServersView};
+use crate::core::view::{DoorSets, NodeView, Noted, ServersView};
 use crate::store::{StoreError, StoreHandle, StoreId};
 
 /// So many inputs wait for the engine; beyond it, callers do. One turn takes microseconds: a full
@@ -170,7 +170,7 @@ impl EngineHandle {
         &self,
         node: NodeAddr,
         by: &str,
-    ) -> Result<(NodeView, Vec<String>), EngineError> {
+    ) -> Result<Noted<NodeView>, EngineError> {
         self.ask(|reply| Command::Revoke {
             node,
             by: by.to_owned(),
@@ -185,7 +185,7 @@ impl EngineHandle {
         node: NodeAddr,
         force: bool,
         by: &str,
-    ) -> Result<(Option<NodeView>, Vec<String>), EngineError> {
+    ) -> Result<Noted<Option<NodeView>>, EngineError> {
         self.ask(|reply| Command::Remove {
             node,
             force,

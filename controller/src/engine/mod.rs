@@ -20,6 +20,7 @@ mod command;
 mod config;
 mod crash;
 mod handle;
+mod release;
 mod revival;
 pub mod session;
 mod sessions;

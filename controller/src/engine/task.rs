@@ -20,7 +20,7 @@ use super::sessions::Sessions;
 use super::watch::Watchers;
 use super::{EngineError, EngineFailure, StartError};
 use crate::core::view::DoorSets;
-use crate::core::{CloseReason, Effect, Fleet, Key};
+use crate::core::{CloseReason, Fleet, Key};
 use crate::store::{CommitError, Epoch, PendingCommit, Revision, StoreHandle};
 
 /// So many inputs are taken from the queue at once: between two of these the commit that is under
@@ -308,58 +308,6 @@ impl Task {
                 flight.sealed.fail(&failure);
                 self.revive(failure).await
             }
-        }
-    }
-
-    /// Tells the world: first who may knock, then agents and watchers, then whoever asked.
-    async fn release(&mut self, sealed: Sealed) {
-        self.hit(&sealed, Moment::AfterCommit).await;
-        if let Some(sets) = &sealed.door {
-            self.door.send_replace(Arc::new(sets.clone()));
-        }
-        let now = self.clock().now();
-        for effect in &sealed.effects {
-            match effect {
-                Effect::Send { node, session, message } => {
-                    if !self.sessions.send(*node, *session, message.clone()) {
-                        let turn = self.fleet.session_closed(*session, *node, now);
-                        self.gathering.add(InputKind::SessionClosed, turn);
-                    }
-                }
-                Effect::Close { node, session, reason } => {
-                    self.sessions.close(*node, *session, *reason);
-                }
-                Effect::Changed(id) => {
-                    if let Some(picture) = sealed.pictures.get(id) {
-                        self.watchers.publish(Arc::clone(picture));
-                    }
-                }
-                // Opened or shut above, before anybody could try it.
-                Effect::Door => {}
-            }
-        }
-        self.hit(&sealed, Moment::BeforeReplies).await;
-        let kinds = self.answer(sealed);
-        for kind in kinds {
-            self.config.crash.at(CrashPoint::Input(Moment::AfterReplies, kind)).await;
-        }
-    }
-
-    fn answer(&mut self, sealed: Sealed) -> Vec<InputKind> {
-        for (id, reply) in sealed.subscribers {
-            if let Some(picture) = sealed.pictures.get(&id) {
-                send(reply, Ok(self.watchers.subscribe(Arc::clone(picture))));
-            }
-        }
-        for answer in sealed.answers {
-            answer(None);
-        }
-        sealed.kinds.into_iter().collect()
-    }
-
-    async fn hit(&self, sealed: &Sealed, moment: Moment) {
-        for kind in &sealed.kinds {
-            self.config.crash.at(CrashPoint::Input(moment, *kind)).await;
         }
     }
 

@@ -6,6 +6,7 @@ use ulid::Ulid;
 
 use crate::fixtures;
 use crate::harness::Place;
+use crate::stub::OnSubmit;
 
 struct Line(
     &'static str,
@@ -302,12 +303,6 @@ fn what_is_wrong_in_itself_never_reaches_the_controller() {
             &["run", "-s", "m", "-n", "m", "-a", "172.31.16.1,172.31.16.2"],
             "is no IPv4 address",
         ),
-        (&["rm"], "without --yes"),
-        (&["rm", "-s", "media-server-only"], "without --yes"),
-        (
-            &["rm", "-a", "172.31.16.139,172.31.16.138"],
-            "without --yes",
-        ),
         (&["node", "revoke", "172.31.16.139"], "without --yes"),
         (&["node", "remove", "-a", "172.31.16.139"], "without --yes"),
         (
@@ -336,6 +331,43 @@ fn what_is_wrong_in_itself_never_reaches_the_controller() {
         assert!(place.script.submits().is_empty(), "{words:?}");
         assert!(place.script.asked.lock().unwrap().is_empty(), "{words:?}");
     }
+}
+
+#[test]
+fn several_servers_are_not_removed_off_a_terminal_without_yes() {
+    for words in [
+        &["rm"][..],
+        &["rm", "-s", "media-server-only"],
+        &["rm", "-a", "172.31.16.139,172.31.16.138"],
+    ] {
+        let place = Place::new();
+        let ran = place.run_words(words);
+        assert_eq!(ran.code, 2, "{words:?}: {}", ran.err);
+        assert!(ran.err.contains("without --yes"), "{words:?}: {}", ran.err);
+        let submits = place.script.submits();
+        assert!(submits.iter().all(|submit| submit.plan_only), "{words:?}");
+    }
+}
+
+#[test]
+fn one_server_is_removed_without_a_question_however_it_was_selected() {
+    let place = Place::new();
+    let mut plan = fixtures::plan();
+    plan.truncate(1);
+    let operation = Some(fixtures::succeeded());
+    let answer = |operation| {
+        let plan = plan.clone();
+        OnSubmit::Answer(v1::SubmitResponse { plan, operation })
+    };
+    place.script.on_submit([answer(None), answer(operation)]);
+    let ran = place.run("rm -s meeting-server-only");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let submits = place.script.submits();
+    assert_eq!(submits.len(), 2);
+    assert!(submits[0].plan_only && !submits[1].plan_only);
+    // What was planned, and nothing that came in the meantime.
+    let selector = submits[1].selector.as_ref().unwrap();
+    assert_eq!(selector.nodes, ["172.31.16.137"]);
 }
 
 #[test]

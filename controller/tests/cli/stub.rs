@@ -21,6 +21,10 @@ use crate::fixtures;
 
 /// What the stand-in does with a submission.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a handful of them exists in each test"
+)]
 pub(crate) enum OnSubmit {
     Answer(v1::SubmitResponse),
     Refuse(Status),

@@ -36,7 +36,11 @@ impl<P> Clone for Trap<P> {
 
 impl<P: Ord + Copy> Default for Trap<P> {
     fn default() -> Self {
-        let state = State { seen: BTreeMap::new(), order: Vec::new(), set: None };
+        let state = State {
+            seen: BTreeMap::new(),
+            order: Vec::new(),
+            set: None,
+        };
         Self {
             state: Arc::new(Mutex::new(state)),
             sprung: Arc::default(),

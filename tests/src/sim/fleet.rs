@@ -15,9 +15,7 @@ use extend_common::tls::Authority;
 use extend_controller::api::agent::{AgentSettings, service};
 use extend_controller::api::connection::AgentPeer;
 use extend_controller::ca::LeafIssuer;
-use extend_controller::core::request::{
-    KeyHash, PeerFacts, SelectorWords, Submission, Submitted,
-};
+use extend_controller::core::request::{KeyHash, PeerFacts, SelectorWords, Submission, Submitted};
 use extend_controller::core::view::ServerView;
 use extend_controller::engine::{CrashPoint, Engine, EngineConfig, EngineError, EngineHandle};
 use extend_controller::store::{MemoryStore, StoreHandle};
@@ -98,14 +96,20 @@ impl Fleet {
         hash.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, &secret).as_ref());
         let engine = self.engine();
         engine.mint_token(addr, None, hash).await.expect("a token");
-        engine.spend_token(addr, secret, self.facts(addr)).await.expect("enrolled");
+        engine
+            .spend_token(addr, secret, self.facts(addr))
+            .await
+            .expect("enrolled");
         node.start(&self.net, self.peer(addr), self.clock);
         self.nodes.insert(addr, node);
     }
 
     fn facts(&self, addr: NodeAddr) -> PeerFacts {
         let peer = self.peer(addr);
-        PeerFacts { key: peer.spki_hash, leaf_not_after: peer.leaf_not_after }
+        PeerFacts {
+            key: peer.spki_hash,
+            leaf_not_after: peer.leaf_not_after,
+        }
     }
 
     fn peer(&self, addr: NodeAddr) -> AgentPeer {
@@ -121,7 +125,11 @@ impl Fleet {
     /// # Panics
     /// When there is none.
     pub fn engine(&self) -> EngineHandle {
-        self.controller.as_ref().expect("a controller").engine.clone()
+        self.controller
+            .as_ref()
+            .expect("a controller")
+            .engine
+            .clone()
     }
 
     /// Starts a controller on the store.
@@ -138,8 +146,9 @@ impl Fleet {
             crash: Arc::new(self.trap.clone()),
         };
         let store = StoreHandle::in_place(self.store.clone());
-        let (engine, running) =
-            Engine::start(store, config, life.clone()).await.expect("the engine starts");
+        let (engine, running) = Engine::start(store, config, life.clone())
+            .await
+            .expect("the engine starts");
         let settings = AgentSettings {
             heartbeat: HEARTBEAT,
             clock: self.clock,
@@ -156,12 +165,25 @@ impl Fleet {
             tokio::spawn(async move { drop(running.await) }),
             tokio::spawn(async move { drop(server.await) }),
         ];
-        self.controller = Some(Controller { engine, tasks, life });
+        self.controller = Some(Controller {
+            engine,
+            tasks,
+            life,
+        });
+    }
+
+    /// Lets the real command line reach the controller.
+    pub fn serve_operators(&self, socket: &std::path::Path) {
+        let controller = self.controller.as_ref().expect("a controller");
+        let (engine, life) = (controller.engine.clone(), controller.life.clone());
+        super::operators::serve(engine, socket, self.clock, life);
     }
 
     /// `kill -9` of the controller: what is not in the store is lost, connections break.
     pub async fn kill_controller(&mut self) {
-        let Some(controller) = self.controller.take() else { return };
+        let Some(controller) = self.controller.take() else {
+            return;
+        };
         for task in &controller.tasks {
             task.abort();
         }
@@ -187,7 +209,11 @@ impl Fleet {
         Submission {
             request: RequestId(Ulid(self.requests)),
             verb,
-            selector: SelectorWords { role: role.to_owned(), nodes: nodes.to_vec(), name: None },
+            selector: SelectorWords {
+                role: role.to_owned(),
+                nodes: nodes.to_vec(),
+                name: None,
+            },
             image: None,
             public_address: None,
             plan_only: false,
@@ -221,7 +247,9 @@ impl Fleet {
         let engine = self.engine();
         let wait = async {
             let mut changes = engine.watch(&id.to_string()).await.expect("known");
-            let ended = changes.wait_for(|operation| operation.ended.is_some()).await;
+            let ended = changes
+                .wait_for(|operation| operation.ended.is_some())
+                .await;
             ended.expect("the engine lives").as_ref().clone()
         };
         match tokio::time::timeout(PATIENCE, wait).await {
@@ -242,9 +270,15 @@ impl Fleet {
 
     /// What the controller knows of the server on a node.
     pub async fn server(&self, addr: NodeAddr) -> Option<ServerView> {
-        let words = SelectorWords { role: String::new(), nodes: Vec::new(), name: None };
+        let words = SelectorWords {
+            role: String::new(),
+            nodes: Vec::new(),
+            name: None,
+        };
         let view = self.engine().servers(words).await.expect("an answer");
-        view.servers.into_iter().find(|server| server.record.desired.node == addr)
+        view.servers
+            .into_iter()
+            .find(|server| server.record.desired.node == addr)
     }
 
     /// Waits until the controller has heard from every node and each holds its record.
@@ -254,7 +288,11 @@ impl Fleet {
     pub async fn settled(&self) {
         let all = async {
             loop {
-                let words = SelectorWords { role: String::new(), nodes: Vec::new(), name: None };
+                let words = SelectorWords {
+                    role: String::new(),
+                    nodes: Vec::new(),
+                    name: None,
+                };
                 let view = self.engine().servers(words).await.expect("an answer");
                 let is_settled = |server: &ServerView| {
                     server.status.as_ref().is_some_and(|status| {
@@ -267,12 +305,17 @@ impl Fleet {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, all).await.expect("every node holds its record");
+        tokio::time::timeout(PATIENCE, all)
+            .await
+            .expect("every node holds its record");
     }
 
     /// The history of a node's Engine.
     pub fn history(&self, addr: NodeAddr) -> Vec<Effect> {
-        self.nodes.get(&addr).map(|node| node.docker.history()).unwrap_or_default()
+        self.nodes
+            .get(&addr)
+            .map(|node| node.docker.history())
+            .unwrap_or_default()
     }
 
     /// Where a node's history stands.

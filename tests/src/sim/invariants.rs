@@ -17,7 +17,9 @@ pub fn always(history: &[Effect]) {
     if let Some(words) = overlap(history) {
         panic!("I6: {words}\n{}", tell(history));
     }
-    let foreign = history.iter().find(|e| e.actor == AGENT && e.owner.is_none());
+    let foreign = history
+        .iter()
+        .find(|e| e.actor == AGENT && e.owner.is_none());
     assert!(foreign.is_none(), "I5: {foreign:?}\n{}", tell(history));
 }
 
@@ -27,7 +29,11 @@ pub fn always(history: &[Effect]) {
 /// When something has.
 pub fn untouched_since(history: &[Effect], mark: Mark) {
     let since = history.get(mark.0..).unwrap_or_default();
-    assert!(since.is_empty(), "I4 or I7: it was touched\n{}", tell(since));
+    assert!(
+        since.is_empty(),
+        "I4 or I7: it was touched\n{}",
+        tell(since)
+    );
 }
 
 /// How often the agent started a container since the mark.
@@ -43,7 +49,10 @@ pub fn starts_since(history: &[Effect], mark: Mark) -> usize {
 pub fn tell(history: &[Effect]) -> String {
     let line = |effect: &Effect| {
         let id = effect.container_id.get(..6).unwrap_or_default();
-        format!("{:>10.3?} {:8} {id} {} {:?}", effect.at, effect.actor, effect.name, effect.kind)
+        format!(
+            "{:>10.3?} {:8} {id} {} {:?}",
+            effect.at, effect.actor, effect.name, effect.kind
+        )
     };
     history.iter().map(line).collect::<Vec<_>>().join("\n")
 }

@@ -7,6 +7,7 @@ pub mod fleet;
 pub mod invariants;
 pub mod net;
 pub mod node;
+pub mod operators;
 
 pub use faults::Trap;
 pub use fleet::Fleet;

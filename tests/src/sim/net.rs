@@ -70,12 +70,16 @@ impl Net {
         if state.away.contains(&peer.node) {
             return Err(io::ErrorKind::HostUnreachable.into());
         }
-        let (accept, connections) =
-            state.listener.as_ref().ok_or(io::ErrorKind::ConnectionRefused)?;
+        let (accept, connections) = state
+            .listener
+            .as_ref()
+            .ok_or(io::ErrorKind::ConnectionRefused)?;
         let (ours, theirs) = tokio::io::duplex(BUFFER);
         let source = peer.node.ip();
         let carried = connections.carry(theirs, peer, Some(source));
-        accept.try_send(Ok(carried)).map_err(|_| io::ErrorKind::ConnectionRefused)?;
+        accept
+            .try_send(Ok(carried))
+            .map_err(|_| io::ErrorKind::ConnectionRefused)?;
         Ok(ours)
     }
 }

@@ -32,7 +32,9 @@ impl Prober for MemoryProber {
         address: std::net::SocketAddr,
         _: std::time::Duration,
     ) -> Result<(), String> {
-        let std::net::IpAddr::V4(ip) = address.ip() else { return Err("not IPv4".to_owned()) };
+        let std::net::IpAddr::V4(ip) = address.ip() else {
+            return Err("not IPv4".to_owned());
+        };
         let node = NodeAddr::try_from(ip).map_err(|error| error.to_string())?;
         if self.0.listening(node, address.port()) {
             Ok(())
@@ -81,12 +83,18 @@ impl Node {
             docker: Arc::new(self.docker.clone()),
             host: Arc::new(self.host.clone()),
             prober: Arc::new(MemoryProber(self.docker.clone())),
-            dial: Arc::new(NetDial { net: net.clone(), peer }),
+            dial: Arc::new(NetDial {
+                net: net.clone(),
+                peer,
+            }),
             clock,
             faults: Arc::new(self.trap.clone()),
         };
         let settings = Settings {
-            facts: NodeFacts { node: self.addr, data: "/var/lib/portsip".into() },
+            facts: NodeFacts {
+                node: self.addr,
+                data: "/var/lib/portsip".into(),
+            },
             roles: Arc::new(self.roles.clone()),
             repositories: vec!["portsip/*".to_owned()],
             credentials: std::collections::BTreeMap::new(),
@@ -94,7 +102,9 @@ impl Node {
         let stop = CancellationToken::new();
         let (token, state) = (stop.clone(), self.state.path().to_owned());
         let task = tokio::spawn(async move {
-            live(world, settings, &state, token).await.expect("the agent starts");
+            live(world, settings, &state, token)
+                .await
+                .expect("the agent starts");
         });
         self.agent = Some((task, stop));
     }

@@ -1,8 +1,8 @@
 //! `extend rm`: removes servers; their data stays.
 //!
-//! One server that is named by `-a` or `-n` is removed without a question. Anything else shows
-//! what would be removed and asks for the number of servers, and then removes exactly the servers
-//! that were shown, whatever has changed since.
+//! One server is removed without a question. Of several it shows what would be removed and asks
+//! for their number, and then removes exactly the servers that were shown, whatever has changed
+//! since.
 
 use extend_common::exit::Exit;
 use extend_common::operation::{PlannedTarget, Verb};
@@ -34,9 +34,6 @@ pub(crate) struct Args {
 pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let mut request = Request::new(Verb::Rm, args.selector.to_wire(), args.selector.describe());
     let asks = !args.yes && !args.submit.plan && !args.selector.names_one_server();
-    if asks {
-        confirm::terminal_or_refuse(context, &request.describe())?;
-    }
     let client = context.client().await?;
     if !asks {
         return carry_out(context, client, &request, &args.submit).await;
@@ -52,7 +49,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     if removed.is_empty() {
         return nothing_to_do(context, Verb::Rm, &submitted.plan, &args.submit);
     }
-    confirm_removal(context, &removed).await?;
+    if removed.len() > 1 {
+        confirm::terminal_or_refuse(context, &request.describe())?;
+        confirm_removal(context, &removed).await?;
+    }
     request.selector.nodes = removed
         .iter()
         .map(|target| target.node.to_string())

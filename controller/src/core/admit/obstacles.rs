@@ -5,7 +5,7 @@ use extend_common::ids::{NodeAddr, RoleName};
 use extend_common::operation::Verb;
 
 use super::super::fleet::Fleet;
-use super::super::refusal::{Action, Asked, Held, Obstacle, Refusal};
+use super::super::refusal::{Action, Asked, DefinitionGap, Held, Known, Obstacle, Refusal};
 
 /// Checks every node. Nodes that are merely away are no obstacle: their targets wait.
 pub(super) fn check(
@@ -67,11 +67,7 @@ fn held(fleet: &Fleet, node: NodeAddr) -> Option<Held> {
     let entry = fleet.operations.get(&operation)?;
     let target = &entry.target(node)?.target;
     Some(Held {
-        server: super::super::refusal::Known {
-            name: target.name.clone(),
-            role: target.role.clone(),
-            node,
-        },
+        server: Known { name: target.name.clone(), role: target.role.clone(), node },
         operation,
         verb: entry.row.verb,
         by: entry.row.by.clone(),
@@ -89,14 +85,12 @@ pub(super) fn definition(
 ) -> Result<(), Refusal> {
     let theirs = fleet.nodes.get(&node).and_then(|entry| entry.definition(role));
     let ours = fleet.settings.roles.get(role).map(extend_common::roles::RoleDefinition::digest);
-    match theirs {
-        Some(digest) if digest != ours || ours.is_none() => Err(Obstacle::DefinitionDiffers {
-            asked: asked.clone(),
-            node,
-            role: role.clone(),
-            known_there: digest.is_some(),
-        }
-        .into()),
-        _ => Ok(()),
-    }
+    let gap = match (theirs, ours) {
+        (_, None) => DefinitionGap::NotHere,
+        (Some(None), Some(_)) => DefinitionGap::NotThere,
+        (Some(Some(theirs)), Some(ours)) if theirs != ours => DefinitionGap::Content,
+        _ => return Ok(()),
+    };
+    let (asked, role) = (asked.clone(), role.clone());
+    Err(Obstacle::DefinitionDiffers { asked, node, role, gap }.into())
 }

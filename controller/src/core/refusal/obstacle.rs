@@ -58,8 +58,8 @@ pub enum Obstacle {
         node: NodeAddr,
         /// The role.
         role: RoleName,
-        /// Whether the agent knows the role at all.
-        known_there: bool,
+        /// How the two sides differ.
+        gap: DefinitionGap,
     },
     /// The configuration does not say where the PBX is.
     NoPbxAddress {
@@ -98,6 +98,17 @@ pub enum Obstacle {
         /// The server was removed, and the node has not confirmed it.
         unconfirmed: bool,
     },
+}
+
+/// How a node's role definitions differ from the controller's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DefinitionGap {
+    /// Both know the role, and mean different containers.
+    Content,
+    /// The node does not know the role.
+    NotThere,
+    /// The controller does not know the role any more.
+    NotHere,
 }
 
 impl Obstacle {
@@ -222,11 +233,16 @@ fn not_enrolled(asked: &Asked, node: NodeAddr, token: Option<Timestamp>) -> Text
     }
 }
 
-fn definition_differs(asked: &Asked, node: NodeAddr, role: &RoleName, known_there: bool) -> Text {
-    let differs = if known_there {
-        format!("its definition of {role} is not the controller's")
-    } else {
-        format!("it has no definition of {role}")
+fn definition_differs(
+    asked: &Asked,
+    node: NodeAddr,
+    role: &RoleName,
+    gap: DefinitionGap,
+) -> Text {
+    let differs = match gap {
+        DefinitionGap::Content => format!("its definition of {role} is not the controller's"),
+        DefinitionGap::NotThere => format!("it has no definition of {role}"),
+        DefinitionGap::NotHere => format!("the controller has no definition of {role}"),
     };
     Text::new(
         "definition-differs",

@@ -243,3 +243,28 @@ fn a_reversal_goes_on_in_a_restarted_controller() {
     bench.succeed(media());
     assert_eq!(bench.states(operation.id), [TargetState::Cancelled]);
 }
+
+#[test]
+fn an_upgrade_that_turns_out_late_to_have_failed_is_taken_off_the_record() {
+    let mut bench = Bench::guide();
+    let operation = bench.accept(Verb::Upgrade, "-a 172.31.16.139 -i portsip/pbx:23");
+    bench.disconnect(media());
+    bench.cancel(operation.id);
+    let now = bench.now;
+    let agent = bench.agents.get_mut(&media()).unwrap();
+    agent.work(OutcomeKind::RolledBack, "it exited with 1", now);
+    bench.connect(media());
+    let record = bench.agents[&media()].record.clone().unwrap();
+    assert_eq!((record.desired.deployment.0, record.id.stamp.generation), (1, 3));
+    assert_eq!(record.desired.image.reference, "portsip/pbx:22");
+    assert!(bench.target(operation.id, media()).late.ends_with("it exited with 1"));
+}
+
+#[test]
+fn a_deadline_that_has_passed_does_not_keep_the_engine_awake() {
+    let mut bench = Bench::guide();
+    bench.accept(Verb::Stop, "-a 172.31.16.139 --timeout 60");
+    bench.pass(Duration::from_secs(61));
+    let wake = bench.fleet.tick(bench.now).answer;
+    assert_eq!(wake, extend_common::clock::after(bench.now, crate::core::TICK));
+}

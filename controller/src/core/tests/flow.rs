@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use extend_common::operation::{TargetState, Verb};
-use extend_common::record::{RecordHash, RecordId, RunState, Stamp};
-use extend_common::status::{NodeState, OutcomeKind, Phase};
+use extend_common::record::{RunState, Stamp};
+use extend_common::status::{NodeState, OutcomeKind};
 
 use super::bench::{Bench, node, submission};
-use crate::core::request::{SelectorWords, SessionNumber};
-use crate::core::{CloseReason, Effect, Key};
+use crate::core::request::SelectorWords;
+use crate::core::{Effect, Key};
 
 const MEETING: &str = "172.31.16.137";
 const QUEUE: &str = "172.31.16.138";
@@ -311,114 +311,6 @@ fn an_upgraded_server_that_was_stopped_stays_stopped() {
     assert_eq!(desired.run_state, RunState::Stopped);
     assert_eq!((desired.deployment.0, desired.image.allow_older), (3, true));
     assert_eq!(desired.image.reference, "portsip/pbx:22", "the recorded reference, anew");
-}
-
-#[test]
-fn reports_of_an_older_session_are_dropped() {
-    let mut bench = Bench::guide();
-    let old = bench.agents[&media()].session.unwrap();
-    bench.connect(media());
-    let closed = bench.closed.last().copied();
-    assert_eq!(closed, Some((media(), old, CloseReason::Replaced)));
-    let operation = bench.accept(Verb::Stop, "-a 172.31.16.139");
-    let now = bench.now;
-    bench.agents.get_mut(&media()).unwrap().work(OutcomeKind::Succeeded, "", now);
-    let status = bench.agents[&media()].status().unwrap();
-    for stale in [old, SessionNumber(0), SessionNumber(u64::MAX)] {
-        let turn = bench.fleet.report(stale, media(), status.clone(), now);
-        assert!(turn.writes.is_empty() && turn.effects.is_empty());
-    }
-    let turn = bench.fleet.session_closed(old, media(), now);
-    assert!(turn.writes.is_empty(), "the older session's end is not the node's");
-    assert_eq!(bench.states(operation.id), [TargetState::Running]);
-    bench.report(media());
-    assert_eq!(bench.states(operation.id), [TargetState::Succeeded]);
-}
-
-#[test]
-fn reports_about_other_records_are_observations_only() {
-    let mut bench = Bench::guide();
-    let operation = bench.accept(Verb::Stop, "-a 172.31.16.139");
-    let now = bench.now;
-    bench.agents.get_mut(&media()).unwrap().work(OutcomeKind::Succeeded, "", now);
-    let honest = bench.agents[&media()].status().unwrap();
-    let session = bench.agents[&media()].session.unwrap();
-    let id = honest.record;
-    let stamp = |epoch, generation| Stamp { epoch, generation };
-    for lie in [
-        RecordId { stamp: stamp(1, 1), ..id },
-        RecordId { stamp: stamp(u64::MAX, u64::MAX), ..id },
-        RecordId { hash: RecordHash([9; 32]), ..id },
-    ] {
-        let mut status = honest.clone();
-        status.record = lie;
-        let turn = bench.fleet.report(session, media(), status, now);
-        bench.commit(turn);
-        assert_eq!(bench.states(operation.id), [TargetState::Running], "{lie:?}");
-    }
-    // Nor may one node speak for another.
-    let turn = bench.fleet.report(session, node(QUEUE), honest, now);
-    bench.commit(turn);
-    assert_eq!(bench.states(operation.id), [TargetState::Running]);
-}
-
-#[test]
-fn phases_are_durable_details_are_not_and_neither_grows_without_end() {
-    let mut bench = Bench::guide();
-    let operation = bench.accept(Verb::Upgrade, "-a 172.31.16.139");
-    let session = bench.agents[&media()].session.unwrap();
-    let mut status = bench.agents[&media()].status().unwrap();
-    let mut report = |bench: &mut Bench, phase, detail: &str| {
-        (status.phase, status.detail) = (phase, detail.to_owned());
-        let turn = bench.fleet.report(session, media(), status.clone(), bench.now);
-        let told = (turn.writes.len(), turn.effects.len());
-        bench.commit(turn);
-        told
-    };
-    assert_eq!(report(&mut bench, Phase::Pulling, "10 %"), (1, 1));
-    assert_eq!(report(&mut bench, Phase::Pulling, "20 %"), (0, 1));
-    assert_eq!(report(&mut bench, Phase::Pulling, "20 %"), (0, 0));
-    for _ in 0..100 {
-        report(&mut bench, Phase::Stopping, "");
-        report(&mut bench, Phase::Starting, "");
-    }
-    let target = bench.target(operation.id, media());
-    assert_eq!(target.phases.len(), 32);
-    assert_eq!(target.phase(), Phase::Starting);
-}
-
-#[test]
-fn silence_makes_a_node_suspect_then_lost_and_its_target_waits() {
-    let mut bench = Bench::guide();
-    let operation = bench.accept(Verb::Stop, "-a 172.31.16.139");
-    let session = bench.agents.get_mut(&media()).unwrap().session.take().unwrap();
-    let state = |bench: &Bench| bench.fleet.nodes[&media()].state();
-    bench.pass(Duration::from_millis(3_500));
-    assert_eq!(state(&bench), NodeState::Online);
-    bench.pass(Duration::from_secs(1));
-    assert_eq!(state(&bench), NodeState::Suspect);
-    assert_eq!(bench.states(operation.id), [TargetState::Running], "suspect is no verdict");
-    // A word is enough to be well again.
-    let turn = bench.fleet.heartbeat(session, media(), Default::default(), bench.now);
-    bench.commit(turn);
-    assert_eq!(state(&bench), NodeState::Online);
-    bench.pass(Duration::from_millis(8_500));
-    assert_eq!(state(&bench), NodeState::Offline);
-    assert_eq!(bench.closed.last(), Some(&(media(), session, CloseReason::Silent)));
-    let target = bench.target(operation.id, media());
-    assert_eq!(target.state, TargetState::Waiting);
-    assert!(target.reason.contains("is offline since"), "{}", target.reason);
-    bench.connect(media());
-    assert_eq!(bench.states(operation.id), [TargetState::Running]);
-}
-
-#[test]
-fn the_controllers_own_slowness_is_nobodys_silence() {
-    let mut bench = Bench::guide();
-    bench.tick();
-    bench.now = extend_common::clock::after(bench.now, Duration::from_secs(30));
-    bench.tick();
-    assert_eq!(bench.fleet.nodes[&media()].state(), NodeState::Online);
 }
 
 #[test]

@@ -26,7 +26,7 @@ const VARIANTS: usize = 32;
 
 fn number(refusal: &Refusal) -> usize {
     match refusal {
-        Refusal::Misuse(misuse) => match misuse {
+        Refusal::Misuse(misuse) => match **misuse {
             Misuse::UnknownType { .. } => 0,
             Misuse::MissingOptions { .. } => 1,
             Misuse::OneNodeOnly { .. } => 2,
@@ -35,7 +35,7 @@ fn number(refusal: &Refusal) -> usize {
             Misuse::BadTimeout { .. } => 5,
             Misuse::BadTtl { .. } => 6,
         },
-        Refusal::Mismatch(mismatch) => match mismatch {
+        Refusal::Mismatch(mismatch) => match **mismatch {
             Mismatch::NoServers { .. } => 7,
             Mismatch::NothingMatches { .. } => 8,
             Mismatch::NoServerAt { .. } => 9,
@@ -43,7 +43,7 @@ fn number(refusal: &Refusal) -> usize {
             Mismatch::OtherName { .. } => 11,
             Mismatch::TooManyServers { .. } => 12,
         },
-        Refusal::Obstacle(obstacle) => match obstacle {
+        Refusal::Obstacle(obstacle) => match **obstacle {
             Obstacle::Busy { .. } => 13,
             Obstacle::NodeAhead { .. } => 14,
             Obstacle::NotEnrolled { .. } => 15,

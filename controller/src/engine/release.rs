@@ -1,0 +1,62 @@
+//! What happens when a commit has returned: the world is told, in an order that can be relied on.
+
+use std::sync::Arc;
+
+use super::batch::{Sealed, send};
+use super::crash::{CrashPoint, InputKind, Moment};
+use super::task::Task;
+use crate::core::Effect;
+
+impl Task {
+    /// Tells the world: first who may knock, then agents and watchers, then whoever asked.
+    pub(super) async fn release(&mut self, mut sealed: Sealed) {
+        self.hit(&sealed, Moment::AfterCommit).await;
+        if let Some(sets) = sealed.door.take() {
+            self.door.send_replace(Arc::new(sets));
+        }
+        let now = self.clock().now();
+        for effect in std::mem::take(&mut sealed.effects) {
+            match effect {
+                Effect::Send { node, session, message } => {
+                    if !self.sessions.send(node, session, message) {
+                        let turn = self.fleet.session_closed(session, node, now);
+                        self.gathering.add(InputKind::SessionClosed, turn);
+                    }
+                }
+                Effect::Close { node, session, reason } => {
+                    self.sessions.close(node, session, reason);
+                }
+                Effect::Changed(id) => {
+                    if let Some(picture) = sealed.pictures.get(&id) {
+                        self.watchers.publish(Arc::clone(picture));
+                    }
+                }
+                // Opened or shut above, before anybody could try it.
+                Effect::Door => {}
+            }
+        }
+        self.hit(&sealed, Moment::BeforeReplies).await;
+        let kinds = self.answer(sealed);
+        for kind in kinds {
+            self.config.crash.at(CrashPoint::Input(Moment::AfterReplies, kind)).await;
+        }
+    }
+
+    fn answer(&mut self, sealed: Sealed) -> Vec<InputKind> {
+        for (id, reply) in sealed.subscribers {
+            if let Some(picture) = sealed.pictures.get(&id) {
+                send(reply, Ok(self.watchers.subscribe(Arc::clone(picture))));
+            }
+        }
+        for answer in sealed.answers {
+            answer(None);
+        }
+        sealed.kinds.into_iter().collect()
+    }
+
+    pub(super) async fn hit(&self, sealed: &Sealed, moment: Moment) {
+        for kind in &sealed.kinds {
+            self.config.crash.at(CrashPoint::Input(moment, *kind)).await;
+        }
+    }
+}
