@@ -15,10 +15,13 @@ test: ## Everything: formatting, lints, all tests (the ones against real Docker 
 quick: ## Formatting, lints and the tests that need no Docker Engine
 	@scripts/test.sh quick
 
+sweep: ## The long form of the fault sweeps: everybody is killed at every point, however often it is reached
+	EXTEND_SWEEP=long cargo test -p extend-tests --test sim_faults
+
 build: ## The programs, for this machine
 	cargo build --release -p extend-controller -p extend-agent
 
 deny: ## Licences, advisories and sources of all dependencies (needs cargo-deny)
 	cargo deny check
 
-.PHONY: help demo test quick build deny
+.PHONY: help demo test quick sweep build deny

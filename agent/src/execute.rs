@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use extend_common::record::{Desired, PullPolicy};
 use extend_common::roles::{RoleDefinition, RoleSet};
-use extend_common::status::{Evidence, ResolvedImage};
+use extend_common::status::{ContainerState, Evidence, ResolvedImage};
 use extend_common::wire::{MAX_LOG_LINES, bounded_log_tail};
 
 use crate::core::entry::{Entry, Served};
@@ -312,9 +312,11 @@ impl Executor {
 }
 
 fn evidence(container: &Container, log_tail: Vec<String>) -> Evidence {
+    // One that Docker is about to start again has ended too.
+    let ended = !container.state.is_live() || container.state == ContainerState::Restarting;
     Evidence {
         container_id: container.id.clone(),
-        exit_code: (!container.state.is_live()).then_some(container.exit_code),
+        exit_code: ended.then_some(container.exit_code),
         oom_killed: container.oom_killed,
         log_tail,
     }

@@ -2,4 +2,5 @@
 //! real processes against a real Docker Engine ([`real`]), and the guide's command lines.
 
 pub mod guide;
+pub mod real;
 pub mod sim;

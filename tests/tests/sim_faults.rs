@@ -283,7 +283,7 @@ async fn check(fleet: &Fleet, scenario: &Scenario, operation: &Operation, story:
     }
     // I4: the end is the end.
     let mark = fleet.mark(target());
-    tokio::time::sleep(Duration::from_secs(120)).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
     invariants::untouched_since(&fleet.history(target()), mark);
     // No orphan: at most the official container, and one kept as evidence.
     let names = names(fleet);
@@ -419,7 +419,7 @@ async fn sweep_agent(scenario: &Scenario) -> BTreeSet<FaultPoint> {
 /// The controller dies at its own points; the command line comes back with the same request.
 async fn sweep_controller(scenario: &Scenario) {
     let (_, points) = walk(scenario).await;
-    for (point, count) in nth(&points, 2) {
+    for (point, count) in nth(&points, 1) {
         let story = format!("{}: controller at {point} ({count})", scenario.name);
         eprintln!("{story}");
         let mut fleet = fleet_for(scenario).await;

@@ -83,22 +83,38 @@ fn plan(fleet: &Fleet, submission: &Submission) -> Result<Plan, Refusal> {
 /// What is wrong with the options whatever the fleet is like.
 fn check_options(submission: &Submission, asked: &Asked) -> Result<(), Refusal> {
     let verb = submission.verb;
-    let does_not_apply =
-        |option| Err(Misuse::OptionDoesNotApply { asked: asked.clone(), option }.into());
+    let does_not_apply = |option| {
+        Err(Misuse::OptionDoesNotApply {
+            asked: asked.clone(),
+            option,
+        }
+        .into())
+    };
     if submission.image.is_some() && !matches!(verb, Verb::Run | Verb::Upgrade) {
         return does_not_apply("-i");
     }
     if submission.public_address.is_some() && verb != Verb::Run {
         return does_not_apply("-A");
     }
-    if let Some(image) = submission.image.as_ref().filter(|image| !is_reference(image)) {
-        return Err(Misuse::BadImage { asked: asked.clone(), image: image.clone() }.into());
+    if let Some(image) = submission
+        .image
+        .as_ref()
+        .filter(|image| !is_reference(image))
+    {
+        return Err(Misuse::BadImage {
+            asked: asked.clone(),
+            image: image.clone(),
+        }
+        .into());
     }
     let (least, most) = TIMEOUTS;
     match submission.timeout {
-        Some(given) if given < least || given > most => {
-            Err(Misuse::BadTimeout { asked: asked.clone(), given, bounds: TIMEOUTS }.into())
+        Some(given) if given < least || given > most => Err(Misuse::BadTimeout {
+            asked: asked.clone(),
+            given,
+            bounds: TIMEOUTS,
         }
+        .into()),
         _ => Ok(()),
     }
 }

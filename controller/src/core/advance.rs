@@ -23,7 +23,11 @@ pub(super) struct End {
 
 impl End {
     pub(super) fn new(state: TargetState, reason: impl Into<String>) -> Self {
-        Self { state, reason: reason.into(), evidence: None }
+        Self {
+            state,
+            reason: reason.into(),
+            evidence: None,
+        }
     }
 }
 
@@ -32,7 +36,11 @@ impl Fleet {
     /// target.
     pub(super) fn advance(&mut self, id: OperationId, now: Timestamp) {
         self.backlog.remove(&id);
-        let Some(entry) = self.operations.get(&id).filter(|entry| entry.row.ended.is_none()) else {
+        let Some(entry) = self
+            .operations
+            .get(&id)
+            .filter(|entry| entry.row.ended.is_none())
+        else {
             return;
         };
         if entry.has_queued() {
@@ -46,7 +54,9 @@ impl Fleet {
                 }
             }
         }
-        let Some(entry) = self.operations.get_mut(&id) else { return };
+        let Some(entry) = self.operations.get_mut(&id) else {
+            return;
+        };
         if entry.is_done() {
             entry.row.ended = Some(now);
             self.ended += 1;
@@ -102,9 +112,16 @@ impl Fleet {
     /// Drops the oldest ended operations beyond the bound.
     fn forget_old(&mut self) {
         while self.ended > KEPT {
-            let oldest = self.operations.iter().find(|(_, entry)| entry.row.ended.is_some());
-            let Some(id) = oldest.map(|(id, _)| *id) else { return };
-            let Some(entry) = self.operations.remove(&id) else { return };
+            let oldest = self
+                .operations
+                .iter()
+                .find(|(_, entry)| entry.row.ended.is_some());
+            let Some(id) = oldest.map(|(id, _)| *id) else {
+                return;
+            };
+            let Some(entry) = self.operations.remove(&id) else {
+                return;
+            };
             self.ended -= 1;
             self.requests.remove(&entry.row.request);
             self.write(Key::Operation(id));

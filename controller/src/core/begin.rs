@@ -18,7 +18,9 @@ use super::settings::Settings;
 impl Fleet {
     /// Begins a target: commits its record, or lets it wait for what the record has to name.
     pub(super) fn begin(&mut self, id: OperationId, node: NodeAddr, now: Timestamp) {
-        let Some(entry) = self.operations.get(&id) else { return };
+        let Some(entry) = self.operations.get(&id) else {
+            return;
+        };
         let Some(site) = self.nodes.get(&node) else {
             let end = End::new(TargetState::Failed, format!("node {node} is gone"));
             return self.end_only(id, node, end, now);
@@ -41,9 +43,19 @@ impl Fleet {
             return self.end_only(id, node, end, now);
         };
         let there = site.is_commandable();
-        let reason = if there { String::new() } else { site.away(node) };
-        let state = if there { TargetState::Running } else { TargetState::Waiting };
-        let Some(record) = self.commit_record(node, desired) else { return };
+        let reason = if there {
+            String::new()
+        } else {
+            site.away(node)
+        };
+        let state = if there {
+            TargetState::Running
+        } else {
+            TargetState::Waiting
+        };
+        let Some(record) = self.commit_record(node, desired) else {
+            return;
+        };
         self.change_target(id, node, |row| {
             row.prior = prior;
             let target = &mut row.target;
@@ -57,11 +69,16 @@ impl Fleet {
 
     /// Commits the record of a restart that waited for an observation of its server.
     pub(super) fn begin_waiting(&mut self, node: NodeAddr, now: Timestamp) {
-        let Some(id) = self.nodes.get(&node).and_then(|entry| entry.open) else { return };
+        let Some(id) = self.nodes.get(&node).and_then(|entry| entry.open) else {
+            return;
+        };
         let waits = |row: &TargetRow| {
             row.target.state == TargetState::Waiting && row.target.stamp.is_none()
         };
-        let target = self.operations.get(&id).and_then(|entry| entry.target(node));
+        let target = self
+            .operations
+            .get(&id)
+            .and_then(|entry| entry.target(node));
         if target.is_some_and(waits) {
             self.begin(id, node, now);
         }
@@ -77,7 +94,10 @@ fn waits_for(node: NodeAddr, site: &Node) -> String {
 
 /// A desired state as something to go back to: a restart that it once named is over.
 pub(super) fn settled(desired: &Desired) -> Desired {
-    Desired { replace: None, ..desired.clone() }
+    Desired {
+        replace: None,
+        ..desired.clone()
+    }
 }
 
 /// What the server is to be.
@@ -97,18 +117,34 @@ fn desired(
         Verb::Upgrade => return upgraded(entry, site, settings),
     };
     let present = site.server()?;
-    let replace = if verb == Verb::Restart { running_instance(site) } else { None };
-    Some(Desired { run_state, replace, operation, ..present.clone() })
+    let replace = if verb == Verb::Restart {
+        running_instance(site)
+    } else {
+        None
+    };
+    Some(Desired {
+        run_state,
+        replace,
+        operation,
+        ..present.clone()
+    })
 }
 
 fn upgraded(entry: &OperationEntry, site: &Node, settings: &Settings) -> Option<Desired> {
     let present = site.intended()?;
     let options = &entry.row.options;
-    let reference = options.image.clone().unwrap_or_else(|| present.image.reference.clone());
+    let reference = options
+        .image
+        .clone()
+        .unwrap_or_else(|| present.image.reference.clone());
     Some(Desired {
         definition: settings.roles.get(&present.role)?.digest(),
         deployment: Deployment(site.row.next_generation()),
-        image: ImageRequest { reference, pull: settings.pull, allow_older: options.force },
+        image: ImageRequest {
+            reference,
+            pull: settings.pull,
+            allow_older: options.force,
+        },
         operation: Some(entry.row.id),
         ..settled(present)
     })
@@ -126,7 +162,11 @@ fn deployed(
     let Some((reference, parameters)) = would_deploy(settings, site.intended(), options) else {
         // The recorded deployment is meant: it only has to run.
         let present = settled(site.intended()?);
-        return Some(Desired { run_state: RunState::Running, operation, ..present });
+        return Some(Desired {
+            run_state: RunState::Running,
+            operation,
+            ..present
+        });
     };
     Some(Desired {
         node,
@@ -135,10 +175,17 @@ fn deployed(
         definition: settings.roles.get(&target.role)?.digest(),
         run_state: RunState::Running,
         deployment: Deployment(site.row.next_generation()),
-        image: ImageRequest { reference, pull: settings.pull, allow_older: options.force },
+        image: ImageRequest {
+            reference,
+            pull: settings.pull,
+            allow_older: options.force,
+        },
         parameters,
         replace: None,
-        secrets: site.intended().map(|present| present.secrets.clone()).unwrap_or_default(),
+        secrets: site
+            .intended()
+            .map(|present| present.secrets.clone())
+            .unwrap_or_default(),
         operation,
     })
 }
@@ -146,5 +193,8 @@ fn deployed(
 /// The instance that runs, as it was last observed.
 fn running_instance(site: &Node) -> Option<Instance> {
     let container = site.observation()?.current.as_ref()?;
-    container.state.is_live().then(|| container.instance.clone())
+    container
+        .state
+        .is_live()
+        .then(|| container.instance.clone())
 }

@@ -22,9 +22,14 @@ const CLOCK_SLACK: Duration = Duration::from_secs(3600);
 impl Fleet {
     /// The door as it is now.
     pub fn door(&self, now: Timestamp) -> DoorSets {
-        let mut door = DoorSets { recovering: self.recovering.is_some(), ..DoorSets::default() };
+        let mut door = DoorSets {
+            recovering: self.recovering.is_some(),
+            ..DoorSets::default()
+        };
         for (node, entry) in &self.nodes {
-            let Some(enrolment) = &entry.row.enrolment else { continue };
+            let Some(enrolment) = &entry.row.enrolment else {
+                continue;
+            };
             if enrolment.revoked.is_some() {
                 door.refused.insert(node.ip());
                 continue;
@@ -36,7 +41,8 @@ impl Fleet {
         }
         let tokens = self.tokens.iter().filter(|(_, token)| token.expires > now);
         door.enrolment.extend(tokens.map(|(node, _)| node.ip()));
-        door.refused.extend(self.removed.keys().map(|node| node.ip()));
+        door.refused
+            .extend(self.removed.keys().map(|node| node.ip()));
         door
     }
 
@@ -68,13 +74,20 @@ impl Fleet {
 
     /// When the passing of time alone will change the door next.
     fn next_door_change(&self, now: Timestamp) -> Timestamp {
-        let enrolments = self.nodes.values().filter_map(|entry| entry.row.enrolment.as_ref());
+        let enrolments = self
+            .nodes
+            .values()
+            .filter_map(|entry| entry.row.enrolment.as_ref());
         let moments = enrolments.flat_map(|enrolment| {
             let (opens, closes) = window(enrolment);
             [opens, closes]
         });
         let tokens = self.tokens.values().map(|token| token.expires);
-        moments.chain(tokens).filter(|at| *at > now).min().unwrap_or(Timestamp::MAX)
+        moments
+            .chain(tokens)
+            .filter(|at| *at > now)
+            .min()
+            .unwrap_or(Timestamp::MAX)
     }
 }
 
@@ -82,7 +95,10 @@ impl Fleet {
 fn window(enrolment: &Enrolment) -> (Timestamp, Timestamp) {
     let end = enrolment.leaf_not_after;
     let slack = jiff::SignedDuration::try_from(CLOCK_SLACK).unwrap_or_default();
-    (end.saturating_sub(slack).unwrap_or(end), after(end, RENEWAL_WINDOW))
+    (
+        end.saturating_sub(slack).unwrap_or(end),
+        after(end, RENEWAL_WINDOW),
+    )
 }
 
 /// Whether the node may knock at the enrolment face with an expired certificate.

@@ -44,10 +44,19 @@ impl Fleet {
             && let Some(ended) = operation.ended
         {
             let summary = operation.summary();
-            let refusal = Unfound::OperationEnded { operation: id, summary, ended };
+            let refusal = Unfound::OperationEnded {
+                operation: id,
+                summary,
+                ended,
+            };
             return self.turn(Err(refusal.into()));
         }
-        self.end_early(id, TargetState::Cancelled, &format!("cancelled by {by}"), now);
+        self.end_early(
+            id,
+            TargetState::Cancelled,
+            &format!("cancelled by {by}"),
+            now,
+        );
         let answer = self.show_operation(text);
         self.turn(answer)
     }
@@ -72,18 +81,28 @@ impl Fleet {
 
     /// The next moment at which [`Fleet::end_overdue`] has something to do.
     pub(super) fn next_end(&self) -> Option<Timestamp> {
-        let open = self.operations.values().filter(|entry| entry.row.ended.is_none());
+        let open = self
+            .operations
+            .values()
+            .filter(|entry| entry.row.ended.is_none());
         open.filter_map(|entry| {
-            let targets = entry.targets().iter().filter(|row| !row.target.state.has_ended());
+            let targets = entry
+                .targets()
+                .iter()
+                .filter(|row| !row.target.state.has_ended());
             // A target that is being put back is past caring about the deadline.
-            targets.map(|row| row.ending.as_ref().map_or(entry.row.deadline, |e| e.until)).min()
+            targets
+                .map(|row| row.ending.as_ref().map_or(entry.row.deadline, |e| e.until))
+                .min()
         })
         .min()
     }
 
     /// Ends every open target, or begins to put it back.
     fn end_early(&mut self, id: OperationId, state: TargetState, reason: &str, now: Timestamp) {
-        let Some(entry) = self.operations.get(&id) else { return };
+        let Some(entry) = self.operations.get(&id) else {
+            return;
+        };
         let mut touched = false;
         for node in entry.open_nodes() {
             touched |= self.end_target_early(id, node, &End::new(state, reason), now);
@@ -101,17 +120,28 @@ impl Fleet {
         end: &End,
         now: Timestamp,
     ) -> bool {
-        let row = self.operations.get(&id).and_then(|entry| entry.target(node));
-        let Some(row) = row.filter(|row| row.ending.is_none()) else { return false };
+        let row = self
+            .operations
+            .get(&id)
+            .and_then(|entry| entry.target(node));
+        let Some(row) = row.filter(|row| row.ending.is_none()) else {
+            return false;
+        };
         let (stamp, prior) = (row.target.stamp, row.prior.clone());
-        let there = self.nodes.get(&node).is_some_and(super::node::Node::is_commandable);
+        let there = self
+            .nodes
+            .get(&node)
+            .is_some_and(super::node::Node::is_commandable);
         match stamp {
             Some(_) if there => {
                 self.put_back_until(id, node, end, now);
             }
             Some(stamp) => {
                 if let Some(entry) = self.nodes.get_mut(&node) {
-                    entry.row.abandoned = Some(Abandoned { operation: id, prior });
+                    entry.row.abandoned = Some(Abandoned {
+                        operation: id,
+                        prior,
+                    });
                     entry.note_untold(stamp, id);
                     self.write(Key::Node(node));
                 }
@@ -128,14 +158,21 @@ impl Fleet {
 
     /// Commits the reversal; the target goes on until its agent has put the server back.
     fn put_back_until(&mut self, id: OperationId, node: NodeAddr, end: &End, now: Timestamp) {
-        let row = self.operations.get(&id).and_then(|entry| entry.target(node));
+        let row = self
+            .operations
+            .get(&id)
+            .and_then(|entry| entry.target(node));
         let prior = row.and_then(|row| row.prior.clone());
         let Some(reversal) = self.reverse(id, node, prior).map(|record| record.stamp) else {
             return self.end_only(id, node, End::new(end.state, end.reason.clone()), now);
         };
         let until = after(now, REVERSAL_BOUND);
-        let ending =
-            Ending { state: end.state, reason: end.reason.clone(), reversal, until };
+        let ending = Ending {
+            state: end.state,
+            reason: end.reason.clone(),
+            reversal,
+            until,
+        };
         self.change_target(id, node, |row| {
             row.target.state = TargetState::Running;
             row.target.detail = format!("{}, putting back", ending.reason);
@@ -152,8 +189,13 @@ impl Fleet {
         outcome: &Outcome,
         now: Timestamp,
     ) {
-        let row = self.operations.get(&id).and_then(|entry| entry.target(node));
-        let Some(ending) = row.and_then(|row| row.ending.clone()) else { return };
+        let row = self
+            .operations
+            .get(&id)
+            .and_then(|entry| entry.target(node));
+        let Some(ending) = row.and_then(|row| row.ending.clone()) else {
+            return;
+        };
         let how = match outcome.kind {
             OutcomeKind::Succeeded => "the server was put back".to_owned(),
             _ => format!("putting the server back failed: {}", outcome.reason),
@@ -171,7 +213,9 @@ impl Fleet {
     /// Ends targets whose agents did not say in time that the server is put back. The reversal
     /// is the node's record: the agent has it, or gets it with its next hello.
     fn end_unconfirmed(&mut self, id: OperationId, now: Timestamp) {
-        let Some(entry) = self.operations.get(&id) else { return };
+        let Some(entry) = self.operations.get(&id) else {
+            return;
+        };
         let overdue: Vec<_> = entry
             .targets()
             .iter()
@@ -186,8 +230,10 @@ impl Fleet {
             }
             self.change_target(id, *node, |row| row.target.detail.clear());
             let bound = duration::show(REVERSAL_BOUND);
-            let reason =
-                format!("{}; the node did not confirm within {bound} that the server was put back", ending.reason);
+            let reason = format!(
+                "{}; the node did not confirm within {bound} that the server was put back",
+                ending.reason
+            );
             self.end_only(id, *node, End::new(ending.state, reason), now);
         }
         if !overdue.is_empty() {

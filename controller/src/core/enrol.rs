@@ -34,11 +34,18 @@ impl Fleet {
     ) -> Turn<Result<Timestamp, Refusal>> {
         let given = ttl.unwrap_or(DEFAULT_TTL);
         if given < TTLS.0 || given > TTLS.1 {
-            let refusal = Misuse::BadTtl { action: Action::MintToken(node), given, bounds: TTLS };
+            let refusal = Misuse::BadTtl {
+                action: Action::MintToken(node),
+                given,
+                bounds: TTLS,
+            };
             return self.turn(Err(refusal.into()));
         }
         let expires = after(now, given);
-        let row = TokenRow { secret: KeyHash(secret_hash), expires };
+        let row = TokenRow {
+            secret: KeyHash(secret_hash),
+            expires,
+        };
         self.tokens.insert(node, row);
         self.write(Key::Token(node));
         self.door_changed();
@@ -106,7 +113,10 @@ impl Fleet {
         now: Timestamp,
     ) -> Result<(), Refusal> {
         let refused = |why| Err(Stranger::Peer { node, why }.into());
-        let enrolment = self.nodes.get(&node).and_then(|entry| entry.row.enrolment.as_ref());
+        let enrolment = self
+            .nodes
+            .get(&node)
+            .and_then(|entry| entry.row.enrolment.as_ref());
         match enrolment {
             None => refused(PeerFault::NotEnrolled),
             Some(enrolment) if enrolment.revoked.is_some() => refused(PeerFault::Revoked),
@@ -126,7 +136,10 @@ impl Fleet {
         now: Timestamp,
     ) -> Turn<Result<(), Refusal>> {
         let allowed = self.renewal_allowed(node, facts.key, now);
-        let enrolment = self.nodes.get_mut(&node).and_then(|entry| entry.row.enrolment.as_mut());
+        let enrolment = self
+            .nodes
+            .get_mut(&node)
+            .and_then(|entry| entry.row.enrolment.as_mut());
         if let (Ok(()), Some(enrolment)) = (&allowed, enrolment) {
             enrolment.leaf_not_after = facts.leaf_not_after;
             self.write(Key::Node(node));
@@ -148,32 +161,52 @@ impl Fleet {
             self.door_changed();
             notes.push("its unspent token was dropped".to_owned());
         }
-        let enrolment = self.nodes.get_mut(&node).and_then(|entry| entry.row.enrolment.as_mut());
+        let enrolment = self
+            .nodes
+            .get_mut(&node)
+            .and_then(|entry| entry.row.enrolment.as_mut());
         let Some(enrolment) = enrolment else {
-            let refusal = Unfound::NoSuchNode { action: Action::RevokeNode(node) };
+            let refusal = Unfound::NoSuchNode {
+                action: Action::RevokeNode(node),
+            };
             return self.turn(Err(refusal.into()));
         };
         if let Some(revoked) = &enrolment.revoked {
-            notes.push(format!("it was revoked at {} by {}", moment(revoked.at), revoked.by));
+            notes.push(format!(
+                "it was revoked at {} by {}",
+                moment(revoked.at),
+                revoked.by
+            ));
         } else {
-            enrolment.revoked = Some(Revoked { at: now, by: by.to_owned() });
+            enrolment.revoked = Some(Revoked {
+                at: now,
+                by: by.to_owned(),
+            });
             self.write(Key::Node(node));
             self.door_changed();
             self.note_revocation(node, &mut notes);
         }
         let view = self.node_view(node, now);
         self.turn(view.map(|view| (view, notes)).ok_or_else(|| {
-            Unfound::NoSuchNode { action: Action::RevokeNode(node) }.into()
+            Unfound::NoSuchNode {
+                action: Action::RevokeNode(node),
+            }
+            .into()
         }))
     }
 
     fn note_revocation(&mut self, node: NodeAddr, notes: &mut Vec<String>) {
-        let Some(entry) = self.nodes.get(&node) else { return };
+        let Some(entry) = self.nodes.get(&node) else {
+            return;
+        };
         if entry.session.is_some() {
             notes.push("its session was closed".to_owned());
         }
         if let Some(server) = entry.known() {
-            notes.push(format!("{} goes on running there, and cannot be managed", server.name));
+            notes.push(format!(
+                "{} goes on running there, and cannot be managed",
+                server.name
+            ));
         }
         if let Some(operation) = entry.open {
             notes.push(format!("operation {} waits for it", operation.short()));

@@ -80,7 +80,10 @@ impl Fleet {
     pub fn find_operation(&self, text: &str) -> Result<OperationId, Refusal> {
         let wanted = text.trim().to_ascii_uppercase();
         if wanted.is_empty() {
-            return Err(Unfound::NoSuchOperation { text: text.to_owned() }.into());
+            return Err(Unfound::NoSuchOperation {
+                text: text.to_owned(),
+            }
+            .into());
         }
         let ids: Vec<_> = self
             .operations
@@ -89,9 +92,16 @@ impl Fleet {
             .filter(|id| id.to_string().ends_with(&wanted))
             .collect();
         match ids.as_slice() {
-            [] => Err(Unfound::NoSuchOperation { text: text.to_owned() }.into()),
+            [] => Err(Unfound::NoSuchOperation {
+                text: text.to_owned(),
+            }
+            .into()),
             [only] => Ok(*only),
-            _ => Err(Unfound::AmbiguousOperation { text: text.to_owned(), ids }.into()),
+            _ => Err(Unfound::AmbiguousOperation {
+                text: text.to_owned(),
+                ids,
+            }
+            .into()),
         }
     }
 
@@ -114,7 +124,11 @@ impl Fleet {
     /// Ends a turn.
     pub(super) fn turn<T>(&mut self, answer: T) -> Turn<T> {
         let Draft { writes, effects } = std::mem::take(&mut self.draft);
-        Turn { answer, writes, effects }
+        Turn {
+            answer,
+            writes,
+            effects,
+        }
     }
 
     pub(super) fn write(&mut self, key: Key) {
@@ -125,17 +139,27 @@ impl Fleet {
     pub(super) fn send(&mut self, node: NodeAddr, message: ToAgent) {
         let session = self.nodes.get(&node).and_then(|node| node.session.as_ref());
         if let Some(session) = session.map(|session| session.number) {
-            self.draft.effects.push(Effect::Send { node, session, message });
+            self.draft.effects.push(Effect::Send {
+                node,
+                session,
+                message,
+            });
         }
     }
 
     /// Ends a node's session.
     pub(super) fn close(&mut self, node: NodeAddr, reason: CloseReason) {
-        let Some(entry) = self.nodes.get_mut(&node) else { return };
+        let Some(entry) = self.nodes.get_mut(&node) else {
+            return;
+        };
         if let Some(session) = entry.session.take() {
             entry.fresh = false;
             let session = session.number;
-            self.draft.effects.push(Effect::Close { node, session, reason });
+            self.draft.effects.push(Effect::Close {
+                node,
+                session,
+                reason,
+            });
         }
     }
 
@@ -143,7 +167,10 @@ impl Fleet {
     pub(super) fn commit_record(&mut self, node: NodeAddr, desired: Desired) -> Option<RecordId> {
         let epoch = self.epoch;
         let entry = self.nodes.get_mut(&node)?;
-        let stamp = Stamp { epoch, generation: entry.row.next_generation() };
+        let stamp = Stamp {
+            epoch,
+            generation: entry.row.next_generation(),
+        };
         let record = ServerRecord::seal(stamp, desired);
         let id = record.id;
         entry.row.replace_record(record);

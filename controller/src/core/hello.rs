@@ -33,9 +33,18 @@ impl Fleet {
         entry.ledger_trouble.clear();
         entry.last_seen = Some(now);
         entry.fresh = false;
-        entry.session =
-            Some(Session { number, heard: now, suspect: false, facts, hello, ahead: None });
-        let status = entry.session.as_ref().and_then(|session| session.hello.status.clone());
+        entry.session = Some(Session {
+            number,
+            heard: now,
+            suspect: false,
+            facts,
+            hello,
+            ahead: None,
+        });
+        let status = entry
+            .session
+            .as_ref()
+            .and_then(|session| session.hello.status.clone());
         self.greet(node, status, now);
         self.turn(Ok(number))
     }
@@ -44,7 +53,10 @@ impl Fleet {
         if hello.node != node {
             return Err(PeerFault::OtherNode(hello.node));
         }
-        let enrolment = self.nodes.get(&node).and_then(|entry| entry.row.enrolment.as_ref());
+        let enrolment = self
+            .nodes
+            .get(&node)
+            .and_then(|entry| entry.row.enrolment.as_ref());
         match enrolment {
             Some(enrolment) if enrolment.revoked.is_some() => Err(PeerFault::Revoked),
             Some(enrolment) if enrolment.key != facts.key => Err(PeerFault::OtherKey),
@@ -60,8 +72,12 @@ impl Fleet {
     /// after the epoch was raised, to find out whether the node is still ahead.
     pub(super) fn greet(&mut self, node: NodeAddr, status: Option<ServerStatus>, now: Timestamp) {
         let ahead = self.why_ahead(node);
-        let Some(entry) = self.nodes.get_mut(&node) else { return };
-        let Some(session) = entry.session.as_mut() else { return };
+        let Some(entry) = self.nodes.get_mut(&node) else {
+            return;
+        };
+        let Some(session) = entry.session.as_mut() else {
+            return;
+        };
         let is_ahead = ahead.is_some();
         session.ahead = ahead;
         let held = session.hello.record.as_ref().map(|record| record.id);
@@ -90,7 +106,10 @@ impl Fleet {
     }
 
     pub(super) fn welcome(&mut self, node: NodeAddr) {
-        let session = self.nodes.get(&node).and_then(|entry| entry.session.as_ref());
+        let session = self
+            .nodes
+            .get(&node)
+            .and_then(|entry| entry.session.as_ref());
         let Some(session) = session else { return };
         let welcome = Welcome {
             store: self.store,
@@ -108,7 +127,9 @@ impl Fleet {
         let entry = self.nodes.get(&node)?;
         let hello = &entry.session.as_ref()?.hello;
         if entry.row.enrolment.is_none() {
-            return Some("the node is not in this store, which is newer than its certificate".to_owned());
+            return Some(
+                "the node is not in this store, which is newer than its certificate".to_owned(),
+            );
         }
         if hello.epoch > self.epoch {
             return Some(format!(
@@ -136,9 +157,16 @@ impl Fleet {
     /// An operation ended while the node was away. If the node never got its record, what was
     /// before is put back now, in place of sending it. Returns whether a record was sent.
     fn settle_abandoned(&mut self, node: NodeAddr) -> bool {
-        let Some(entry) = self.nodes.get_mut(&node) else { return false };
-        let Some(abandoned) = entry.row.abandoned.clone() else { return false };
-        let held = entry.session.as_ref().and_then(|session| session.hello.record.as_ref());
+        let Some(entry) = self.nodes.get_mut(&node) else {
+            return false;
+        };
+        let Some(abandoned) = entry.row.abandoned.clone() else {
+            return false;
+        };
+        let held = entry
+            .session
+            .as_ref()
+            .and_then(|session| session.hello.record.as_ref());
         let present = entry.row.record.as_ref().map(|record| record.id);
         if held.map(|record| record.id) == present {
             // It has it: what it makes of it will be told late.
@@ -146,20 +174,29 @@ impl Fleet {
             self.write(super::key::Key::Node(node));
             return false;
         }
-        entry.untold.retain(|(stamp, _)| present.is_none_or(|id| id.stamp != *stamp));
+        entry
+            .untold
+            .retain(|(stamp, _)| present.is_none_or(|id| id.stamp != *stamp));
         self.change_target(abandoned.operation, node, |row| {
             row.target.late =
                 "the node came back without having received it: nothing was done".to_owned();
         });
-        self.reverse(abandoned.operation, node, abandoned.prior).is_some()
+        self.reverse(abandoned.operation, node, abandoned.prior)
+            .is_some()
     }
 
     /// The node is back: a target that waited for it is under way.
     fn wake_target(&mut self, node: NodeAddr) {
-        let Some(id) = self.nodes.get(&node).and_then(|entry| entry.open) else { return };
-        let waits = self.operations.get(&id).and_then(|entry| entry.target(node)).is_some_and(|row| {
-            row.target.state == TargetState::Waiting && row.target.stamp.is_some()
-        });
+        let Some(id) = self.nodes.get(&node).and_then(|entry| entry.open) else {
+            return;
+        };
+        let waits = self
+            .operations
+            .get(&id)
+            .and_then(|entry| entry.target(node))
+            .is_some_and(|row| {
+                row.target.state == TargetState::Waiting && row.target.stamp.is_some()
+            });
         if waits {
             self.change_target(id, node, |row| {
                 row.target.state = TargetState::Running;
@@ -172,7 +209,9 @@ impl Fleet {
 
     /// A restart waits for an observation: says so in place of why the node was away.
     fn explain_wait(&mut self, node: NodeAddr) {
-        let Some(id) = self.nodes.get(&node).and_then(|entry| entry.open) else { return };
+        let Some(id) = self.nodes.get(&node).and_then(|entry| entry.open) else {
+            return;
+        };
         if let Some(entry) = self.operations.get_mut(&id) {
             let changed = entry.change(node, |row| {
                 let waits = row.target.state == TargetState::Waiting;
@@ -195,7 +234,10 @@ impl Fleet {
         node: NodeAddr,
         now: Timestamp,
     ) -> Turn<()> {
-        let present = self.nodes.get(&node).and_then(|entry| entry.session.as_ref());
+        let present = self
+            .nodes
+            .get(&node)
+            .and_then(|entry| entry.session.as_ref());
         if present.is_some_and(|present| present.number == session) {
             self.lose(node, now);
         }
@@ -204,7 +246,9 @@ impl Fleet {
 
     /// Takes the session away and lets the node's target wait.
     pub(super) fn lose(&mut self, node: NodeAddr, now: Timestamp) {
-        let Some(entry) = self.nodes.get_mut(&node) else { return };
+        let Some(entry) = self.nodes.get_mut(&node) else {
+            return;
+        };
         entry.session = None;
         entry.fresh = false;
         entry.last_seen = Some(entry.last_seen.unwrap_or(now));
@@ -214,12 +258,20 @@ impl Fleet {
 
     /// A target that was under way waits for its node, and says why.
     pub(super) fn await_node(&mut self, node: NodeAddr) {
-        let Some(entry) = self.nodes.get(&node) else { return };
-        let (Some(id), reason) = (entry.open, entry.away(node)) else { return };
-        let waits = self.operations.get(&id).and_then(|entry| entry.target(node)).is_some_and(|row| {
-            let state = row.target.state;
-            row.ending.is_none() && matches!(state, TargetState::Running | TargetState::Waiting)
-        });
+        let Some(entry) = self.nodes.get(&node) else {
+            return;
+        };
+        let (Some(id), reason) = (entry.open, entry.away(node)) else {
+            return;
+        };
+        let waits = self
+            .operations
+            .get(&id)
+            .and_then(|entry| entry.target(node))
+            .is_some_and(|row| {
+                let state = row.target.state;
+                row.ending.is_none() && matches!(state, TargetState::Running | TargetState::Waiting)
+            });
         if waits {
             self.change_target(id, node, |row| {
                 row.target.state = TargetState::Waiting;

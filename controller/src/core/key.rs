@@ -72,7 +72,10 @@ mod tests {
         for (key, text) in [
             (Key::Node(node), "node/172.31.16.139"),
             (Key::Operation(id), "op/01ARZ3NDEKTSV4RRFFQ69G5FAV"),
-            (Key::Target(id, node), "op/01ARZ3NDEKTSV4RRFFQ69G5FAV/172.31.16.139"),
+            (
+                Key::Target(id, node),
+                "op/01ARZ3NDEKTSV4RRFFQ69G5FAV/172.31.16.139",
+            ),
             (Key::Token(node), "token/172.31.16.139"),
             (Key::Recovering, "meta/recovering"),
             (Key::Removed(node), "removed/172.31.16.139"),
@@ -80,7 +83,16 @@ mod tests {
             assert_eq!(key.to_string(), text);
             assert_eq!(text.parse(), Ok(key));
         }
-        for wrong in ["", "node", "node/", "node/x", "op/x", "op/x/y/z", "meta/other", "other/1"] {
+        for wrong in [
+            "",
+            "node",
+            "node/",
+            "node/x",
+            "op/x",
+            "op/x/y/z",
+            "meta/other",
+            "other/1",
+        ] {
             assert_eq!(wrong.parse::<Key>(), Err(KeyError), "{wrong}");
         }
     }

@@ -52,7 +52,8 @@ impl Fleet {
         for (node, verdict) in judged {
             if verdict == Verdict::Lost {
                 self.give_up(node, now);
-            } else if let Some(session) = self.nodes.get_mut(&node).and_then(|n| n.session.as_mut()) {
+            } else if let Some(session) = self.nodes.get_mut(&node).and_then(|n| n.session.as_mut())
+            {
                 session.suspect = true;
             }
         }
@@ -91,7 +92,9 @@ impl Fleet {
             .filter(|(_, entry)| entry.session.is_none())
             .filter_map(|(node, entry)| Some((node, self.operations.get(&entry.open?)?)))
             .filter(|(node, operation)| {
-                operation.target(**node).is_some_and(|row| row.target.state == TargetState::Running)
+                operation
+                    .target(**node)
+                    .is_some_and(|row| row.target.state == TargetState::Running)
             })
             .map(|(node, _)| *node)
             .collect()

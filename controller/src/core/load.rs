@@ -65,7 +65,13 @@ impl Fleet {
             match key {
                 Key::Node(node) => {
                     let row = read(text, value)?;
-                    fleet.nodes.insert(node, Node { row, ..Node::default() });
+                    fleet.nodes.insert(
+                        node,
+                        Node {
+                            row,
+                            ..Node::default()
+                        },
+                    );
                 }
                 Key::Operation(id) => drop(headers.insert(id, read(text, value)?)),
                 Key::Target(id, _) => targets.entry(id).or_default().push(read(text, value)?),
@@ -78,7 +84,10 @@ impl Fleet {
             return Err(damaged(&Key::Operation(*id).to_string(), "it is missing"));
         }
         for (id, row) in headers {
-            fleet.adopt(OperationEntry::new(row, targets.remove(&id).unwrap_or_default()));
+            fleet.adopt(OperationEntry::new(
+                row,
+                targets.remove(&id).unwrap_or_default(),
+            ));
         }
         Ok(fleet)
     }
@@ -110,7 +119,9 @@ impl Fleet {
         let id = entry.row.id;
         for row in entry.targets() {
             let target = &row.target;
-            let Some(node) = self.nodes.get_mut(&target.node) else { continue };
+            let Some(node) = self.nodes.get_mut(&target.node) else {
+                continue;
+            };
             if !target.state.has_ended() {
                 node.open = Some(id);
             } else if let Some(stamp) = target.stamp
@@ -132,7 +143,10 @@ impl Fleet {
     /// Notes that the store is new beside an older authority; committed with the returned turn.
     pub fn begin_recovering(&mut self, now: Timestamp) -> super::Turn<()> {
         if self.recovering.is_none() {
-            self.recovering = Some(super::row::Mark { at: now, by: "the controller".to_owned() });
+            self.recovering = Some(super::row::Mark {
+                at: now,
+                by: "the controller".to_owned(),
+            });
             self.write(Key::Recovering);
             self.door_changed();
         }
@@ -145,6 +159,8 @@ fn read<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, LoadError> {
 }
 
 fn damaged(key: &str, problem: impl std::fmt::Display) -> LoadError {
-    LoadError { key: key.to_owned(), problem: problem.to_string() }
+    LoadError {
+        key: key.to_owned(),
+        problem: problem.to_string(),
+    }
 }
-

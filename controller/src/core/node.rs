@@ -58,17 +58,24 @@ pub(super) struct Session {
 impl Node {
     /// Whether records may be sent: connected, and not ahead.
     pub(super) fn is_commandable(&self) -> bool {
-        self.session.as_ref().is_some_and(|session| session.ahead.is_none())
+        self.session
+            .as_ref()
+            .is_some_and(|session| session.ahead.is_none())
     }
 
     /// Why it is ahead, if it is.
     pub(super) fn ahead(&self) -> Option<&str> {
-        self.session.as_ref().and_then(|session| session.ahead.as_deref())
+        self.session
+            .as_ref()
+            .and_then(|session| session.ahead.as_deref())
     }
 
     /// Since when and by whom it is revoked.
     pub(super) fn revoked(&self) -> Option<&Revoked> {
-        self.row.enrolment.as_ref().and_then(|enrolment| enrolment.revoked.as_ref())
+        self.row
+            .enrolment
+            .as_ref()
+            .and_then(|enrolment| enrolment.revoked.as_ref())
     }
 
     /// How it is; none for a node that nobody has ever enrolled.
@@ -114,7 +121,9 @@ impl Node {
     /// The status of the present session, when it tells anything about containers.
     pub(super) fn observation(&self) -> Option<&ServerStatus> {
         let usable = self.fresh && self.is_commandable() && self.docker_trouble.is_empty();
-        self.status.as_ref().filter(|status| usable && status.health != Health::Unknown)
+        self.status
+            .as_ref()
+            .filter(|status| usable && status.health != Health::Unknown)
     }
 
     /// Whether the server was observed, in the present session, to have come to what its record
@@ -123,9 +132,14 @@ impl Node {
         let (Some(record), Some(seen)) = (&self.row.record, self.observation()) else {
             return false;
         };
-        let succeeded =
-            seen.outcome.as_ref().is_some_and(|outcome| outcome.kind == OutcomeKind::Succeeded);
-        let live = seen.current.as_ref().is_some_and(|container| container.state.is_live());
+        let succeeded = seen
+            .outcome
+            .as_ref()
+            .is_some_and(|outcome| outcome.kind == OutcomeKind::Succeeded);
+        let live = seen
+            .current
+            .as_ref()
+            .is_some_and(|container| container.state.is_live());
         let as_wanted = match wanted {
             RunState::Running => live && seen.serving == Some(record.desired.deployment),
             RunState::Stopped => !live,
@@ -142,7 +156,11 @@ impl Node {
     /// What the agent renders a role's containers from; none when it is not connected.
     pub(super) fn definition(&self, role: &RoleName) -> Option<Option<Digest>> {
         let session = self.session.as_ref()?;
-        let known = session.hello.definitions.iter().find(|(name, _)| name == role);
+        let known = session
+            .hello
+            .definitions
+            .iter()
+            .find(|(name, _)| name == role);
         Some(known.map(|(_, digest)| *digest))
     }
 
@@ -175,11 +193,17 @@ impl Node {
 
     /// How long it has been silent.
     pub(super) fn silence(&self, now: Timestamp) -> Option<Duration> {
-        self.session.as_ref().map(|session| since(session.heard, now))
+        self.session
+            .as_ref()
+            .map(|session| since(session.heard, now))
     }
 }
 
 /// A server as sentences name it.
 pub(super) fn known(desired: &Desired) -> Known {
-    Known { name: desired.name.clone(), role: desired.role.clone(), node: desired.node }
+    Known {
+        name: desired.name.clone(),
+        role: desired.role.clone(),
+        node: desired.node,
+    }
 }

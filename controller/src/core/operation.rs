@@ -26,7 +26,12 @@ impl OperationEntry {
         };
         let open = count(|state| !state.has_ended());
         let queued = count(|state| state == TargetState::Queued);
-        Self { row, targets, open, queued }
+        Self {
+            row,
+            targets,
+            open,
+            queued,
+        }
     }
 
     /// The targets, in the order of their addresses.
@@ -36,7 +41,10 @@ impl OperationEntry {
 
     /// The target on a node.
     pub(super) fn target(&self, node: NodeAddr) -> Option<&TargetRow> {
-        let at = self.targets.binary_search_by_key(&node, |row| row.target.node).ok()?;
+        let at = self
+            .targets
+            .binary_search_by_key(&node, |row| row.target.node)
+            .ok()?;
         self.targets.get(at)
     }
 
@@ -46,7 +54,10 @@ impl OperationEntry {
         node: NodeAddr,
         change: impl FnOnce(&mut TargetRow) -> T,
     ) -> Option<T> {
-        let at = self.targets.binary_search_by_key(&node, |row| row.target.node).ok()?;
+        let at = self
+            .targets
+            .binary_search_by_key(&node, |row| row.target.node)
+            .ok()?;
         let row = self.targets.get_mut(at)?;
         let before = row.target.state;
         let result = change(row);

@@ -27,10 +27,15 @@ impl Fleet {
         let chosen = self.chosen(nodes);
         let epochs = chosen.iter().filter_map(|node| {
             let hello = &self.nodes.get(node)?.session.as_ref()?.hello;
-            let held = hello.record.as_ref().map_or(0, |record| record.id.stamp.epoch);
+            let held = hello
+                .record
+                .as_ref()
+                .map_or(0, |record| record.id.stamp.epoch);
             Some(hello.epoch.max(held)).filter(|epoch| *epoch <= MOST_PLAUSIBLE)
         });
-        epochs.max().map(|highest| highest.max(self.epoch).saturating_add(1))
+        epochs
+            .max()
+            .map(|highest| highest.max(self.epoch).saturating_add(1))
     }
 
     /// Takes the chosen nodes' records back: the named ones, or all that are ahead. `epoch` is the
@@ -70,8 +75,14 @@ impl Fleet {
     }
 
     fn chosen(&self, nodes: &[NodeAddr]) -> Vec<NodeAddr> {
-        let ahead = self.nodes.iter().filter(|(_, entry)| entry.ahead().is_some());
-        ahead.map(|(node, _)| *node).filter(|n| nodes.is_empty() || nodes.contains(n)).collect()
+        let ahead = self
+            .nodes
+            .iter()
+            .filter(|(_, entry)| entry.ahead().is_some());
+        ahead
+            .map(|(node, _)| *node)
+            .filter(|n| nodes.is_empty() || nodes.contains(n))
+            .collect()
     }
 
     fn why_not(&self, node: NodeAddr) -> String {
@@ -85,13 +96,21 @@ impl Fleet {
 
     /// Takes one node's record back.
     fn take_back(&mut self, node: NodeAddr, now: Timestamp) -> Result<Vec<String>, String> {
-        let session = self.nodes.get(&node).and_then(|entry| entry.session.as_ref());
-        let Some(session) = session else { return Err(self.why_not(node)) };
+        let session = self
+            .nodes
+            .get(&node)
+            .and_then(|entry| entry.session.as_ref());
+        let Some(session) = session else {
+            return Err(self.why_not(node));
+        };
         let (facts, hello) = (session.facts, session.hello.clone());
         let held = hello.record;
         self.may_take_back(node, hello.epoch, held.as_ref())?;
         let mut notes = Vec::new();
-        let is_new = self.nodes.get(&node).is_none_or(|entry| entry.row.enrolment.is_none());
+        let is_new = self
+            .nodes
+            .get(&node)
+            .is_none_or(|entry| entry.row.enrolment.is_none());
         if is_new {
             self.enrol(node, facts, now);
             notes.push("enrolled with the key of its certificate".to_owned());
@@ -102,7 +121,11 @@ impl Fleet {
             Some(held) => notes.push(self.seal_again(node, held)),
             None => notes.push("it holds no record".to_owned()),
         }
-        if let Some(session) = self.nodes.get_mut(&node).and_then(|entry| entry.session.as_mut()) {
+        if let Some(session) = self
+            .nodes
+            .get_mut(&node)
+            .and_then(|entry| entry.session.as_mut())
+        {
             session.ahead = None;
         }
         self.welcome(node);
@@ -119,15 +142,25 @@ impl Fleet {
     ) -> Result<(), String> {
         let highest = held.map_or(0, |held| held.id.stamp.epoch.max(held.id.stamp.generation));
         if epoch.max(highest) > MOST_PLAUSIBLE {
-            return Err(format!("{node} names an epoch or generation that no store can have reached"));
+            return Err(format!(
+                "{node} names an epoch or generation that no store can have reached"
+            ));
         }
-        let Some(desired) = held.map(|held| &held.desired) else { return Ok(()) };
+        let Some(desired) = held.map(|held| &held.desired) else {
+            return Ok(());
+        };
         if desired.node != node {
-            return Err(format!("{node} holds the record of another node, {}", desired.node));
+            return Err(format!(
+                "{node} holds the record of another node, {}",
+                desired.node
+            ));
         }
         let others = self.nodes.iter().filter(|(other, _)| **other != node);
         let same = others.filter_map(|(_, other)| other.intended());
-        match same.filter(|_| !desired.run_state.is_tombstone()).find(|o| o.name == desired.name) {
+        match same
+            .filter(|_| !desired.run_state.is_tombstone())
+            .find(|o| o.name == desired.name)
+        {
             Some(other) => Err(format!(
                 "{node} holds a record of {}, and that is the name of the server at {}",
                 desired.name, other.node
@@ -139,8 +172,13 @@ impl Fleet {
     /// Makes the held record the node's own, at the next generation of both sides.
     fn seal_again(&mut self, node: NodeAddr, held: ServerRecord) -> String {
         let epoch = self.epoch;
-        let Some(entry) = self.nodes.get_mut(&node) else { return String::new() };
-        let generation = entry.row.next_generation().max(held.id.stamp.generation.saturating_add(1));
+        let Some(entry) = self.nodes.get_mut(&node) else {
+            return String::new();
+        };
+        let generation = entry
+            .row
+            .next_generation()
+            .max(held.id.stamp.generation.saturating_add(1));
         entry.row.held = Some(held.id);
         entry.row.chain.push(held.id);
         let note = format!(
@@ -150,7 +188,10 @@ impl Fleet {
             run_state(held.desired.run_state),
             held.id.stamp
         );
-        entry.row.replace_record(ServerRecord::seal(Stamp { epoch, generation }, held.desired));
+        entry.row.replace_record(ServerRecord::seal(
+            Stamp { epoch, generation },
+            held.desired,
+        ));
         self.write(Key::Node(node));
         note
     }
@@ -184,7 +225,9 @@ impl Fleet {
 
     fn finish(&mut self, recovered: &mut Recovered) {
         if self.recovering.take().is_none() {
-            recovered.notes.push("the door was closed already".to_owned());
+            recovered
+                .notes
+                .push("the door was closed already".to_owned());
             return;
         }
         self.write(Key::Recovering);
@@ -198,7 +241,9 @@ impl Fleet {
             .map(|(node, _)| *node)
             .collect();
         for node in strangers {
-            recovered.notes.push(format!("{node} was not taken back: it has to join again"));
+            recovered
+                .notes
+                .push(format!("{node} was not taken back: it has to join again"));
             self.close(node, CloseReason::NotInStore);
             self.drop_stranger(node);
         }

@@ -27,7 +27,9 @@ impl Fleet {
     ) -> Turn<Result<Noted<Option<NodeView>>, Refusal>> {
         let view = self.node_view(node, now);
         if view.is_none() {
-            let refusal = Unfound::NoSuchNode { action: Action::RemoveNode(node) };
+            let refusal = Unfound::NoSuchNode {
+                action: Action::RemoveNode(node),
+            };
             return self.turn(Err(refusal.into()));
         }
         if !force && let Err(refusal) = self.is_spare(node) {
@@ -40,7 +42,10 @@ impl Fleet {
     /// Whether nothing would be lost with the node.
     fn is_spare(&self, node: NodeAddr) -> Result<(), Refusal> {
         busy(self, &Action::RemoveNode(node), &[node])?;
-        let record = self.nodes.get(&node).and_then(|entry| entry.row.record.as_ref());
+        let record = self
+            .nodes
+            .get(&node)
+            .and_then(|entry| entry.row.record.as_ref());
         match record {
             Some(record) => Err(Obstacle::NodeHasServer {
                 found: known(&record.desired),
@@ -58,14 +63,20 @@ impl Fleet {
             notes.push("its unspent token was dropped".to_owned());
         }
         let entry = self.nodes.get(&node);
-        let (open, server) = (entry.and_then(|e| e.open), entry.and_then(super::node::Node::known));
+        let (open, server) = (
+            entry.and_then(|e| e.open),
+            entry.and_then(super::node::Node::known),
+        );
         if let Some(id) = open {
             notes.push(format!("its part of operation {} was given up", id.short()));
             let reason = format!("the node was removed by {by}");
             self.end(id, node, End::new(TargetState::Failed, reason), now);
         }
         if let Some(server) = server {
-            notes.push(format!("what runs of {} there goes on running", server.name));
+            notes.push(format!(
+                "what runs of {} there goes on running",
+                server.name
+            ));
         }
         self.close(node, CloseReason::Removed);
         if let Some(entry) = self.nodes.remove(&node)
@@ -75,7 +86,13 @@ impl Fleet {
         }
         // Nothing else would keep its certificate out.
         if self.recovering.is_some() {
-            self.removed.insert(node, Mark { at: now, by: by.to_owned() });
+            self.removed.insert(
+                node,
+                Mark {
+                    at: now,
+                    by: by.to_owned(),
+                },
+            );
             self.write(Key::Removed(node));
         }
         self.door_changed();

@@ -42,7 +42,8 @@ impl Fleet {
         if self.hear(session, node, now)
             && let Some(entry) = self.nodes.get_mut(&node)
         {
-            let answers_again = !entry.docker_trouble.is_empty() && heartbeat.docker_trouble.is_empty();
+            let answers_again =
+                !entry.docker_trouble.is_empty() && heartbeat.docker_trouble.is_empty();
             entry.docker_trouble = heartbeat.docker_trouble;
             entry.ledger_trouble = heartbeat.ledger_trouble;
             entry.unclaimed = heartbeat.unclaimed;
@@ -55,8 +56,13 @@ impl Fleet {
 
     /// Notes that a session is alive. False when it is not the node's present one.
     fn hear(&mut self, session: SessionNumber, node: NodeAddr, now: Timestamp) -> bool {
-        let Some(entry) = self.nodes.get_mut(&node) else { return false };
-        let Some(present) = entry.session.as_mut().filter(|present| present.number == session)
+        let Some(entry) = self.nodes.get_mut(&node) else {
+            return false;
+        };
+        let Some(present) = entry
+            .session
+            .as_mut()
+            .filter(|present| present.number == session)
         else {
             return false;
         };
@@ -68,15 +74,20 @@ impl Fleet {
 
     /// Takes in what is to be seen, whether reported or brought by a hello.
     pub(super) fn observe(&mut self, node: NodeAddr, status: ServerStatus, now: Timestamp) {
-        let Some(entry) = self.nodes.get_mut(&node) else { return };
+        let Some(entry) = self.nodes.get_mut(&node) else {
+            return;
+        };
         entry.status = Some(status.clone());
         entry.fresh = true;
         if !entry.is_commandable() {
             return;
         }
         entry.note_held(&status);
-        let is_present =
-            entry.row.record.as_ref().is_some_and(|record| record.id == status.record);
+        let is_present = entry
+            .row
+            .record
+            .as_ref()
+            .is_some_and(|record| record.id == status.record);
         let open = entry.open;
         if is_present {
             match open {
@@ -92,18 +103,20 @@ impl Fleet {
     }
 
     /// The status speaks of the node's present record, and an operation holds the server.
-    fn progress(
-        &mut self,
-        id: OperationId,
-        node: NodeAddr,
-        status: &ServerStatus,
-        now: Timestamp,
-    ) {
-        let Some(row) = self.operations.get(&id).and_then(|entry| entry.target(node)) else {
+    fn progress(&mut self, id: OperationId, node: NodeAddr, status: &ServerStatus, now: Timestamp) {
+        let Some(row) = self
+            .operations
+            .get(&id)
+            .and_then(|entry| entry.target(node))
+        else {
             return;
         };
         let stamp = status.record.stamp;
-        if row.ending.as_ref().is_some_and(|ending| ending.reversal == stamp) {
+        if row
+            .ending
+            .as_ref()
+            .is_some_and(|ending| ending.reversal == stamp)
+        {
             if let Some(outcome) = &status.outcome {
                 self.put_back(id, node, status, outcome, now);
             }
@@ -123,7 +136,9 @@ impl Fleet {
         status: &ServerStatus,
         now: Timestamp,
     ) {
-        let Some(entry) = self.operations.get_mut(&id) else { return };
+        let Some(entry) = self.operations.get_mut(&id) else {
+            return;
+        };
         let news = entry.change(node, |row| {
             let target = &mut row.target;
             let woken = target.state == TargetState::Waiting;
@@ -179,7 +194,11 @@ impl Fleet {
             self.reverse(id, node, prior);
         }
         let reason = words::reason(outcome, state);
-        let end = End { state, reason, evidence: outcome.evidence.clone() };
+        let end = End {
+            state,
+            reason,
+            evidence: outcome.evidence.clone(),
+        };
         self.end(id, node, end, now);
     }
 
@@ -191,8 +210,13 @@ impl Fleet {
         status: &ServerStatus,
         outcome: &Outcome,
     ) -> bool {
-        let record = self.nodes.get(&node).and_then(|entry| entry.row.record.as_ref());
-        let Some(desired) = record.map(|record| &record.desired) else { return false };
+        let record = self
+            .nodes
+            .get(&node)
+            .and_then(|entry| entry.row.record.as_ref());
+        let Some(desired) = record.map(|record| &record.desired) else {
+            return false;
+        };
         let was_new = !desired.run_state.is_tombstone()
             && prior.is_none_or(|prior| prior.deployment != desired.deployment);
         match outcome.kind {
@@ -205,14 +229,25 @@ impl Fleet {
     /// The record of a target that ended without the node's word turns out to be spent: what was
     /// before is put back on the record, too.
     fn settle_spent(&mut self, node: NodeAddr, status: &ServerStatus) {
-        let Some(outcome) = &status.outcome else { return };
-        let record = self.nodes.get(&node).and_then(|entry| entry.row.record.as_ref());
-        let Some((id, stamp)) = record.and_then(|r| Some((r.desired.operation?, r.id.stamp))) else {
+        let Some(outcome) = &status.outcome else {
             return;
         };
-        let row = self.operations.get(&id).and_then(|entry| entry.target(node));
+        let record = self
+            .nodes
+            .get(&node)
+            .and_then(|entry| entry.row.record.as_ref());
+        let Some((id, stamp)) = record.and_then(|r| Some((r.desired.operation?, r.id.stamp)))
+        else {
+            return;
+        };
+        let row = self
+            .operations
+            .get(&id)
+            .and_then(|entry| entry.target(node));
         // Only what the operation was for: its reversal is nothing to be reversed.
-        let Some(row) = row.filter(|row| row.target.stamp == Some(stamp)) else { return };
+        let Some(row) = row.filter(|row| row.target.stamp == Some(stamp)) else {
+            return;
+        };
         let prior = row.prior.clone();
         if self.is_spent(node, prior.as_ref(), status, outcome) {
             self.reverse(id, node, prior);
@@ -233,14 +268,19 @@ impl Fleet {
             replace: None,
             ..present.desired.clone()
         };
-        let desired = Desired { operation: Some(id), ..prior.unwrap_or_else(withdrawn) };
+        let desired = Desired {
+            operation: Some(id),
+            ..prior.unwrap_or_else(withdrawn)
+        };
         self.commit_record(node, desired)
     }
 
     /// Drops a record whose tombstone the agent confirms. The chain stays, so that generations
     /// go on.
     pub(super) fn settle_tombstone(&mut self, node: NodeAddr, status: &ServerStatus) {
-        let Some(entry) = self.nodes.get_mut(&node) else { return };
+        let Some(entry) = self.nodes.get_mut(&node) else {
+            return;
+        };
         let confirmed = status.outcome.as_ref().map(|outcome| outcome.kind)
             == Some(OutcomeKind::Succeeded)
             && entry.row.record.as_ref().is_some_and(|record| {
@@ -255,11 +295,17 @@ impl Fleet {
 
     /// The node tells about a record whose target ended without its word.
     fn tell_late(&mut self, node: NodeAddr, status: &ServerStatus) {
-        let Some(outcome) = &status.outcome else { return };
-        let Some(entry) = self.nodes.get_mut(&node) else { return };
+        let Some(outcome) = &status.outcome else {
+            return;
+        };
+        let Some(entry) = self.nodes.get_mut(&node) else {
+            return;
+        };
         let stamp = status.record.stamp;
         // The whole id must be ours, not only its place in the order.
-        let Some(at) = entry.untold.iter().position(|(known, _)| *known == stamp) else { return };
+        let Some(at) = entry.untold.iter().position(|(known, _)| *known == stamp) else {
+            return;
+        };
         if !entry.row.chain.contains(&status.record) {
             return;
         }

@@ -27,15 +27,24 @@ pub fn is_rolling(verb: Verb) -> bool {
 
 /// What happens next, given the targets in the order of their addresses.
 pub fn next<'a>(verb: Verb, targets: impl Iterator<Item = &'a Target> + Clone) -> Vec<Advance> {
-    let queued = targets.clone().filter(|target| target.state == TargetState::Queued);
+    let queued = targets
+        .clone()
+        .filter(|target| target.state == TargetState::Queued);
     if !is_rolling(verb) {
-        return queued.take(BEGINS_AT_ONCE).map(|target| Advance::Begin(target.node)).collect();
+        return queued
+            .take(BEGINS_AT_ONCE)
+            .map(|target| Advance::Begin(target.node))
+            .collect();
     }
     if let Some(failed) = targets.clone().find(|target| is_stopper(target)) {
-        return queued.map(|target| Advance::Skip(target.node, because_of(failed))).collect();
+        return queued
+            .map(|target| Advance::Skip(target.node, because_of(failed)))
+            .collect();
     }
-    let mut busy: Vec<_> =
-        targets.filter(|target| is_under_way(target)).map(|target| &target.role).collect();
+    let mut busy: Vec<_> = targets
+        .filter(|target| is_under_way(target))
+        .map(|target| &target.role)
+        .collect();
     let mut advances = Vec::new();
     for target in queued {
         if !busy.contains(&&target.role) {
@@ -56,8 +65,17 @@ fn is_stopper(target: &Target) -> bool {
 }
 
 fn because_of(failed: &Target) -> String {
-    let why = if failed.reason.is_empty() { String::new() } else { format!(": {}", failed.reason) };
-    format!("not begun, because {} at {} {}{why}", failed.name, failed.node, ended(failed.state))
+    let why = if failed.reason.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", failed.reason)
+    };
+    format!(
+        "not begun, because {} at {} {}{why}",
+        failed.name,
+        failed.node,
+        ended(failed.state)
+    )
 }
 
 fn ended(state: TargetState) -> &'static str {

@@ -69,14 +69,23 @@ pub(super) struct Abandoned {
 impl NodeRow {
     /// The generation of the node's next record.
     pub(super) fn next_generation(&self) -> u64 {
-        self.chain.iter().map(|id| id.stamp.generation).max().unwrap_or(0).saturating_add(1)
+        self.chain
+            .iter()
+            .map(|id| id.stamp.generation)
+            .max()
+            .unwrap_or(0)
+            .saturating_add(1)
     }
 
     /// Makes `record` the node's present one.
     pub(super) fn replace_record(&mut self, record: ServerRecord) {
         self.chain.push(record.id);
         while self.chain.len() > CHAIN {
-            let oldest = self.chain.iter().position(|id| Some(*id) != self.held).unwrap_or(0);
+            let oldest = self
+                .chain
+                .iter()
+                .position(|id| Some(*id) != self.held)
+                .unwrap_or(0);
             self.chain.remove(oldest);
         }
         self.record = Some(record);
@@ -167,16 +176,24 @@ mod chain {
         to.collect_seq(ids.iter().map(|id| format!("{}:{}", id.stamp, id.hash)))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<RecordId>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<RecordId>, D::Error> {
         let texts = Vec::<String>::deserialize(from)?;
-        texts.iter().map(|text| parse(text).ok_or_else(|| D::Error::custom("a record id"))).collect()
+        texts
+            .iter()
+            .map(|text| parse(text).ok_or_else(|| D::Error::custom("a record id")))
+            .collect()
     }
 
     fn parse(text: &str) -> Option<RecordId> {
         let (stamp, hash) = text.split_once(':')?;
         let (epoch, generation) = stamp.split_once('.')?;
         Some(RecordId {
-            stamp: Stamp { epoch: epoch.parse().ok()?, generation: generation.parse().ok()? },
+            stamp: Stamp {
+                epoch: epoch.parse().ok()?,
+                generation: generation.parse().ok()?,
+            },
             hash: RecordHash::try_from(hash.to_owned()).ok()?,
         })
     }

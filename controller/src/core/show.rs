@@ -23,10 +23,18 @@ impl Fleet {
         let selector = resolve(self, words, &asked)?;
         let mut view = ServersView::default();
         for node in select_for_status(self, &selector) {
-            let Some(entry) = self.nodes.get(&node) else { continue };
+            let Some(entry) = self.nodes.get(&node) else {
+                continue;
+            };
             if let Some(server) = self.server_view(entry)
-                && selector.role.as_ref().is_none_or(|role| *role == server.record.desired.role)
-                && selector.name.as_ref().is_none_or(|name| *name == server.record.desired.name)
+                && selector
+                    .role
+                    .as_ref()
+                    .is_none_or(|role| *role == server.record.desired.role)
+                && selector
+                    .name
+                    .as_ref()
+                    .is_none_or(|name| *name == server.record.desired.name)
             {
                 view.servers.push(server);
             }
@@ -35,7 +43,8 @@ impl Fleet {
                     .unclaimed
                     .iter()
                     .filter(|u| selector.role.as_ref().is_none_or(|role| *role == u.role));
-                view.unclaimed.extend(of_role.map(|unclaimed| (node, unclaimed.clone())));
+                view.unclaimed
+                    .extend(of_role.map(|unclaimed| (node, unclaimed.clone())));
             }
         }
         if view == ServersView::default() && !words_are_empty(words) {
@@ -45,12 +54,25 @@ impl Fleet {
     }
 
     fn nothing_to_show(&self, asked: Asked, words: &SelectorWords) -> Refusal {
-        let unknown = words.nodes.iter().find(|node| !self.nodes.contains_key(node));
+        let unknown = words
+            .nodes
+            .iter()
+            .find(|node| !self.nodes.contains_key(node));
         if let Some(node) = unknown {
-            return Mismatch::NoServerAt { asked, node: *node, enrolled: false }.into();
+            return Mismatch::NoServerAt {
+                asked,
+                node: *node,
+                enrolled: false,
+            }
+            .into();
         }
         if let ([node], "", None) = (words.nodes.as_slice(), words.role.as_str(), &words.name) {
-            return Mismatch::NoServerAt { asked, node: *node, enrolled: true }.into();
+            return Mismatch::NoServerAt {
+                asked,
+                node: *node,
+                enrolled: true,
+            }
+            .into();
         }
         let servers: Vec<_> = self.nodes.values().filter_map(Node::known).collect();
         if servers.is_empty() {
@@ -72,21 +94,28 @@ impl Fleet {
     ///
     /// # Errors
     /// When the node is none of the fleet's.
-    pub fn nodes(
-        &self,
-        node: Option<NodeAddr>,
-        now: Timestamp,
-    ) -> Result<Vec<NodeView>, Refusal> {
+    pub fn nodes(&self, node: Option<NodeAddr>, now: Timestamp) -> Result<Vec<NodeView>, Refusal> {
         if let Some(node) = node {
             let view = self.node_view(node, now);
             return view.map(|view| vec![view]).ok_or_else(|| {
-                Unfound::NoSuchNode { action: Action::ShowNode(node) }.into()
+                Unfound::NoSuchNode {
+                    action: Action::ShowNode(node),
+                }
+                .into()
             });
         }
-        let mut all: Vec<_> = self.nodes.keys().chain(self.tokens.keys()).copied().collect();
+        let mut all: Vec<_> = self
+            .nodes
+            .keys()
+            .chain(self.tokens.keys())
+            .copied()
+            .collect();
         all.sort_unstable();
         all.dedup();
-        Ok(all.into_iter().filter_map(|node| self.node_view(node, now)).collect())
+        Ok(all
+            .into_iter()
+            .filter_map(|node| self.node_view(node, now))
+            .collect())
     }
 
     /// A node with a row, a session or a token; none otherwise.

@@ -29,22 +29,34 @@ impl Fleet {
         {
             let operation = entry.operation();
             let plan = operation.targets.iter().map(planned_again).collect();
-            return self.turn(Ok(Submitted { plan, operation: Some(operation) }));
+            return self.turn(Ok(Submitted {
+                plan,
+                operation: Some(operation),
+            }));
         }
         let plan = match admit(self, submission) {
             Admission::Refuse(refusal) => return self.turn(Err(refusal)),
             Admission::AlreadySo(plan) => {
-                return self.turn(Ok(Submitted { plan: plan.targets, operation: None }));
+                return self.turn(Ok(Submitted {
+                    plan: plan.targets,
+                    operation: None,
+                }));
             }
             Admission::Accept(plan) => plan,
         };
         if submission.plan_only {
-            return self.turn(Ok(Submitted { plan: plan.targets, operation: None }));
+            return self.turn(Ok(Submitted {
+                plan: plan.targets,
+                operation: None,
+            }));
         }
         let targets = plan.targets.clone();
         self.open(submission, plan, id, now);
         let operation = self.operation(id);
-        self.turn(Ok(Submitted { plan: targets, operation }))
+        self.turn(Ok(Submitted {
+            plan: targets,
+            operation,
+        }))
     }
 
     /// Stores the operation and lets begin what may begin.
@@ -65,7 +77,11 @@ impl Fleet {
             ended: None,
             deadline: after(now, submission.timeout.unwrap_or(DEFAULT_TIMEOUT)),
         };
-        let targets = plan.targets.into_iter().map(|planned| target(planned, now)).collect();
+        let targets = plan
+            .targets
+            .into_iter()
+            .map(|planned| target(planned, now))
+            .collect();
         let entry = OperationEntry::new(row, targets);
         self.write(Key::Operation(id));
         for row in entry.targets() {
@@ -87,15 +103,29 @@ impl Fleet {
 /// operation tells about every server that was meant.
 fn target(planned: PlannedTarget, now: Timestamp) -> TargetRow {
     let at = planned.already_so.then_some(now);
-    let state = if planned.already_so { TargetState::Succeeded } else { TargetState::Queued };
-    let phases = at.map(|at| PhaseEntry { phase: Phase::Settled, at }).into_iter().collect();
+    let state = if planned.already_so {
+        TargetState::Succeeded
+    } else {
+        TargetState::Queued
+    };
+    let phases = at
+        .map(|at| PhaseEntry {
+            phase: Phase::Settled,
+            at,
+        })
+        .into_iter()
+        .collect();
     let target = Target {
         node: planned.node,
         name: planned.name,
         role: planned.role,
         state,
         detail: String::new(),
-        reason: if planned.already_so { planned.summary.clone() } else { String::new() },
+        reason: if planned.already_so {
+            planned.summary.clone()
+        } else {
+            String::new()
+        },
         evidence: None,
         stamp: None,
         begun: at,
@@ -106,7 +136,11 @@ fn target(planned: PlannedTarget, now: Timestamp) -> TargetRow {
         image_after: planned.image_after,
         late: String::new(),
     };
-    TargetRow { target, prior: None, ending: None }
+    TargetRow {
+        target,
+        prior: None,
+        ending: None,
+    }
 }
 
 /// The plan of an operation that is known already, as it was.
@@ -131,7 +165,10 @@ impl Fleet {
     pub fn show_operation(&self, text: &str) -> Result<Operation, Refusal> {
         let id = self.find_operation(text)?;
         self.operation(id).ok_or_else(|| {
-            super::refusal::Unfound::NoSuchOperation { text: text.to_owned() }.into()
+            super::refusal::Unfound::NoSuchOperation {
+                text: text.to_owned(),
+            }
+            .into()
         })
     }
 }

@@ -3,6 +3,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod bench;
+mod deployments;
 mod ending;
 mod enrol;
 mod flow;
@@ -10,6 +11,7 @@ mod hello;
 mod invariants;
 mod model;
 mod plans;
+mod provoked;
 mod recover;
 mod refusals;
 mod reports;

@@ -36,6 +36,6 @@ impl Fleet {
             return now;
         }
         let soon = after(now, TICK);
-        self.next_end(now).map_or(soon, |end| end.min(soon))
+        self.next_end().map_or(soon, |end| end.clamp(now, soon))
     }
 }

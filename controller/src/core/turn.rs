@@ -100,7 +100,13 @@ impl Draft {
     pub(super) fn changed(&mut self, id: OperationId) {
         let effect = Effect::Changed(id);
         // The last ones are the likely ones; a repeated effect would do no harm.
-        if !self.effects.iter().rev().take(4).any(|known| *known == effect) {
+        if !self
+            .effects
+            .iter()
+            .rev()
+            .take(4)
+            .any(|known| *known == effect)
+        {
             self.effects.push(effect);
         }
     }

@@ -7,11 +7,12 @@ use extend_common::ids::OperationId;
 
 use super::EngineError;
 use super::batch::Gathering;
-use super::command::Command;
+use super::command::{NodeCommand, Opening, OperationCommand, Question, SessionCommand};
 use super::crash::InputKind;
 use super::sessions::Sessions;
 use crate::core::Fleet;
 use crate::core::refusal::Refusal;
+use crate::core::request::Submitted;
 
 /// What an input may touch.
 pub(super) struct Ground<'a> {
@@ -21,88 +22,159 @@ pub(super) struct Ground<'a> {
 }
 
 impl Ground<'_> {
-    /// Applies a command. `Recover` is not one of those: it needs the store in between.
-    pub(super) fn apply(&mut self, command: Command, now: Timestamp) {
+    pub(super) fn operation(&mut self, command: OperationCommand, now: Timestamp) {
+        let Self {
+            fleet, gathering, ..
+        } = self;
         let kind = command.kind();
-        let Self { fleet, sessions, gathering } = self;
         match command {
-            Command::Submit { submission, reply } => {
+            OperationCommand::Submit { submission, reply } => {
                 let id = OperationId(Ulid::generate());
                 let answer = gathering.add(kind, fleet.submit(&submission, id, now));
-                gathering.answer(reply, refused(answer));
-            }
-            Command::Cancel { id, by, reply } => {
-                let answer = gathering.add(kind, fleet.cancel(&id, &by, now));
-                gathering.answer(reply, refused(answer));
-            }
-            Command::MintToken { node, ttl, hash, reply } => {
-                let answer = gathering.add(kind, fleet.mint_token(node, ttl, hash, now));
-                gathering.answer(reply, refused(answer));
-            }
-            Command::SpendToken { node, secret, facts, reply } => {
-                let answer = gathering.add(kind, fleet.spend_token(node, &secret, facts, now));
-                gathering.answer(reply, refused(answer));
-            }
-            Command::Renewed { node, facts, reply } => {
-                let answer = gathering.add(kind, fleet.renewed(node, facts, now));
-                gathering.answer(reply, refused(answer));
-            }
-            Command::Revoke { node, by, reply } => {
-                let answer = gathering.add(kind, fleet.revoke(node, &by, now));
-                gathering.answer(reply, refused(answer));
-            }
-            Command::Remove { node, force, by, reply } => {
-                let answer = gathering.add(kind, fleet.remove(node, force, &by, now));
-                gathering.answer(reply, refused(answer));
-            }
-            Command::SessionOpened { node, facts, hello, sender, reply } => {
-                let answer = gathering.add(kind, fleet.hello(node, facts, *hello, now));
-                if let Ok(number) = &answer {
-                    sessions.open(node, *number, sender);
+                if let Ok(Submitted {
+                    operation: Some(begun),
+                    ..
+                }) = &answer
+                {
+                    let (verb, selector, by) = (begun.verb, &begun.selector, &begun.by);
+                    let servers = begun.targets.len();
+                    tracing::info!(operation = %begun.id, %verb, %selector, servers, by, "submitted");
                 }
                 gathering.answer(reply, refused(answer));
             }
-            Command::Report { session, node, status } => {
+            OperationCommand::Cancel { id, by, reply } => {
+                let answer = gathering.add(kind, fleet.cancel(&id, &by, now));
+                tracing::info!(operation = id, by, refused = answer.is_err(), "cancelled");
+                gathering.answer(reply, refused(answer));
+            }
+        }
+    }
+
+    pub(super) fn node(&mut self, command: NodeCommand, now: Timestamp) {
+        let Self {
+            fleet, gathering, ..
+        } = self;
+        let kind = command.kind();
+        match command {
+            NodeCommand::MintToken {
+                node,
+                ttl,
+                hash,
+                reply,
+            } => {
+                let answer = gathering.add(kind, fleet.mint_token(node, ttl, hash, now));
+                gathering.answer(reply, refused(answer));
+            }
+            NodeCommand::SpendToken {
+                node,
+                secret,
+                facts,
+                reply,
+            } => {
+                let answer = gathering.add(kind, fleet.spend_token(node, &secret, facts, now));
+                tracing::info!(%node, refused = answer.is_err(), "token shown");
+                gathering.answer(reply, refused(answer));
+            }
+            NodeCommand::Renewed { node, facts, reply } => {
+                let answer = gathering.add(kind, fleet.renewed(node, facts, now));
+                gathering.answer(reply, refused(answer));
+            }
+            NodeCommand::Revoke { node, by, reply } => {
+                let answer = gathering.add(kind, fleet.revoke(node, &by, now));
+                tracing::info!(%node, by, refused = answer.is_err(), "node revoked");
+                gathering.answer(reply, refused(answer));
+            }
+            NodeCommand::Remove {
+                node,
+                force,
+                by,
+                reply,
+            } => {
+                let answer = gathering.add(kind, fleet.remove(node, force, &by, now));
+                tracing::info!(%node, force, by, refused = answer.is_err(), "node removed");
+                gathering.answer(reply, refused(answer));
+            }
+        }
+    }
+
+    pub(super) fn session(&mut self, command: SessionCommand, now: Timestamp) {
+        let Self {
+            fleet,
+            sessions,
+            gathering,
+        } = self;
+        let kind = command.kind();
+        match command {
+            SessionCommand::Opened(opening) => {
+                let Opening {
+                    node,
+                    facts,
+                    hello,
+                    sender,
+                    reply,
+                } = *opening;
+                let answer = gathering.add(kind, fleet.hello(node, facts, hello, now));
+                match &answer {
+                    Ok(number) => {
+                        tracing::info!(%node, session = %number, "session opened");
+                        sessions.open(node, *number, sender);
+                    }
+                    Err(refusal) => tracing::warn!(%node, %refusal, "session refused"),
+                }
+                gathering.answer(reply, refused(answer));
+            }
+            SessionCommand::Report {
+                session,
+                node,
+                status,
+            } => {
                 gathering.add(kind, fleet.report(session, node, *status, now));
             }
-            Command::Heartbeat { session, node, heartbeat } => {
+            SessionCommand::Heartbeat {
+                session,
+                node,
+                heartbeat,
+            } => {
                 gathering.add(kind, fleet.heartbeat(session, node, heartbeat, now));
             }
-            Command::SessionClosed { session, node } => {
+            SessionCommand::Closed { session, node } => {
                 sessions.forget(node, session);
                 gathering.add(kind, fleet.session_closed(session, node, now));
             }
-            question => self.answer(question, now),
         }
     }
 
     /// Answers what changes nothing. The answers wait for the batch all the same: they may tell
     /// of what is not committed yet.
-    fn answer(&mut self, question: Command, now: Timestamp) {
-        let Self { fleet, gathering, .. } = self;
+    pub(super) fn answer(&mut self, question: Question, now: Timestamp) {
+        let Self {
+            fleet, gathering, ..
+        } = self;
         gathering.kinds.insert(InputKind::Question);
         match question {
-            Command::Operation { id, reply } => {
+            Question::Operation { id, reply } => {
                 gathering.answer(reply, refused(fleet.show_operation(&id)));
             }
-            Command::Operations { limit, open_only, reply } => {
+            Question::Operations {
+                limit,
+                open_only,
+                reply,
+            } => {
                 gathering.answer(reply, Ok(fleet.newest(limit, open_only)));
             }
-            Command::Watch { id, reply } => match fleet.find_operation(&id) {
+            Question::Watch { id, reply } => match fleet.find_operation(&id) {
                 Ok(id) => gathering.subscribe((id, reply)),
                 Err(refusal) => gathering.answer(reply, Err(refusal.into())),
             },
-            Command::Servers { words, reply } => {
+            Question::Servers { words, reply } => {
                 gathering.answer(reply, refused(fleet.servers(&words)));
             }
-            Command::Nodes { node, reply } => {
+            Question::Nodes { node, reply } => {
                 gathering.answer(reply, refused(fleet.nodes(node, now)));
             }
-            Command::RenewalAllowed { node, key, reply } => {
+            Question::RenewalAllowed { node, key, reply } => {
                 gathering.answer(reply, refused(fleet.renewal_allowed(node, key, now)));
             }
-            // `apply` takes every other one, and the task takes `Recover`.
-            other => other.fail(EngineError::StoreFailed("the input was not expected".to_owned())),
         }
     }
 }

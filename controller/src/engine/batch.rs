@@ -60,7 +60,10 @@ impl Gathering {
         answer: Result<T, EngineError>,
     ) {
         self.answers.push(Box::new(move |failure| {
-            send(reply, failure.map_or(answer, |failure| Err(failure.clone())));
+            send(
+                reply,
+                failure.map_or(answer, |failure| Err(failure.clone())),
+            );
         }));
     }
 
@@ -94,7 +97,11 @@ impl Gathering {
         clock: &Clock,
         is_watched: impl Fn(OperationId) -> bool,
     ) -> (Vec<Row>, Sealed) {
-        let rows = self.writes.iter().map(|key| (*key, fleet.value(key))).collect();
+        let rows = self
+            .writes
+            .iter()
+            .map(|key| (*key, fleet.value(key)))
+            .collect();
         let mut pictures = BTreeMap::new();
         let changed = self.effects.iter().filter_map(|effect| match effect {
             Effect::Changed(id) if is_watched(*id) => Some(*id),
@@ -107,7 +114,10 @@ impl Gathering {
                 empty.insert(Arc::new(operation));
             }
         }
-        let door = self.effects.contains(&Effect::Door).then(|| fleet.door(clock.now()));
+        let door = self
+            .effects
+            .contains(&Effect::Door)
+            .then(|| fleet.door(clock.now()));
         let sealed = Sealed {
             kinds: self.kinds,
             door,

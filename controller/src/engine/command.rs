@@ -12,6 +12,7 @@ use extend_common::operation::Operation;
 use extend_common::status::ServerStatus;
 
 use super::EngineError;
+use super::batch::send;
 use super::crash::InputKind;
 use super::session::SessionSender;
 use crate::core::request::{
@@ -22,7 +23,18 @@ use crate::core::view::{NodeView, Noted, ServersView};
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
 
+/// One input.
 pub(super) enum Command {
+    Operation(OperationCommand),
+    Node(NodeCommand),
+    Session(SessionCommand),
+    Question(Question),
+    /// Not for the core alone: the store's epoch is raised in the middle of it.
+    Recover(Recovery),
+}
+
+/// From operators, about servers.
+pub(super) enum OperationCommand {
     Submit {
         submission: Box<Submission>,
         reply: Reply<Submitted>,
@@ -32,6 +44,70 @@ pub(super) enum Command {
         by: String,
         reply: Reply<Operation>,
     },
+}
+
+/// From operators and the enrolment face, about nodes.
+pub(super) enum NodeCommand {
+    MintToken {
+        node: NodeAddr,
+        ttl: Option<Duration>,
+        hash: [u8; 32],
+        reply: Reply<Timestamp>,
+    },
+    SpendToken {
+        node: NodeAddr,
+        secret: [u8; 16],
+        facts: PeerFacts,
+        reply: Reply<()>,
+    },
+    Renewed {
+        node: NodeAddr,
+        facts: PeerFacts,
+        reply: Reply<()>,
+    },
+    Revoke {
+        node: NodeAddr,
+        by: String,
+        reply: Reply<Noted<NodeView>>,
+    },
+    Remove {
+        node: NodeAddr,
+        force: bool,
+        by: String,
+        reply: Reply<Noted<Option<NodeView>>>,
+    },
+}
+
+/// From agents.
+pub(super) enum SessionCommand {
+    Opened(Box<Opening>),
+    Report {
+        session: SessionNumber,
+        node: NodeAddr,
+        status: Box<ServerStatus>,
+    },
+    Heartbeat {
+        session: SessionNumber,
+        node: NodeAddr,
+        heartbeat: Heartbeat,
+    },
+    Closed {
+        session: SessionNumber,
+        node: NodeAddr,
+    },
+}
+
+/// A hello, and the way back to who said it.
+pub(super) struct Opening {
+    pub(super) node: NodeAddr,
+    pub(super) facts: PeerFacts,
+    pub(super) hello: Hello,
+    pub(super) sender: SessionSender,
+    pub(super) reply: Reply<SessionNumber>,
+}
+
+/// What changes nothing.
+pub(super) enum Question {
     Operation {
         id: String,
         reply: Reply<Operation>,
@@ -53,113 +129,96 @@ pub(super) enum Command {
         node: Option<NodeAddr>,
         reply: Reply<Vec<NodeView>>,
     },
-    MintToken {
-        node: NodeAddr,
-        ttl: Option<Duration>,
-        hash: [u8; 32],
-        reply: Reply<Timestamp>,
-    },
-    SpendToken {
-        node: NodeAddr,
-        secret: [u8; 16],
-        facts: PeerFacts,
-        reply: Reply<()>,
-    },
     RenewalAllowed {
         node: NodeAddr,
         key: KeyHash,
         reply: Reply<()>,
     },
-    Renewed {
-        node: NodeAddr,
-        facts: PeerFacts,
-        reply: Reply<()>,
-    },
-    Revoke {
-        node: NodeAddr,
-        by: String,
-        reply: Reply<Noted<NodeView>>,
-    },
-    Remove {
-        node: NodeAddr,
-        force: bool,
-        by: String,
-        reply: Reply<Noted<Option<NodeView>>>,
-    },
-    SessionOpened {
-        node: NodeAddr,
-        facts: PeerFacts,
-        hello: Box<Hello>,
-        sender: SessionSender,
-        reply: Reply<SessionNumber>,
-    },
-    Report {
-        session: SessionNumber,
-        node: NodeAddr,
-        status: Box<ServerStatus>,
-    },
-    Heartbeat {
-        session: SessionNumber,
-        node: NodeAddr,
-        heartbeat: Heartbeat,
-    },
-    SessionClosed {
-        session: SessionNumber,
-        node: NodeAddr,
-    },
-    Recover {
-        nodes: Vec<NodeAddr>,
-        finish: bool,
-        by: String,
-        reply: Reply<Recovered>,
-    },
+}
+
+/// `extend controller recover`
+pub(super) struct Recovery {
+    pub(super) nodes: Vec<NodeAddr>,
+    pub(super) finish: bool,
+    pub(super) by: String,
+    pub(super) reply: Reply<Recovered>,
 }
 
 impl Command {
+    /// Answers that it was not done; a message without an answer is simply lost, which is
+    /// harmless: it is said again after the next hello.
+    pub(super) fn fail(self, error: EngineError) {
+        match self {
+            Self::Operation(OperationCommand::Submit { reply, .. }) => send(reply, Err(error)),
+            Self::Operation(OperationCommand::Cancel { reply, .. })
+            | Self::Question(Question::Operation { reply, .. }) => send(reply, Err(error)),
+            Self::Node(NodeCommand::MintToken { reply, .. }) => send(reply, Err(error)),
+            Self::Node(
+                NodeCommand::SpendToken { reply, .. } | NodeCommand::Renewed { reply, .. },
+            )
+            | Self::Question(Question::RenewalAllowed { reply, .. }) => send(reply, Err(error)),
+            Self::Node(NodeCommand::Revoke { reply, .. }) => send(reply, Err(error)),
+            Self::Node(NodeCommand::Remove { reply, .. }) => send(reply, Err(error)),
+            Self::Session(SessionCommand::Opened(opening)) => send(opening.reply, Err(error)),
+            Self::Session(
+                SessionCommand::Report { .. }
+                | SessionCommand::Heartbeat { .. }
+                | SessionCommand::Closed { .. },
+            ) => {}
+            Self::Question(Question::Operations { reply, .. }) => send(reply, Err(error)),
+            Self::Question(Question::Watch { reply, .. }) => send(reply, Err(error)),
+            Self::Question(Question::Servers { reply, .. }) => send(reply, Err(error)),
+            Self::Question(Question::Nodes { reply, .. }) => send(reply, Err(error)),
+            Self::Recover(recovery) => send(recovery.reply, Err(error)),
+        }
+    }
+}
+
+impl OperationCommand {
     pub(super) fn kind(&self) -> InputKind {
         match self {
             Self::Submit { .. } => InputKind::Submit,
             Self::Cancel { .. } => InputKind::Cancel,
-            Self::Operation { .. }
-            | Self::Operations { .. }
-            | Self::Watch { .. }
-            | Self::Servers { .. }
-            | Self::Nodes { .. }
-            | Self::RenewalAllowed { .. } => InputKind::Question,
+        }
+    }
+}
+
+impl NodeCommand {
+    pub(super) fn kind(&self) -> InputKind {
+        match self {
             Self::MintToken { .. } => InputKind::MintToken,
             Self::SpendToken { .. } => InputKind::SpendToken,
             Self::Renewed { .. } => InputKind::Renewed,
             Self::Revoke { .. } => InputKind::Revoke,
             Self::Remove { .. } => InputKind::Remove,
-            Self::SessionOpened { .. } => InputKind::SessionOpened,
-            Self::Report { .. } => InputKind::Report,
-            Self::Heartbeat { .. } => InputKind::Heartbeat,
-            Self::SessionClosed { .. } => InputKind::SessionClosed,
-            Self::Recover { .. } => InputKind::Recover,
-        }
-    }
-
-    /// Answers that the store failed; a message without an answer is simply lost, which is
-    /// harmless: it is said again after the next hello.
-    pub(super) fn fail(self, error: EngineError) {
-        match self {
-            Self::Submit { reply, .. } => drop(reply.send(Err(error))),
-            Self::Cancel { reply, .. } | Self::Operation { reply, .. } => {
-                drop(reply.send(Err(error)));
-            }
-            Self::Operations { reply, .. } => drop(reply.send(Err(error))),
-            Self::Watch { reply, .. } => drop(reply.send(Err(error))),
-            Self::Servers { reply, .. } => drop(reply.send(Err(error))),
-            Self::Nodes { reply, .. } => drop(reply.send(Err(error))),
-            Self::MintToken { reply, .. } => drop(reply.send(Err(error))),
-            Self::SpendToken { reply, .. }
-            | Self::RenewalAllowed { reply, .. }
-            | Self::Renewed { reply, .. } => drop(reply.send(Err(error))),
-            Self::Revoke { reply, .. } => drop(reply.send(Err(error))),
-            Self::Remove { reply, .. } => drop(reply.send(Err(error))),
-            Self::SessionOpened { reply, .. } => drop(reply.send(Err(error))),
-            Self::Recover { reply, .. } => drop(reply.send(Err(error))),
-            Self::Report { .. } | Self::Heartbeat { .. } | Self::SessionClosed { .. } => {}
         }
     }
 }
+
+impl SessionCommand {
+    pub(super) fn kind(&self) -> InputKind {
+        match self {
+            Self::Opened(_) => InputKind::SessionOpened,
+            Self::Report { .. } => InputKind::Report,
+            Self::Heartbeat { .. } => InputKind::Heartbeat,
+            Self::Closed { .. } => InputKind::SessionClosed,
+        }
+    }
+}
+
+macro_rules! into_command {
+    ($($from:ident => $variant:ident),*) => {$(
+        impl From<$from> for Command {
+            fn from(inner: $from) -> Self {
+                Self::$variant(inner)
+            }
+        }
+    )*};
+}
+into_command!(
+    OperationCommand => Operation,
+    NodeCommand => Node,
+    SessionCommand => Session,
+    Question => Question,
+    Recovery => Recover
+);

@@ -173,8 +173,13 @@ impl AbortAt {
             Some((point, count)) if count.parse::<u64>().is_ok() => (point, count.parse().ok()?),
             _ => (text, 1),
         };
-        CrashPoint::ALL.iter().find(|known| known.to_string() == point)?;
-        Some(Self { point: point.to_owned(), left: std::sync::atomic::AtomicU64::new(count) })
+        CrashPoint::ALL
+            .iter()
+            .find(|known| known.to_string() == point)?;
+        Some(Self {
+            point: point.to_owned(),
+            left: std::sync::atomic::AtomicU64::new(count),
+        })
     }
 }
 

@@ -15,7 +15,9 @@ use extend_common::ids::NodeAddr;
 use extend_common::operation::Operation;
 use extend_common::status::ServerStatus;
 
-use super::command::{Command, Reply};
+use super::command::{
+    Command, NodeCommand, Opening, OperationCommand, Question, Recovery, Reply, SessionCommand,
+};
 use super::session::SessionSender;
 use crate::core::refusal::Refusal;
 use crate::core::request::{
@@ -56,7 +58,7 @@ impl EngineHandle {
     /// Plans a verb and, unless only the plan was wanted, begins the operation. The same request
     /// id gives the same operation, however often it is sent.
     pub async fn submit(&self, submission: Submission) -> Result<Submitted, EngineError> {
-        self.ask(|reply| Command::Submit {
+        self.ask(|reply| OperationCommand::Submit {
             submission: Box::new(submission),
             reply,
         })
@@ -65,7 +67,7 @@ impl EngineHandle {
 
     /// One operation, by its id or an unambiguous ending of it.
     pub async fn operation(&self, id: &str) -> Result<Operation, EngineError> {
-        self.ask(|reply| Command::Operation {
+        self.ask(|reply| Question::Operation {
             id: id.to_owned(),
             reply,
         })
@@ -78,7 +80,7 @@ impl EngineHandle {
         limit: usize,
         open_only: bool,
     ) -> Result<Vec<Operation>, EngineError> {
-        self.ask(|reply| Command::Operations {
+        self.ask(|reply| Question::Operations {
             limit,
             open_only,
             reply,
@@ -89,7 +91,7 @@ impl EngineHandle {
     /// Ends an operation before its time: what has not begun is not begun, what is under way is
     /// put back.
     pub async fn cancel(&self, id: &str, by: &str) -> Result<Operation, EngineError> {
-        self.ask(|reply| Command::Cancel {
+        self.ask(|reply| OperationCommand::Cancel {
             id: id.to_owned(),
             by: by.to_owned(),
             reply,
@@ -101,7 +103,7 @@ impl EngineHandle {
     /// has `ended` set. When the receiver finds its sender gone before that, the engine has lost
     /// its memory and the operation has to be looked up again.
     pub async fn watch(&self, id: &str) -> Result<watch::Receiver<Arc<Operation>>, EngineError> {
-        self.ask(|reply| Command::Watch {
+        self.ask(|reply| Question::Watch {
             id: id.to_owned(),
             reply,
         })
@@ -110,12 +112,12 @@ impl EngineHandle {
 
     /// The servers that a selector means; without one, all of them.
     pub async fn servers(&self, words: SelectorWords) -> Result<ServersView, EngineError> {
-        self.ask(|reply| Command::Servers { words, reply }).await
+        self.ask(|reply| Question::Servers { words, reply }).await
     }
 
     /// One node, or all of them.
     pub async fn nodes(&self, node: Option<NodeAddr>) -> Result<Vec<NodeView>, EngineError> {
-        self.ask(|reply| Command::Nodes { node, reply }).await
+        self.ask(|reply| Question::Nodes { node, reply }).await
     }
 
     /// Keeps the hash of a token's secret, in place of any earlier token of the node. Returns
@@ -126,7 +128,7 @@ impl EngineHandle {
         ttl: Option<Duration>,
         secret_hash: [u8; 32],
     ) -> Result<Timestamp, EngineError> {
-        self.ask(|reply| Command::MintToken {
+        self.ask(|reply| NodeCommand::MintToken {
             node,
             ttl,
             hash: secret_hash,
@@ -143,7 +145,7 @@ impl EngineHandle {
         secret: [u8; 16],
         facts: PeerFacts,
     ) -> Result<(), EngineError> {
-        self.ask(|reply| Command::SpendToken {
+        self.ask(|reply| NodeCommand::SpendToken {
             node,
             secret,
             facts,
@@ -154,24 +156,20 @@ impl EngineHandle {
 
     /// Whether a node may have a new certificate for this key.
     pub async fn renewal_allowed(&self, node: NodeAddr, key: KeyHash) -> Result<(), EngineError> {
-        self.ask(|reply| Command::RenewalAllowed { node, key, reply })
+        self.ask(|reply| Question::RenewalAllowed { node, key, reply })
             .await
     }
 
     /// Records a new certificate, checking again what [`Self::renewal_allowed`] checked. Only
     /// then may it be handed out.
     pub async fn renewed(&self, node: NodeAddr, facts: PeerFacts) -> Result<(), EngineError> {
-        self.ask(|reply| Command::Renewed { node, facts, reply })
+        self.ask(|reply| NodeCommand::Renewed { node, facts, reply })
             .await
     }
 
     /// Stops accepting a node's certificate and closes its session.
-    pub async fn revoke(
-        &self,
-        node: NodeAddr,
-        by: &str,
-    ) -> Result<Noted<NodeView>, EngineError> {
-        self.ask(|reply| Command::Revoke {
+    pub async fn revoke(&self, node: NodeAddr, by: &str) -> Result<Noted<NodeView>, EngineError> {
+        self.ask(|reply| NodeCommand::Revoke {
             node,
             by: by.to_owned(),
             reply,
@@ -186,7 +184,7 @@ impl EngineHandle {
         force: bool,
         by: &str,
     ) -> Result<Noted<Option<NodeView>>, EngineError> {
-        self.ask(|reply| Command::Remove {
+        self.ask(|reply| NodeCommand::Remove {
             node,
             force,
             by: by.to_owned(),
@@ -204,13 +202,15 @@ impl EngineHandle {
         hello: Hello,
         sender: SessionSender,
     ) -> Result<SessionNumber, EngineError> {
-        let hello = Box::new(hello);
-        self.ask(|reply| Command::SessionOpened {
-            node,
-            facts,
-            hello,
-            sender,
-            reply,
+        self.ask(|reply| {
+            let opening = Opening {
+                node,
+                facts,
+                hello,
+                sender,
+                reply,
+            };
+            SessionCommand::Opened(Box::new(opening))
         })
         .await
     }
@@ -222,7 +222,7 @@ impl EngineHandle {
         node: NodeAddr,
         status: ServerStatus,
     ) -> Result<(), EngineError> {
-        self.tell(Command::Report {
+        self.tell(SessionCommand::Report {
             session,
             node,
             status: Box::new(status),
@@ -237,7 +237,7 @@ impl EngineHandle {
         node: NodeAddr,
         heartbeat: Heartbeat,
     ) -> Result<(), EngineError> {
-        self.tell(Command::Heartbeat {
+        self.tell(SessionCommand::Heartbeat {
             session,
             node,
             heartbeat,
@@ -251,7 +251,7 @@ impl EngineHandle {
         session: SessionNumber,
         node: NodeAddr,
     ) -> Result<(), EngineError> {
-        self.tell(Command::SessionClosed { session, node }).await
+        self.tell(SessionCommand::Closed { session, node }).await
     }
 
     /// Takes the records of nodes that are ahead back from their ledgers: the named nodes, or all
@@ -262,7 +262,7 @@ impl EngineHandle {
         finish: bool,
         by: &str,
     ) -> Result<Recovered, EngineError> {
-        self.ask(|reply| Command::Recover {
+        self.ask(|reply| Recovery {
             nodes,
             finish,
             by: by.to_owned(),
@@ -286,16 +286,19 @@ impl EngineHandle {
         self.door.clone()
     }
 
-    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, EngineError> {
+    async fn ask<T, C: Into<Command>>(
+        &self,
+        command: impl FnOnce(Reply<T>) -> C,
+    ) -> Result<T, EngineError> {
         let (reply, answer) = oneshot::channel();
         self.tell(command(reply)).await?;
         // An engine that is dropped with the question unanswered has stopped.
         answer.await.unwrap_or(Err(EngineError::Stopped))
     }
 
-    async fn tell(&self, command: Command) -> Result<(), EngineError> {
+    async fn tell(&self, command: impl Into<Command>) -> Result<(), EngineError> {
         self.commands
-            .send(command)
+            .send(command.into())
             .await
             .map_err(|_| EngineError::Stopped)
     }

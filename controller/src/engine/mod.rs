@@ -89,6 +89,13 @@ impl Engine {
         let inputs = (queue, shutdown);
         let task = task::Task::start(store.clone(), config, door_sender, inputs).await?;
         let running = tokio::spawn(task.run());
-        Ok((EngineHandle { commands, door, store }, running))
+        Ok((
+            EngineHandle {
+                commands,
+                door,
+                store,
+            },
+            running,
+        ))
     }
 }

@@ -17,13 +17,21 @@ impl Task {
         let now = self.clock().now();
         for effect in std::mem::take(&mut sealed.effects) {
             match effect {
-                Effect::Send { node, session, message } => {
+                Effect::Send {
+                    node,
+                    session,
+                    message,
+                } => {
                     if !self.sessions.send(node, session, message) {
                         let turn = self.fleet.session_closed(session, node, now);
                         self.gathering.add(InputKind::SessionClosed, turn);
                     }
                 }
-                Effect::Close { node, session, reason } => {
+                Effect::Close {
+                    node,
+                    session,
+                    reason,
+                } => {
                     self.sessions.close(node, session, reason);
                 }
                 Effect::Changed(id) => {
@@ -38,7 +46,10 @@ impl Task {
         self.hit(&sealed, Moment::BeforeReplies).await;
         let kinds = self.answer(sealed);
         for kind in kinds {
-            self.config.crash.at(CrashPoint::Input(Moment::AfterReplies, kind)).await;
+            self.config
+                .crash
+                .at(CrashPoint::Input(Moment::AfterReplies, kind))
+                .await;
         }
     }
 

@@ -17,7 +17,10 @@ use crate::core::{CloseReason, Fleet, Loading};
 use crate::store::{Epoch, StoreHandle};
 
 /// How long to wait before a store that failed is tried again.
-const RETRY: Backoff = Backoff { first: Duration::from_millis(50), most: Duration::from_secs(2) };
+const RETRY: Backoff = Backoff {
+    first: Duration::from_millis(50),
+    most: Duration::from_secs(2),
+};
 
 /// A memory as it was just read.
 pub(super) struct Memory {
@@ -44,7 +47,9 @@ pub(super) async fn load(
         epoch: epoch.0,
         last_session,
     };
-    let rows = entries.iter().map(|entry| (entry.key.as_str(), entry.value.as_slice()));
+    let rows = entries
+        .iter()
+        .map(|entry| (entry.key.as_str(), entry.value.as_slice()));
     let fleet = Fleet::load(loading, rows, config.clock.now())?;
     let mut revisions = Revisions::default();
     for entry in &entries {
@@ -55,7 +60,11 @@ pub(super) async fn load(
     if at_start {
         config.crash.at(CrashPoint::Loaded).await;
     }
-    Ok(Memory { fleet, epoch, revisions })
+    Ok(Memory {
+        fleet,
+        epoch,
+        revisions,
+    })
 }
 
 impl Task {
@@ -65,7 +74,11 @@ impl Task {
         tracing::error!(%failure, "dropping the memory and reading the store again");
         std::mem::take::<Gathering>(&mut self.gathering).fail(&failure);
         self.sessions.close_all(CloseReason::StoreFailed);
-        let loading = load_again(self.store.clone(), self.config.clone(), self.fleet.last_session());
+        let loading = load_again(
+            self.store.clone(),
+            self.config.clone(),
+            self.fleet.last_session(),
+        );
         let mut loading = Box::pin(loading);
         let memory = loop {
             // Dropping the read of the queue half-way loses nothing, and the loading goes on.

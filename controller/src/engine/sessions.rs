@@ -24,13 +24,10 @@ impl Sessions {
 
     /// Says something to an agent. Returns false when the session has to be given up: it is
     /// closed then.
-    pub(super) fn send(
-        &mut self,
-        node: NodeAddr,
-        number: SessionNumber,
-        message: ToAgent,
-    ) -> bool {
-        let Some(sender) = self.senders.get(&(node, number)) else { return true };
+    pub(super) fn send(&mut self, node: NodeAddr, number: SessionNumber, message: ToAgent) -> bool {
+        let Some(sender) = self.senders.get(&(node, number)) else {
+            return true;
+        };
         match sender.send(message) {
             Ok(()) => true,
             Err(SendError::Full) => {

@@ -12,7 +12,7 @@ use extend_common::clock::Clock;
 
 use super::apply::Ground;
 use super::batch::{Gathering, Revisions, Sealed, send};
-use super::command::Command;
+use super::command::{Command, Recovery};
 use super::config::EngineConfig;
 use super::crash::{CrashPoint, InputKind, Moment};
 use super::revival::{self, Memory};
@@ -69,8 +69,11 @@ impl Task {
         door: latest::Sender<Arc<DoorSets>>,
         (queue, shutdown): (mpsc::Receiver<Command>, CancellationToken),
     ) -> Result<Self, StartError> {
-        let Memory { fleet, epoch, revisions } =
-            revival::load(&store, &config, 0, true).await?;
+        let Memory {
+            fleet,
+            epoch,
+            revisions,
+        } = revival::load(&store, &config, 0, true).await?;
         let now = config.clock.now();
         let mut task = Self {
             store,
@@ -146,7 +149,9 @@ impl Task {
             let event = self.next(&mut flight, &mut inputs, takes).await;
             match event {
                 Event::Committed(outcome) => {
-                    let Some(landed) = flight.take() else { continue };
+                    let Some(landed) = flight.take() else {
+                        continue;
+                    };
                     self.land(landed, outcome).await?;
                 }
                 Event::Inputs(0) | Event::Shutdown => {
@@ -191,19 +196,29 @@ impl Task {
 
     /// Applies inputs up to one that has to wait until everything before it is committed.
     fn take(&mut self, inputs: &mut Vec<Command>) {
-        let now = self.clock().now();
         for command in inputs.drain(..) {
-            if matches!(command, Command::Recover { .. }) || !self.waiting.is_empty() {
-                self.waiting.push_back(command);
-            } else {
-                self.apply(command, now);
-            }
+            self.waiting.push_back(command);
         }
+        self.apply_waiting();
     }
 
-    fn apply(&mut self, command: Command, now: Timestamp) {
-        let (fleet, sessions) = (&mut self.fleet, &mut self.sessions);
-        Ground { fleet, sessions, gathering: &mut self.gathering }.apply(command, now);
+    fn apply_waiting(&mut self) {
+        let now = self.clock().now();
+        while let Some(command) = self.waiting.pop_front() {
+            let (fleet, sessions) = (&mut self.fleet, &mut self.sessions);
+            let mut ground = Ground {
+                fleet,
+                sessions,
+                gathering: &mut self.gathering,
+            };
+            match command {
+                Command::Operation(command) => ground.operation(command, now),
+                Command::Node(command) => ground.node(command, now),
+                Command::Session(command) => ground.session(command, now),
+                Command::Question(question) => ground.answer(question, now),
+                Command::Recover(_) => return self.waiting.push_front(command),
+            }
+        }
     }
 
     fn tick(&mut self) {
@@ -224,39 +239,43 @@ impl Task {
 
     /// Everything before is committed and released: what needs the store itself is done now.
     async fn pass_barrier(&mut self) -> Result<(), EngineFailure> {
-        let now = self.clock().now();
         match self.waiting.pop_front() {
-            Some(Command::Recover { nodes, finish, by, reply }) => {
-                let raised = match self.fleet.epoch_to_recover(&nodes) {
-                    Some(at_least) => self.store.raise_epoch(at_least).await,
-                    None => Ok(self.epoch),
-                };
-                let epoch = match raised {
-                    Ok(epoch) => epoch,
-                    Err(error) => {
-                        let failure = EngineError::StoreFailed(with_sources(&error));
-                        send(reply, Err(failure.clone()));
-                        // Nobody knows at which epoch the store is.
-                        return self.revive(failure).await;
-                    }
-                };
-                self.epoch = epoch;
-                self.config.crash.at(CrashPoint::RecoverRaised).await;
-                tracing::info!(by, %epoch, finish, "taking records back from the nodes' ledgers");
-                let turn = self.fleet.recover(&nodes, finish, epoch.0, now);
-                let answer = self.gathering.add(InputKind::Recover, turn);
-                self.gathering.answer(reply, Ok(answer));
-            }
-            Some(command) => self.apply(command, now),
+            Some(Command::Recover(recovery)) => self.recover(recovery).await?,
+            Some(other) => self.waiting.push_front(other),
             None => {}
         }
-        while let Some(command) = self.waiting.pop_front() {
-            if matches!(command, Command::Recover { .. }) {
-                self.waiting.push_front(command);
-                break;
+        self.apply_waiting();
+        Ok(())
+    }
+
+    async fn recover(&mut self, recovery: Recovery) -> Result<(), EngineFailure> {
+        let Recovery {
+            nodes,
+            finish,
+            by,
+            reply,
+        } = recovery;
+        let raised = match self.fleet.epoch_to_recover(&nodes) {
+            Some(at_least) => self.store.raise_epoch(at_least).await,
+            None => Ok(self.epoch),
+        };
+        match raised {
+            Ok(epoch) => self.epoch = epoch,
+            Err(error) => {
+                let failure = EngineError::StoreFailed(with_sources(&error));
+                send(reply, Err(failure.clone()));
+                // Nobody knows at which epoch the store is.
+                return self.revive(failure).await;
             }
-            self.apply(command, now);
         }
+        self.config.crash.at(CrashPoint::RecoverRaised).await;
+        let epoch = self.epoch;
+        tracing::info!(by, %epoch, finish, "taking records back from the nodes' ledgers");
+        let turn = self
+            .fleet
+            .recover(&nodes, finish, epoch.0, self.clock().now());
+        let answer = self.gathering.add(InputKind::Recover, turn);
+        self.gathering.answer(reply, Ok(answer));
         Ok(())
     }
 
@@ -282,9 +301,16 @@ impl Task {
         let clock = self.clock();
         let (rows, sealed) = gathering.seal(&self.fleet, &clock, |id| self.watchers.is_watched(id));
         self.hit(&sealed, Moment::BeforeCommit).await;
-        let keys: Vec<_> = rows.iter().map(|(key, value)| (*key, value.is_some())).collect();
+        let keys: Vec<_> = rows
+            .iter()
+            .map(|(key, value)| (*key, value.is_some()))
+            .collect();
         let batch = self.revisions.batch(self.epoch, rows);
-        Some(Flight { commit: self.store.commit(batch), keys, sealed })
+        Some(Flight {
+            commit: self.store.commit(batch),
+            keys,
+            sealed,
+        })
     }
 
     /// A commit has returned.
@@ -315,7 +341,9 @@ impl Task {
     async fn finish(&mut self, flight: Option<Flight>) -> Result<(), EngineFailure> {
         let mut flight = flight;
         loop {
-            let Some(mut leaving) = flight.take() else { return Ok(()) };
+            let Some(mut leaving) = flight.take() else {
+                return Ok(());
+            };
             match (&mut leaving.commit).await {
                 Ok(revision) => {
                     self.revisions.committed(leaving.keys, revision);

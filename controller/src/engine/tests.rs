@@ -2,6 +2,7 @@
 
 mod crashes;
 mod failures;
+mod fanout;
 mod flow;
 mod recovery;
 mod rig;

@@ -29,7 +29,10 @@ impl Watchers {
             // Nothing will follow: the receiver finds its sender gone.
             return watch::channel(present).1;
         }
-        self.senders.entry(present.id).or_insert_with(|| watch::channel(present).0).subscribe()
+        self.senders
+            .entry(present.id)
+            .or_insert_with(|| watch::channel(present).0)
+            .subscribe()
     }
 
     /// Shows a committed value to whoever watches.

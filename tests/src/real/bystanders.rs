@@ -39,7 +39,12 @@ impl Bystanders {
                 let mut words = vec!["run", "--detach", "--name", name, "--network", "none"];
                 words.extend(["--user", "portsip", "--label", label, "--volume", &data]);
                 words.extend(["--restart", "unless-stopped", IMAGE]);
-                words.extend(["/usr/local/bin/mediaserver", "-D", "/var/lib/portsip/pbx", "-E"]);
+                words.extend([
+                    "/usr/local/bin/mediaserver",
+                    "-D",
+                    "/var/lib/portsip/pbx",
+                    "-E",
+                ]);
                 words.extend(["-a", "54.151.30.9", "-x", "127.0.0.1", "-n", name, "start"]);
                 Running::start(engine.command(&words), "")
             })
@@ -49,14 +54,18 @@ impl Bystanders {
             before: Vec::new(),
         };
         for running in begun {
-            running.end().expect(0, "a container of somebody else should start");
+            running
+                .end()
+                .expect(0, "a container of somebody else should start");
         }
         bystanders.before = bystanders.look();
         bystanders
     }
 
     fn look(&self) -> Vec<Value> {
-        let found = self.engine.ask(&[&["container", "inspect"], NAMES.as_slice()].concat());
+        let found = self
+            .engine
+            .ask(&[&["container", "inspect"], NAMES.as_slice()].concat());
         let mut all: Vec<Value> = serde_json::from_str(&found.stdout).unwrap();
         for one in &mut all {
             // What the Engine itself writes on, about nothing that anybody did.
@@ -80,7 +89,11 @@ impl Bystanders {
     pub(super) fn check_ids(&mut self) {
         let ids = |all: &[Value]| all.iter().map(|one| one["Id"].clone()).collect::<Vec<_>>();
         let now = self.look();
-        assert_eq!(ids(&now), ids(&self.before), "I5: containers that are not ours are gone");
+        assert_eq!(
+            ids(&now),
+            ids(&self.before),
+            "I5: containers that are not ours are gone"
+        );
         self.before = now;
     }
 }

@@ -45,7 +45,10 @@ impl Engine {
         let socket = std::env::var_os("EXTEND_TEST_DOCKER");
         let engine = Self::at(socket.map_or_else(|| SOCKET.into(), PathBuf::from));
         let version = engine.ask(&["version", "--format", "{{.Server.Version}}"]);
-        version.expect(0, "no Docker Engine answers: `make test` starts one (scripts/docker.sh up)");
+        version.expect(
+            0,
+            "no Docker Engine answers: `make test` starts one (scripts/docker.sh up)",
+        );
         engine
     }
 
@@ -131,7 +134,14 @@ impl Engine {
     #[must_use]
     pub fn ours(&self) -> Vec<(String, String)> {
         let format = "{{.Names}} {{.State}} {{.Label \"io.extend.node\"}}";
-        let words = ["ps", "--all", "--filter", "label=io.extend.node", "--format", format];
+        let words = [
+            "ps",
+            "--all",
+            "--filter",
+            "label=io.extend.node",
+            "--format",
+            format,
+        ];
         let text = self.docker(&words);
         let mut found: Vec<_> = text
             .lines()
@@ -214,9 +224,19 @@ impl PrivateEngine {
         self.daemon = Some(Daemon::start("dockerd", command, &log));
         until("a dockerd of our own should answer", STARTS, || {
             let daemon = self.daemon.as_mut().unwrap();
-            assert!(daemon.ended().is_none(), "dockerd has ended\n{}", daemon.tail());
-            let version = self.engine.ask(&["version", "--format", "{{.Server.Version}}"]);
-            if version.code == 0 { Ok(()) } else { Err(version.to_string()) }
+            assert!(
+                daemon.ended().is_none(),
+                "dockerd has ended\n{}",
+                daemon.tail()
+            );
+            let version = self
+                .engine
+                .ask(&["version", "--format", "{{.Server.Version}}"]);
+            if version.code == 0 {
+                Ok(())
+            } else {
+                Err(version.to_string())
+            }
         });
     }
 
@@ -247,7 +267,8 @@ impl Drop for PrivateEngine {
         // It takes its containerd along only when it ends in order.
         daemon.signal(Signal::SIGCONT);
         let all = self.engine.ask(&["ps", "--all", "--quiet"]).stdout;
-        self.engine.remove(&all.split_whitespace().collect::<Vec<_>>());
+        self.engine
+            .remove(&all.split_whitespace().collect::<Vec<_>>());
         daemon.signal(Signal::SIGTERM);
         if std::thread::panicking() {
             eprintln!("{}", daemon.tail());

@@ -196,9 +196,17 @@ impl Fleet {
         until("the controller should answer", SOON, || {
             let daemon = self.controller.as_mut().unwrap();
             let ended = daemon.ended();
-            assert!(ended.is_none(), "the controller ended: {ended:?}\n{}", daemon.tail());
+            assert!(
+                ended.is_none(),
+                "the controller ended: {ended:?}\n{}",
+                daemon.tail()
+            );
             let list = self.extend(&["node", "list", "-o", "json"]);
-            if list.code == 0 { Ok(()) } else { Err(list.to_string()) }
+            if list.code == 0 {
+                Ok(())
+            } else {
+                Err(list.to_string())
+            }
         });
     }
 
@@ -207,7 +215,10 @@ impl Fleet {
     /// # Panics
     /// When it does not run.
     pub fn kill_controller(&mut self) {
-        self.controller.take().expect("there is a controller").kill();
+        self.controller
+            .take()
+            .expect("there is a controller")
+            .kill();
     }
 
     /// SIGTERM for the controller, and its end.
@@ -215,13 +226,18 @@ impl Fleet {
     /// # Panics
     /// When it does not run, or does not end.
     pub fn stop_controller(&mut self) {
-        self.controller.take().expect("there is a controller").stop();
+        self.controller
+            .take()
+            .expect("there is a controller")
+            .stop();
     }
 
     // The agents.
 
     fn join(&self, node: &str) {
-        let token = self.extend(&["node", "token", "-a", node]).expect(0, "a token is made");
+        let token = self
+            .extend(&["node", "token", "-a", node])
+            .expect(0, "a token is made");
         let mut command = self.agent_command(node);
         command.arg("join");
         let joined = Running::start(command, &token.stdout).end();
@@ -231,7 +247,10 @@ impl Fleet {
     fn agent_command(&self, node: &str) -> Command {
         let mut command = Command::new(self.bin.join("extend-agent"));
         let config = self.path(&format!("agent-{node}.toml"));
-        command.env_remove("EXTEND_CRASH_AT").arg("--config").arg(config);
+        command
+            .env_remove("EXTEND_CRASH_AT")
+            .arg("--config")
+            .arg(config);
         command
     }
 
@@ -328,7 +347,15 @@ impl Fleet {
     /// `extend run` for a server, with further words.
     #[must_use]
     pub fn run(&self, server: Server, more: &[&str]) -> Output {
-        let words = ["run", "-s", server.role, "-n", server.name, "-a", server.node];
+        let words = [
+            "run",
+            "-s",
+            server.role,
+            "-n",
+            server.name,
+            "-a",
+            server.node,
+        ];
         self.extend(&[&words, more].concat())
     }
 
@@ -338,7 +365,8 @@ impl Fleet {
     /// When it is not healthy then.
     #[track_caller]
     pub fn deploy(&self, server: Server) -> Instance {
-        self.run(server, &[]).expect(0, &format!("{} should be deployed", server.name));
+        self.run(server, &[])
+            .expect(0, &format!("{} should be deployed", server.name));
         self.await_health(server, "healthy");
         self.engine.instance(server.container)
     }
@@ -346,7 +374,9 @@ impl Fleet {
     /// `extend status`, as a document.
     #[must_use]
     pub fn status(&self) -> Value {
-        self.extend(&["status", "-o", "json"]).expect(0, "status is shown").json()
+        self.extend(&["status", "-o", "json"])
+            .expect(0, "status is shown")
+            .json()
     }
 
     /// What `extend status` shows of a server.
@@ -360,13 +390,17 @@ impl Fleet {
     /// What `extend node show` shows.
     #[must_use]
     pub fn node(&self, node: &str) -> Value {
-        self.extend(&["node", "show", node, "-o", "json"]).expect(0, "a node is shown").json()
+        self.extend(&["node", "show", node, "-o", "json"])
+            .expect(0, "a node is shown")
+            .json()
     }
 
     /// What `extend op show` shows.
     #[must_use]
     pub fn operation(&self, id: &str) -> Value {
-        self.extend(&["op", "show", id, "-o", "json"]).expect(0, "an operation is shown").json()
+        self.extend(&["op", "show", id, "-o", "json"])
+            .expect(0, "an operation is shown")
+            .json()
     }
 
     /// The operation that was begun last.
@@ -375,7 +409,9 @@ impl Fleet {
     /// When there has been none.
     #[must_use]
     pub fn last_operation(&self) -> Value {
-        let list = self.extend(&["op", "list", "-o", "json"]).expect(0, "operations are listed");
+        let list = self
+            .extend(&["op", "list", "-o", "json"])
+            .expect(0, "operations are listed");
         list.json()["operations"][0].clone()
     }
 
@@ -388,7 +424,11 @@ impl Fleet {
         let what = format!("{} should be {health}", server.name);
         until(&what, SOON, || {
             let shown = self.server(server).unwrap_or_default();
-            if shown["health"] == health { Ok(()) } else { Err(format!("{shown:#}")) }
+            if shown["health"] == health {
+                Ok(())
+            } else {
+                Err(format!("{shown:#}"))
+            }
         });
     }
 
@@ -400,7 +440,11 @@ impl Fleet {
     pub fn await_node(&self, node: &str, state: &str) {
         until(&format!("{node} should be {state}"), SOON, || {
             let shown = self.node(node);
-            if shown["state"] == state { Ok(()) } else { Err(format!("{shown:#}")) }
+            if shown["state"] == state {
+                Ok(())
+            } else {
+                Err(format!("{shown:#}"))
+            }
         });
     }
 
@@ -410,10 +454,18 @@ impl Fleet {
     /// When it does not end.
     #[track_caller]
     pub fn await_end(&self, id: &str) -> Value {
-        until(&format!("operation {id} should end"), super::process::BOUND, || {
-            let shown = self.operation(id);
-            if shown["ended_at"].is_null() { Err(format!("{shown:#}")) } else { Ok(shown) }
-        })
+        until(
+            &format!("operation {id} should end"),
+            super::process::BOUND,
+            || {
+                let shown = self.operation(id);
+                if shown["ended_at"].is_null() {
+                    Err(format!("{shown:#}"))
+                } else {
+                    Ok(shown)
+                }
+            },
+        )
     }
 
     /// Waits until a container is seen to be so.
@@ -424,7 +476,11 @@ impl Fleet {
     pub fn await_container(&self, name: &str, what: &str, so: impl Fn(&Value) -> bool) -> Value {
         until(&format!("{name} should {what}"), SOON, || {
             let seen = self.engine.find(name).unwrap_or_default();
-            if so(&seen) { Ok(seen) } else { Err(format!("{:#}", seen["State"])) }
+            if so(&seen) {
+                Ok(seen)
+            } else {
+                Err(format!("{:#}", seen["State"]))
+            }
         })
     }
 
@@ -456,7 +512,11 @@ impl Fleet {
             .filter(|(name, _)| name.starts_with(server.container))
             .collect();
         let expected = [(server.container.to_owned(), "running".to_owned())];
-        assert_eq!(ours, expected, "I6: one container of {} and nothing beside it", server.name);
+        assert_eq!(
+            ours, expected,
+            "I6: one container of {} and nothing beside it",
+            server.name
+        );
     }
 
     /// Nothing of other people has changed. Also looked at when the fleet is dropped.
@@ -470,7 +530,10 @@ impl Fleet {
     }
 
     fn logs(&self) -> String {
-        let files = fs::read_dir(self.dir.path()).into_iter().flatten().flatten();
+        let files = fs::read_dir(self.dir.path())
+            .into_iter()
+            .flatten()
+            .flatten();
         let logs = files.map(|file| file.path());
         let logs = logs.filter(|path| path.extension().is_some_and(|end| end == "log"));
         logs.map(|path| tail(&path)).collect()

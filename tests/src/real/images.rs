@@ -20,14 +20,25 @@ pub const REPOSITORY: &str = "extend.test/pbx";
 pub(super) fn release(engine: &Engine, version: &str, options: &[&str], reference: &str) {
     let flaw = options.join("").replace("--", "-").to_lowercase();
     // Another build of the stand-in is another image.
-    let kept = format!("extend.test/kept:{version}{flaw}-{}", built().unwrap_or_default());
+    let kept = format!(
+        "extend.test/kept:{version}{flaw}-{}",
+        built().unwrap_or_default()
+    );
     let there = engine.ask(&["image", "inspect", "--format", "{{.Id}}", &kept]);
     if there.code != 0 {
         let mut command = Command::new(root().join("scripts/standin-image.sh"));
         let host = format!("unix://{}", engine.socket().display());
-        command.env("DOCKER_HOST", host).args(options).args([version, reference]);
-        Running::start(command, "").end().expect(0, "there should be a stand-in image");
-        let kept = format!("extend.test/kept:{version}{flaw}-{}", built().unwrap_or_default());
+        command
+            .env("DOCKER_HOST", host)
+            .args(options)
+            .args([version, reference]);
+        Running::start(command, "")
+            .end()
+            .expect(0, "there should be a stand-in image");
+        let kept = format!(
+            "extend.test/kept:{version}{flaw}-{}",
+            built().unwrap_or_default()
+        );
         engine.docker(&["tag", reference, &kept]);
         return;
     }
@@ -41,7 +52,13 @@ fn built() -> Option<String> {
     let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let binary = target.join(triple).join("release/pbx-standin");
     let modified = binary.metadata().ok()?.modified().ok()?;
-    Some(modified.duration_since(UNIX_EPOCH).ok()?.as_millis().to_string())
+    Some(
+        modified
+            .duration_since(UNIX_EPOCH)
+            .ok()?
+            .as_millis()
+            .to_string(),
+    )
 }
 
 fn root() -> PathBuf {

@@ -56,7 +56,8 @@ impl Output {
     /// When there is none.
     #[track_caller]
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|why| panic!("no document: {why}\n{self}"))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|why| panic!("no document: {why}\n{self}"))
     }
 }
 
@@ -156,7 +157,11 @@ impl Daemon {
     /// When it cannot be started.
     #[must_use]
     pub fn start(name: &str, mut command: Command, log: &Path) -> Self {
-        let file = OpenOptions::new().create(true).append(true).open(log).unwrap();
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(log)
+            .unwrap();
         command
             .stdin(Stdio::null())
             .stdout(file.try_clone().unwrap())
@@ -191,7 +196,13 @@ impl Daemon {
     /// When it had ended by itself before.
     pub fn kill(mut self) {
         let early = self.ended();
-        assert_eq!(early, None, "{} ended before it was killed\n{}", self.name, self.tail());
+        assert_eq!(
+            early,
+            None,
+            "{} ended before it was killed\n{}",
+            self.name,
+            self.tail()
+        );
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -212,7 +223,12 @@ impl Daemon {
     pub fn stop(mut self) {
         self.signal(Signal::SIGTERM);
         let status = self.wait("end after SIGTERM", ENDS);
-        assert!(status.success(), "{} ended with {status}\n{}", self.name, self.tail());
+        assert!(
+            status.success(),
+            "{} ended with {status}\n{}",
+            self.name,
+            self.tail()
+        );
     }
 
     /// Waits until it has ended by itself.
@@ -222,7 +238,8 @@ impl Daemon {
     pub fn wait(&mut self, why: &str, bound: Duration) -> ExitStatus {
         let (name, log) = (self.name.clone(), self.log.clone());
         until(&format!("{name} should {why}"), bound, || {
-            self.ended().ok_or_else(|| format!("it runs\n{}", tail(&log)))
+            self.ended()
+                .ok_or_else(|| format!("it runs\n{}", tail(&log)))
         })
     }
 

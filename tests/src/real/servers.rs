@@ -67,7 +67,11 @@ impl Times {
     /// Those of the built-in definitions.
     pub const OFFICIAL: Self = Self(&[]);
     /// Probes that come often; the graces are the official ones.
-    pub const BRISK: Self = Self(&[("interval", "300ms"), ("timeout", "250ms"), ("steady", "500ms")]);
+    pub const BRISK: Self = Self(&[
+        ("interval", "300ms"),
+        ("timeout", "250ms"),
+        ("steady", "500ms"),
+    ]);
     /// Everything short.
     pub const SHORT: Self = Self(&[
         ("interval", "300ms"),

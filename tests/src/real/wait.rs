@@ -9,11 +9,7 @@ const PACE: Duration = Duration::from_millis(20);
 ///
 /// # Panics
 /// When there is none after `bound`; says what was seen last.
-pub fn until<T>(
-    what: &str,
-    bound: Duration,
-    mut look: impl FnMut() -> Result<T, String>,
-) -> T {
+pub fn until<T>(what: &str, bound: Duration, mut look: impl FnMut() -> Result<T, String>) -> T {
     let began = Instant::now();
     loop {
         match look() {

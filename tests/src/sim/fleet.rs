@@ -52,6 +52,8 @@ pub struct Fleet {
     pub nodes: BTreeMap<NodeAddr, Node>,
     /// The network.
     pub net: Net,
+    /// The next controller finds a store that is new beside an old authority.
+    pub recovering: bool,
     clock: Clock,
     roles: RoleSet,
     authority: Arc<Authority>,
@@ -74,6 +76,7 @@ impl Fleet {
             trap: Trap::default(),
             nodes: BTreeMap::new(),
             net: Net::default(),
+            recovering: false,
             clock,
             roles: RoleSet::built_in().expect("the built-in roles"),
             authority: Arc::new(Authority::create(start).expect("an authority")),
@@ -141,7 +144,7 @@ impl Fleet {
             pull: PullPolicy::Missing,
             pbx_address: Some("54.151.30.9".to_owned()),
             heartbeat: HEARTBEAT,
-            recovering: false,
+            recovering: self.recovering,
             clock: self.clock,
             crash: Arc::new(self.trap.clone()),
         };

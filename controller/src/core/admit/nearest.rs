@@ -35,7 +35,9 @@ fn slips(a: &str, b: &str) -> usize {
             let replaced = diagonal + usize::from(from != *to);
             diagonal = above;
             if let Some(cell) = row.get_mut(j + 1) {
-                *cell = replaced.min(above.saturating_add(1)).min(left.saturating_add(1));
+                *cell = replaced
+                    .min(above.saturating_add(1))
+                    .min(left.saturating_add(1));
             }
         }
     }
@@ -48,8 +50,13 @@ mod tests {
 
     #[test]
     fn slips_and_beginnings_find_the_word() {
-        let known = ["media-server-only", "meeting-server-only", "vr-server-only", "ivr-server-only"]
-            .map(str::to_owned);
+        let known = [
+            "media-server-only",
+            "meeting-server-only",
+            "vr-server-only",
+            "ivr-server-only",
+        ]
+        .map(str::to_owned);
         for (typed, meant) in [
             ("media", Some("media-server-only")),
             ("media-server", Some("media-server-only")),

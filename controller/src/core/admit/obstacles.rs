@@ -32,9 +32,12 @@ pub(super) fn check(
 
 pub(super) fn revoked(fleet: &Fleet, asked: &Asked, node: NodeAddr) -> Result<(), Refusal> {
     match fleet.nodes.get(&node).and_then(|entry| entry.revoked()) {
-        Some(revoked) => {
-            Err(Obstacle::Revoked { asked: asked.clone(), node, since: revoked.at }.into())
+        Some(revoked) => Err(Obstacle::Revoked {
+            asked: asked.clone(),
+            node,
+            since: revoked.at,
         }
+        .into()),
         None => Ok(()),
     }
 }
@@ -43,7 +46,12 @@ pub(super) fn ahead(fleet: &Fleet, asked: &Asked, node: NodeAddr) -> Result<(), 
     match fleet.nodes.get(&node).and_then(|entry| entry.ahead()) {
         Some(why) => {
             let action = asked.action();
-            Err(Obstacle::NodeAhead { action, node, why: why.to_owned() }.into())
+            Err(Obstacle::NodeAhead {
+                action,
+                node,
+                why: why.to_owned(),
+            }
+            .into())
         }
         None => Ok(()),
     }
@@ -59,7 +67,11 @@ pub(in crate::core) fn busy(
     if held.is_empty() {
         return Ok(());
     }
-    Err(Obstacle::Busy { action: action.clone(), held }.into())
+    Err(Obstacle::Busy {
+        action: action.clone(),
+        held,
+    }
+    .into())
 }
 
 fn held(fleet: &Fleet, node: NodeAddr) -> Option<Held> {
@@ -67,7 +79,11 @@ fn held(fleet: &Fleet, node: NodeAddr) -> Option<Held> {
     let entry = fleet.operations.get(&operation)?;
     let target = &entry.target(node)?.target;
     Some(Held {
-        server: Known { name: target.name.clone(), role: target.role.clone(), node },
+        server: Known {
+            name: target.name.clone(),
+            role: target.role.clone(),
+            node,
+        },
         operation,
         verb: entry.row.verb,
         by: entry.row.by.clone(),
@@ -83,8 +99,15 @@ pub(super) fn definition(
     node: NodeAddr,
     role: &RoleName,
 ) -> Result<(), Refusal> {
-    let theirs = fleet.nodes.get(&node).and_then(|entry| entry.definition(role));
-    let ours = fleet.settings.roles.get(role).map(extend_common::roles::RoleDefinition::digest);
+    let theirs = fleet
+        .nodes
+        .get(&node)
+        .and_then(|entry| entry.definition(role));
+    let ours = fleet
+        .settings
+        .roles
+        .get(role)
+        .map(extend_common::roles::RoleDefinition::digest);
     let gap = match (theirs, ours) {
         (_, None) => DefinitionGap::NotHere,
         (Some(None), Some(_)) => DefinitionGap::NotThere,
@@ -92,5 +115,11 @@ pub(super) fn definition(
         _ => return Ok(()),
     };
     let (asked, role) = (asked.clone(), role.clone());
-    Err(Obstacle::DefinitionDiffers { asked, node, role, gap }.into())
+    Err(Obstacle::DefinitionDiffers {
+        asked,
+        node,
+        role,
+        gap,
+    }
+    .into())
 }

@@ -15,7 +15,11 @@ use super::super::row::Options;
 use super::run::would_deploy;
 
 /// Plans a verb on servers that are there.
-pub(super) fn plan(fleet: &Fleet, submission: &Submission, nodes: &[NodeAddr]) -> Vec<PlannedTarget> {
+pub(super) fn plan(
+    fleet: &Fleet,
+    submission: &Submission,
+    nodes: &[NodeAddr],
+) -> Vec<PlannedTarget> {
     let mut waves: BTreeMap<RoleName, u32> = BTreeMap::new();
     let rolling = rollout::is_rolling(submission.verb);
     let servers = nodes.iter().filter_map(|node| {
@@ -54,16 +58,20 @@ fn is_already_so(verb: Verb, entry: &Node) -> bool {
 fn image_after(submission: &Submission, entry: &Node, server: &Desired) -> String {
     match submission.verb {
         Verb::Rm => String::new(),
-        Verb::Upgrade => {
-            submission.image.clone().unwrap_or_else(|| server.image.reference.clone())
-        }
+        Verb::Upgrade => submission
+            .image
+            .clone()
+            .unwrap_or_else(|| server.image.reference.clone()),
         Verb::Run | Verb::Start | Verb::Stop | Verb::Restart => shown_image(entry),
     }
 }
 
 /// The image a server runs, for people: the reference, and the version if it is known.
 pub(super) fn shown_image(entry: &Node) -> String {
-    let seen = entry.status.as_ref().and_then(|status| status.serving_image.as_ref());
+    let seen = entry
+        .status
+        .as_ref()
+        .and_then(|status| status.serving_image.as_ref());
     match (seen, entry.intended()) {
         (Some(image), _) if !image.version.is_empty() => {
             format!("{} ({})", image.reference, image.version)
@@ -82,7 +90,11 @@ fn in_words(
     already_so: bool,
 ) -> String {
     if already_so {
-        let state = if submission.verb == Verb::Stop { "stopped" } else { "running" };
+        let state = if submission.verb == Verb::Stop {
+            "stopped"
+        } else {
+            "running"
+        };
         return format!("already {state}");
     }
     let live = entry
@@ -123,7 +135,9 @@ pub(super) fn run_in_words(
         .settings
         .roles
         .get(&planned.role)
-        .map_or("its container", |definition| definition.main_container().name.as_str());
+        .map_or("its container", |definition| {
+            definition.main_container().name.as_str()
+        });
     if deploys.is_none() {
         planned.image_after.clone_from(&planned.image_before);
     }
@@ -142,7 +156,9 @@ pub(super) fn run_in_words(
 
 fn grace(fleet: &Fleet, role: &RoleName) -> String {
     let definition = fleet.settings.roles.get(role);
-    definition.map_or("its grace".to_owned(), |d| duration::show(d.timing.stop_grace))
+    definition.map_or("its grace".to_owned(), |d| {
+        duration::show(d.timing.stop_grace)
+    })
 }
 
 /// Says when it will happen if not now.

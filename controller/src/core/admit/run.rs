@@ -30,7 +30,10 @@ pub(super) fn plan(
 ) -> Result<Vec<PlannedTarget>, Refusal> {
     let site = site(asked, selector)?;
     if fleet.settings.pbx_address.is_none() {
-        return Err(Obstacle::NoPbxAddress { asked: asked.clone() }.into());
+        return Err(Obstacle::NoPbxAddress {
+            asked: asked.clone(),
+        }
+        .into());
     }
     let entry = enrolled(fleet, asked, site.node)?;
     obstacles::revoked(fleet, asked, site.node)?;
@@ -74,9 +77,20 @@ fn site<'a>(asked: &Asked, selector: &'a Selector) -> Result<Site<'a>, Refusal> 
         missing.push("-a PRIVATE_IP");
     }
     match (&selector.role, &selector.name, nodes.as_slice()) {
-        (Some(role), Some(name), [node]) => Ok(Site { node: *node, role, name }),
-        _ if missing.is_empty() => Err(Misuse::OneNodeOnly { asked: asked.clone() }.into()),
-        _ => Err(Misuse::MissingOptions { asked: asked.clone(), missing }.into()),
+        (Some(role), Some(name), [node]) => Ok(Site {
+            node: *node,
+            role,
+            name,
+        }),
+        _ if missing.is_empty() => Err(Misuse::OneNodeOnly {
+            asked: asked.clone(),
+        }
+        .into()),
+        _ => Err(Misuse::MissingOptions {
+            asked: asked.clone(),
+            missing,
+        }
+        .into()),
     }
 }
 
@@ -88,7 +102,12 @@ fn enrolled<'a>(fleet: &'a Fleet, asked: &Asked, node: NodeAddr) -> Result<&'a N
     // A node that a new store does not have is ahead; joining again is not what it needs.
     obstacles::ahead(fleet, asked, node)?;
     let token = fleet.tokens.get(&node).map(|token| token.expires);
-    Err(Obstacle::NotEnrolled { asked: asked.clone(), node, token }.into())
+    Err(Obstacle::NotEnrolled {
+        asked: asked.clone(),
+        node,
+        token,
+    }
+    .into())
 }
 
 /// The node must not carry another server, and no other node's server the name.
@@ -110,9 +129,11 @@ fn is_free(fleet: &Fleet, asked: &Asked, site: &Site<'_>, entry: &Node) -> Resul
         .filter_map(|(_, other)| other.intended().or(other.open.and_then(|_| other.server())))
         .find(|server| server.name == *site.name);
     match holder {
-        Some(found) => {
-            Err(Obstacle::NameTaken { asked: asked.clone(), found: known(found) }.into())
+        Some(found) => Err(Obstacle::NameTaken {
+            asked: asked.clone(),
+            found: known(found),
         }
+        .into()),
         None => Ok(()),
     }
 }
@@ -124,9 +145,15 @@ fn nothing_in_the_way(
     site: &Site<'_>,
     entry: &Node,
 ) -> Result<(), Refusal> {
-    let Some(definition) = fleet.settings.roles.get(site.role) else { return Ok(()) };
+    let Some(definition) = fleet.settings.roles.get(site.role) else {
+        return Ok(());
+    };
     let name = &definition.main_container().name;
-    match entry.unclaimed.iter().find(|unclaimed| unclaimed.container_name == *name) {
+    match entry
+        .unclaimed
+        .iter()
+        .find(|unclaimed| unclaimed.container_name == *name)
+    {
         Some(unclaimed) if entry.session.is_some() => Err(Obstacle::ContainerInTheWay {
             asked: asked.clone(),
             node: site.node,
@@ -160,9 +187,14 @@ pub(in crate::core) fn would_deploy(
     options: &Options,
 ) -> Option<(String, Parameters)> {
     let image = image(settings, same, options);
-    let public = options.public_address.or(same.and_then(|s| s.parameters.public_address));
+    let public = options
+        .public_address
+        .or(same.and_then(|s| s.parameters.public_address));
     let pbx_address = settings.pbx_address.clone().unwrap_or_default();
-    let parameters = Parameters { pbx_address, public_address: public };
+    let parameters = Parameters {
+        pbx_address,
+        public_address: public,
+    };
     match same {
         Some(known) if known.image.reference == image && known.parameters == parameters => None,
         _ => Some((image, parameters)),

@@ -26,14 +26,22 @@ pub(in crate::core) fn resolve(
             Ok(None) | Err(_) => return Err(unknown_type(fleet, word, asked).into()),
         },
     };
-    Ok(Selector { role, nodes: words.nodes.clone(), name: words.name.clone() })
+    Ok(Selector {
+        role,
+        nodes: words.nodes.clone(),
+        name: words.name.clone(),
+    })
 }
 
 fn unknown_type(fleet: &Fleet, word: &str, asked: &Asked) -> Misuse {
     let mut known = fleet.settings.roles.words();
     known.sort_unstable();
     let nearest = nearest(word, &known).cloned();
-    Misuse::UnknownType { asked: asked.clone(), known, nearest }
+    Misuse::UnknownType {
+        asked: asked.clone(),
+        known,
+        nearest,
+    }
 }
 
 /// The nodes whose servers a verb means, in the order of their addresses.
@@ -53,7 +61,12 @@ pub(super) fn select(
     let count = nodes.len();
     if count > MAX_TARGETS {
         let most = MAX_TARGETS;
-        return Err(Mismatch::TooManyServers { asked: asked.clone(), count, most }.into());
+        return Err(Mismatch::TooManyServers {
+            asked: asked.clone(),
+            count,
+            most,
+        }
+        .into());
     }
     Ok(nodes)
 }
@@ -71,7 +84,12 @@ fn by_address(
         let Some(server) = entry.and_then(Node::server) else {
             let enrolled = entry.is_some_and(|entry| entry.row.enrolment.is_some());
             let asked = asked.clone();
-            return Err(Mismatch::NoServerAt { asked, node: *node, enrolled }.into());
+            return Err(Mismatch::NoServerAt {
+                asked,
+                node: *node,
+                enrolled,
+            }
+            .into());
         };
         agree(fleet, asked, selector, server)?;
         not_going(verb, asked, server)?;
@@ -104,7 +122,12 @@ fn by_role(
     asked: &Asked,
     selector: &Selector,
 ) -> Result<Vec<NodeAddr>, Refusal> {
-    let of_role = |server: &Desired| selector.role.as_ref().is_none_or(|role| *role == server.role);
+    let of_role = |server: &Desired| {
+        selector
+            .role
+            .as_ref()
+            .is_none_or(|role| *role == server.role)
+    };
     let nodes: BTreeSet<_> = servers(fleet)
         .filter(|(_, server)| of_role(server))
         // Named one by one, a server on its way out is refused; among all, it is not meant.
@@ -118,7 +141,10 @@ fn by_role(
 }
 
 fn servers(fleet: &Fleet) -> impl Iterator<Item = (NodeAddr, &Desired)> {
-    fleet.nodes.iter().filter_map(|(node, entry)| entry.server().map(|server| (*node, server)))
+    fleet
+        .nodes
+        .iter()
+        .filter_map(|(node, entry)| entry.server().map(|server| (*node, server)))
 }
 
 fn list<'a>(servers: impl Iterator<Item = &'a Desired>) -> Vec<Known> {
@@ -142,7 +168,9 @@ fn agree(
     server: &Desired,
 ) -> Result<(), Refusal> {
     if let Some(role) = selector.role.as_ref().filter(|role| **role != server.role) {
-        let same = servers(fleet).map(|(_, server)| server).filter(|other| other.role == *role);
+        let same = servers(fleet)
+            .map(|(_, server)| server)
+            .filter(|other| other.role == *role);
         return Err(Mismatch::OtherRole {
             asked: asked.clone(),
             role: role.clone(),
@@ -152,7 +180,9 @@ fn agree(
         .into());
     }
     if let Some(name) = selector.name.as_ref().filter(|name| **name != server.name) {
-        let named = servers(fleet).map(|(_, server)| server).find(|other| other.name == *name);
+        let named = servers(fleet)
+            .map(|(_, server)| server)
+            .find(|other| other.name == *name);
         return Err(Mismatch::OtherName {
             asked: asked.clone(),
             name: name.clone(),
@@ -168,15 +198,21 @@ fn not_going(verb: Verb, asked: &Asked, server: &Desired) -> Result<(), Refusal>
     if verb == Verb::Rm || !server.run_state.is_tombstone() {
         return Ok(());
     }
-    Err(Obstacle::BeingRemoved { asked: asked.clone(), found: known(server) }.into())
+    Err(Obstacle::BeingRemoved {
+        asked: asked.clone(),
+        found: known(server),
+    }
+    .into())
 }
 
 /// The nodes that a request to show servers means. Other than for a verb, a node without a server
 /// is no mistake.
-pub(in crate::core) fn select_for_status(
-    fleet: &Fleet,
-    selector: &Selector,
-) -> BTreeSet<NodeAddr> {
+pub(in crate::core) fn select_for_status(fleet: &Fleet, selector: &Selector) -> BTreeSet<NodeAddr> {
     let nodes: BTreeSet<_> = selector.nodes.iter().copied().collect();
-    fleet.nodes.keys().copied().filter(|node| nodes.is_empty() || nodes.contains(node)).collect()
+    fleet
+        .nodes
+        .keys()
+        .copied()
+        .filter(|node| nodes.is_empty() || nodes.contains(node))
+        .collect()
 }

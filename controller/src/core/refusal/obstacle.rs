@@ -141,8 +141,8 @@ impl Obstacle {
                 asked,
                 node,
                 role,
-                known_there,
-            } => definition_differs(asked, *node, role, *known_there),
+                gap,
+            } => definition_differs(asked, *node, role, *gap),
             Self::NoPbxAddress { asked } => Text::new(
                 "no-pbx-address",
                 format!(
@@ -233,12 +233,7 @@ fn not_enrolled(asked: &Asked, node: NodeAddr, token: Option<Timestamp>) -> Text
     }
 }
 
-fn definition_differs(
-    asked: &Asked,
-    node: NodeAddr,
-    role: &RoleName,
-    gap: DefinitionGap,
-) -> Text {
+fn definition_differs(asked: &Asked, node: NodeAddr, role: &RoleName, gap: DefinitionGap) -> Text {
     let differs = match gap {
         DefinitionGap::Content => format!("its definition of {role} is not the controller's"),
         DefinitionGap::NotThere => format!("it has no definition of {role}"),

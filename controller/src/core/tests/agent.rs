@@ -64,7 +64,10 @@ impl Agent {
                     return;
                 }
                 let newer = held.is_none_or(|held| record.id.stamp > held.stamp);
-                assert!(newer || recovered, "an older record was sent: {record:?} over {held:?}");
+                assert!(
+                    newer || recovered,
+                    "an older record was sent: {record:?} over {held:?}"
+                );
                 self.record = Some(*record);
                 self.outcome = None;
             }
@@ -87,7 +90,9 @@ impl Agent {
 
     /// Does what the record says, with this outcome.
     pub(crate) fn work(&mut self, kind: OutcomeKind, reason: &str, at: Timestamp) {
-        let Some(record) = self.record.clone() else { return };
+        let Some(record) = self.record.clone() else {
+            return;
+        };
         let desired = &record.desired;
         if kind == OutcomeKind::Succeeded {
             match desired.run_state {
@@ -114,14 +119,25 @@ impl Agent {
             oom_killed: false,
             log_tail: vec!["no license".to_owned()],
         });
-        self.outcome = Some(Outcome { kind, reason: reason.to_owned(), evidence, at });
+        self.outcome = Some(Outcome {
+            kind,
+            reason: reason.to_owned(),
+            evidence,
+            at,
+        });
     }
 
     fn run(&mut self, record: &ServerRecord) {
         let desired = &record.desired;
         let deployment = (desired.deployment, desired.image.reference.clone());
-        let live = self.container.as_ref().is_some_and(|container| container.state.is_live());
-        let instance = self.container.as_ref().map(|container| container.instance.clone());
+        let live = self
+            .container
+            .as_ref()
+            .is_some_and(|container| container.state.is_live());
+        let instance = self
+            .container
+            .as_ref()
+            .map(|container| container.instance.clone());
         let replaced = desired.replace.is_some() && desired.replace == instance;
         if !live || replaced || self.serving.as_ref() != Some(&deployment) {
             self.start_container(record);
@@ -154,17 +170,32 @@ impl Agent {
 
     pub(crate) fn status(&self) -> Option<ServerStatus> {
         let record = self.record.as_ref()?;
-        let live = self.container.as_ref().is_some_and(|container| container.state.is_live());
+        let live = self
+            .container
+            .as_ref()
+            .is_some_and(|container| container.state.is_live());
         let tombstone = record.desired.run_state.is_tombstone();
         Some(ServerStatus {
             record: record.id,
             name: record.desired.name.clone(),
             role: record.desired.role.clone(),
-            health: if live { Health::Healthy } else { Health::Stopped },
+            health: if live {
+                Health::Healthy
+            } else {
+                Health::Stopped
+            },
             reason: String::new(),
             since: Timestamp::UNIX_EPOCH,
-            phase: if self.outcome.is_some() { Phase::Settled } else { Phase::Preparing },
-            detail: if self.outcome.is_some() { String::new() } else { "at it".to_owned() },
+            phase: if self.outcome.is_some() {
+                Phase::Settled
+            } else {
+                Phase::Preparing
+            },
+            detail: if self.outcome.is_some() {
+                String::new()
+            } else {
+                "at it".to_owned()
+            },
             outcome: self.outcome.clone(),
             current: self.container.clone(),
             serving: self.serving.as_ref().map(|(deployment, _)| *deployment),

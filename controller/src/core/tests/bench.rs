@@ -112,7 +112,12 @@ impl Bench {
     pub(crate) fn with(settings: Settings) -> Self {
         let now = Timestamp::from_second(START).unwrap();
         let store = StoreId(Ulid::from_parts(1, 1));
-        let loading = Loading { settings: settings.clone(), store, epoch: 1, last_session: 0 };
+        let loading = Loading {
+            settings: settings.clone(),
+            store,
+            epoch: 1,
+            last_session: 0,
+        };
         Self {
             fleet: Fleet::load(loading, [], now).unwrap(),
             settings,
@@ -182,7 +187,9 @@ impl Bench {
     /// Lets the agent tell what it sees.
     pub(crate) fn report(&mut self, node: NodeAddr) {
         let agent = &self.agents[&node];
-        let (Some(session), Some(status)) = (agent.session, agent.status()) else { return };
+        let (Some(session), Some(status)) = (agent.session, agent.status()) else {
+            return;
+        };
         let turn = self.fleet.report(session, node, status, self.now);
         self.commit(turn);
     }
@@ -193,14 +200,21 @@ impl Bench {
         let at = operation.targets[0].node;
         self.succeed(at);
         let operation = self.operation(operation.id);
-        assert_eq!(operation.targets[0].state, TargetState::Succeeded, "{operation:#?}");
+        assert_eq!(
+            operation.targets[0].state,
+            TargetState::Succeeded,
+            "{operation:#?}"
+        );
         operation
     }
 
     pub(crate) fn submit(&mut self, submission: Submission) -> Result<Submitted, Refusal> {
         self.counter += 1;
         let submission = if submission.request.0 == Ulid::nil() {
-            Submission { request: RequestId(Ulid(self.counter << 8)), ..submission }
+            Submission {
+                request: RequestId(Ulid(self.counter << 8)),
+                ..submission
+            }
         } else {
             submission
         };
@@ -210,7 +224,9 @@ impl Bench {
 
     /// Ids that differ in their endings and grow.
     fn next_id(&self) -> OperationId {
-        OperationId(Ulid((self.counter << 40) | (0x1234_5678 + self.counter * 77)))
+        OperationId(Ulid(
+            (self.counter << 40) | (0x1234_5678 + self.counter * 77),
+        ))
     }
 
     pub(crate) fn refuse(&mut self, verb: Verb, line: &str) -> Refusal {
@@ -221,7 +237,10 @@ impl Bench {
     }
 
     pub(crate) fn accept(&mut self, verb: Verb, line: &str) -> Operation {
-        self.submit(submission(verb, line)).expect(line).operation.expect(line)
+        self.submit(submission(verb, line))
+            .expect(line)
+            .operation
+            .expect(line)
     }
 
     pub(crate) fn operation(&self, id: OperationId) -> Operation {
@@ -229,11 +248,19 @@ impl Bench {
     }
 
     pub(crate) fn target(&self, id: OperationId, node: NodeAddr) -> Target {
-        self.operation(id).targets.into_iter().find(|target| target.node == node).unwrap()
+        self.operation(id)
+            .targets
+            .into_iter()
+            .find(|target| target.node == node)
+            .unwrap()
     }
 
     pub(crate) fn states(&self, id: OperationId) -> Vec<TargetState> {
-        self.operation(id).targets.iter().map(|target| target.state).collect()
+        self.operation(id)
+            .targets
+            .iter()
+            .map(|target| target.state)
+            .collect()
     }
 
     pub(crate) fn cancel(&mut self, id: OperationId) {
@@ -253,8 +280,11 @@ impl Bench {
     }
 
     fn heartbeats(&mut self) {
-        let sessions: Vec<_> =
-            self.agents.values().filter_map(|agent| Some((agent.node, agent.session?))).collect();
+        let sessions: Vec<_> = self
+            .agents
+            .values()
+            .filter_map(|agent| Some((agent.node, agent.session?)))
+            .collect();
         for (node, session) in sessions {
             let heartbeat = crate::core::request::Heartbeat::default();
             let turn = self.fleet.heartbeat(session, node, heartbeat, self.now);
@@ -300,7 +330,11 @@ impl Bench {
                     agent.receive(message);
                 }
             }
-            Effect::Close { node, session, reason } => {
+            Effect::Close {
+                node,
+                session,
+                reason,
+            } => {
                 self.closed.push((node, session, reason));
                 if let Some(agent) = self.agents.get_mut(&node)
                     && agent.session == Some(session)
@@ -328,12 +362,19 @@ impl Bench {
             epoch: self.epoch,
             last_session: 0,
         };
-        let rows = self.rows.iter().map(|(key, value)| (key.as_str(), value.as_slice()));
+        let rows = self
+            .rows
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_slice()));
         self.fleet = Fleet::load(loading, rows, self.now).unwrap();
     }
 
     /// The id of the node's present record.
     pub(crate) fn record(&self, node: NodeAddr) -> Option<RecordId> {
-        self.fleet.nodes[&node].row.record.as_ref().map(|record| record.id)
+        self.fleet.nodes[&node]
+            .row
+            .record
+            .as_ref()
+            .map(|record| record.id)
     }
 }

@@ -13,7 +13,12 @@ fn media() -> extend_common::ids::NodeAddr {
 }
 
 fn run_state(bench: &Bench) -> RunState {
-    bench.agents[&media()].record.as_ref().unwrap().desired.run_state
+    bench.agents[&media()]
+        .record
+        .as_ref()
+        .unwrap()
+        .desired
+        .run_state
 }
 
 const MINUTES: Duration = Duration::from_secs(31 * 60);
@@ -26,7 +31,11 @@ fn a_timeout_puts_a_server_back_whose_agent_is_there() {
     let target = bench.target(operation.id, media());
     assert_eq!(target.state, TargetState::Running);
     assert_eq!(target.detail, "timed out after 1m, putting back");
-    assert_eq!(run_state(&bench), RunState::Running, "the reversal was sent");
+    assert_eq!(
+        run_state(&bench),
+        RunState::Running,
+        "the reversal was sent"
+    );
     bench.succeed(media());
     let target = bench.target(operation.id, media());
     assert_eq!(target.state, TargetState::TimedOut);
@@ -50,7 +59,10 @@ fn a_target_that_is_put_back_ends_after_a_minute_whatever_its_agent_does() {
     // What it says later changes nothing but that.
     bench.succeed(media());
     let later = bench.target(operation.id, media());
-    assert_eq!(later.late, "the node told afterwards: the server is as it was");
+    assert_eq!(
+        later.late,
+        "the node told afterwards: the server is as it was"
+    );
     assert_eq!(later.state, TargetState::TimedOut);
 }
 
@@ -84,7 +96,11 @@ fn an_outcome_of_the_original_record_does_not_end_a_reversal() {
     let mut bench = Bench::guide();
     let operation = bench.accept(Verb::Stop, "-a 172.31.16.139");
     let (session, now) = (bench.agents[&media()].session.unwrap(), bench.now);
-    bench.agents.get_mut(&media()).unwrap().work(OutcomeKind::Succeeded, "", now);
+    bench
+        .agents
+        .get_mut(&media())
+        .unwrap()
+        .work(OutcomeKind::Succeeded, "", now);
     let crossing = bench.agents[&media()].status().unwrap();
     bench.cancel(operation.id);
     let turn = bench.fleet.report(session, media(), crossing, now);
@@ -99,8 +115,10 @@ fn an_outcome_of_the_original_record_does_not_end_a_reversal() {
 fn a_cancelled_first_run_is_withdrawn() {
     let mut bench = Bench::new();
     bench.join(media());
-    let operation =
-        bench.accept(Verb::Run, "-s media-server-only -n media-server-1 -a 172.31.16.139");
+    let operation = bench.accept(
+        Verb::Run,
+        "-s media-server-only -n media-server-1 -a 172.31.16.139",
+    );
     bench.cancel(operation.id);
     assert_eq!(run_state(&bench), RunState::Withdrawn);
     bench.succeed(media());
@@ -136,7 +154,11 @@ fn a_target_whose_node_is_away_ends_at_once_and_is_put_back_at_its_hello() {
     bench.pass(MINUTES);
     let target = bench.target(operation.id, media());
     assert_eq!(target.state, TargetState::TimedOut);
-    assert!(target.reason.starts_with("timed out after 30m; node 172.31.16.139 is offline"));
+    assert!(
+        target
+            .reason
+            .starts_with("timed out after 30m; node 172.31.16.139 is offline")
+    );
     // Also when the controller was restarted in between.
     bench.restart();
     assert!(bench.fleet.nodes[&media()].row.abandoned.is_some());
@@ -144,7 +166,11 @@ fn a_target_whose_node_is_away_ends_at_once_and_is_put_back_at_its_hello() {
     bench.connect(media());
     let record = bench.agents[&media()].record.clone().unwrap();
     assert!(record.id.stamp > asked_for.stamp);
-    assert_eq!(record.desired.run_state, RunState::Running, "the stop was never sent");
+    assert_eq!(
+        record.desired.run_state,
+        RunState::Running,
+        "the stop was never sent"
+    );
     assert_eq!(bench.fleet.nodes[&media()].row.abandoned, None);
     assert_eq!(
         bench.target(operation.id, media()).late,
@@ -160,7 +186,11 @@ fn a_node_that_has_the_record_of_an_ended_target_tells_its_outcome_late() {
     bench.cancel(operation.id);
     assert_eq!(bench.states(operation.id), [TargetState::Cancelled]);
     let now = bench.now;
-    bench.agents.get_mut(&media()).unwrap().work(OutcomeKind::Succeeded, "", now);
+    bench
+        .agents
+        .get_mut(&media())
+        .unwrap()
+        .work(OutcomeKind::Succeeded, "", now);
     bench.restart();
     let asked_for = bench.record(media());
     bench.connect(media());
@@ -182,7 +212,10 @@ fn a_node_that_has_the_record_may_tell_its_outcome_later_still() {
     assert_eq!(bench.target(operation.id, media()).late, "");
     bench.work(media(), OutcomeKind::Failed, "docker does not answer");
     let target = bench.target(operation.id, media());
-    assert_eq!(target.late, "the node told afterwards: it failed: docker does not answer");
+    assert_eq!(
+        target.late,
+        "the node told afterwards: it failed: docker does not answer"
+    );
 }
 
 #[test]
@@ -194,7 +227,10 @@ fn an_abandoned_first_run_is_withdrawn_at_the_hello() {
     let operation = bench.accept(Verb::Run, line);
     bench.cancel(operation.id);
     // It is not there for other verbs, and the node is free for another run.
-    assert_eq!(bench.refuse(Verb::Stop, "-a 172.31.16.139").code(), "no-server-at");
+    assert_eq!(
+        bench.refuse(Verb::Stop, "-a 172.31.16.139").code(),
+        "no-server-at"
+    );
     bench.connect(media());
     assert_eq!(run_state(&bench), RunState::Withdrawn);
     bench.succeed(media());
@@ -209,13 +245,23 @@ fn the_next_operation_begins_from_what_was_before_an_abandoned_one() {
     let upgrade = bench.accept(Verb::Upgrade, "-a 172.31.16.139 -i portsip/pbx:23");
     bench.cancel(upgrade.id);
     let stop = bench.accept(Verb::Stop, "-a 172.31.16.139");
-    assert_eq!(bench.fleet.nodes[&media()].row.abandoned, None, "the new record stands for it");
+    assert_eq!(
+        bench.fleet.nodes[&media()].row.abandoned,
+        None,
+        "the new record stands for it"
+    );
     bench.connect(media());
     let desired = bench.agents[&media()].record.clone().unwrap().desired;
-    assert_eq!((desired.image.reference.as_str(), desired.deployment.0), ("portsip/pbx:22", 1));
+    assert_eq!(
+        (desired.image.reference.as_str(), desired.deployment.0),
+        ("portsip/pbx:22", 1)
+    );
     bench.cancel(stop.id);
     let desired = bench.agents[&media()].record.clone().unwrap().desired;
-    assert_eq!((desired.image.reference.as_str(), desired.deployment.0), ("portsip/pbx:22", 1));
+    assert_eq!(
+        (desired.image.reference.as_str(), desired.deployment.0),
+        ("portsip/pbx:22", 1)
+    );
     assert_eq!(desired.run_state, RunState::Running);
 }
 
@@ -235,9 +281,15 @@ fn a_waiting_restart_that_ends_leaves_no_record() {
 fn a_reversal_goes_on_in_a_restarted_controller() {
     let mut bench = Bench::guide();
     let operation = bench.accept(Verb::Stop, "-a 172.31.16.139");
-    let turn = bench.fleet.cancel(&operation.id.to_string(), "bert", bench.now);
+    let turn = bench
+        .fleet
+        .cancel(&operation.id.to_string(), "bert", bench.now);
     bench.commit_and_die(turn).unwrap();
-    assert_eq!(run_state(&bench), RunState::Stopped, "the reversal was not sent any more");
+    assert_eq!(
+        run_state(&bench),
+        RunState::Stopped,
+        "the reversal was not sent any more"
+    );
     bench.connect(media());
     assert_eq!(run_state(&bench), RunState::Running);
     bench.succeed(media());
@@ -255,9 +307,17 @@ fn an_upgrade_that_turns_out_late_to_have_failed_is_taken_off_the_record() {
     agent.work(OutcomeKind::RolledBack, "it exited with 1", now);
     bench.connect(media());
     let record = bench.agents[&media()].record.clone().unwrap();
-    assert_eq!((record.desired.deployment.0, record.id.stamp.generation), (1, 3));
+    assert_eq!(
+        (record.desired.deployment.0, record.id.stamp.generation),
+        (1, 3)
+    );
     assert_eq!(record.desired.image.reference, "portsip/pbx:22");
-    assert!(bench.target(operation.id, media()).late.ends_with("it exited with 1"));
+    assert!(
+        bench
+            .target(operation.id, media())
+            .late
+            .ends_with("it exited with 1")
+    );
 }
 
 #[test]
@@ -266,5 +326,8 @@ fn a_deadline_that_has_passed_does_not_keep_the_engine_awake() {
     bench.accept(Verb::Stop, "-a 172.31.16.139 --timeout 60");
     bench.pass(Duration::from_secs(61));
     let wake = bench.fleet.tick(bench.now).answer;
-    assert_eq!(wake, extend_common::clock::after(bench.now, crate::core::TICK));
+    assert_eq!(
+        wake,
+        extend_common::clock::after(bench.now, crate::core::TICK)
+    );
 }

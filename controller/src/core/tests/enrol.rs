@@ -22,12 +22,16 @@ const SECRET: [u8; 16] = [3; 16];
 
 fn mint(bench: &mut Bench, ttl: Option<u64>) -> Result<Timestamp, Refusal> {
     let ttl = ttl.map(Duration::from_secs);
-    let turn = bench.fleet.mint_token(media(), ttl, sha256(&SECRET), bench.now);
+    let turn = bench
+        .fleet
+        .mint_token(media(), ttl, sha256(&SECRET), bench.now);
     bench.commit(turn)
 }
 
 fn spend(bench: &mut Bench, secret: [u8; 16]) -> Result<(), String> {
-    let turn = bench.fleet.spend_token(media(), &secret, facts(media()), bench.now);
+    let turn = bench
+        .fleet
+        .spend_token(media(), &secret, facts(media()), bench.now);
     bench.commit(turn).map_err(|refusal| refusal.sentence())
 }
 
@@ -39,16 +43,30 @@ fn door(bench: &Bench) -> DoorSets {
 fn a_token_is_good_once_for_one_node_and_ten_minutes() {
     let mut bench = Bench::new();
     let refused = "cannot enrol 172.31.16.139: the token is not valid".to_owned();
-    assert_eq!(spend(&mut bench, SECRET), Err(refused.clone()), "there is none");
+    assert_eq!(
+        spend(&mut bench, SECRET),
+        Err(refused.clone()),
+        "there is none"
+    );
     let expires = mint(&mut bench, None).unwrap();
     assert_eq!(expires, after(bench.now, Duration::from_secs(600)));
-    assert!(door(&bench).admits_enrolment(media().ip()) && !door(&bench).admits_agent(media().ip()));
-    assert_eq!(spend(&mut bench, [4; 16]), Err(refused.clone()), "another secret");
-    let turn = bench.fleet.spend_token(node("172.31.16.138"), &SECRET, facts(media()), bench.now);
+    assert!(
+        door(&bench).admits_enrolment(media().ip()) && !door(&bench).admits_agent(media().ip())
+    );
+    assert_eq!(
+        spend(&mut bench, [4; 16]),
+        Err(refused.clone()),
+        "another secret"
+    );
+    let turn = bench
+        .fleet
+        .spend_token(node("172.31.16.138"), &SECRET, facts(media()), bench.now);
     bench.commit(turn).unwrap_err();
     assert_eq!(spend(&mut bench, SECRET), Ok(()));
     assert_eq!(spend(&mut bench, SECRET), Err(refused), "it is spent");
-    assert!(door(&bench).admits_agent(media().ip()) && !door(&bench).admits_enrolment(media().ip()));
+    assert!(
+        door(&bench).admits_agent(media().ip()) && !door(&bench).admits_enrolment(media().ip())
+    );
     // The secret itself is nowhere.
     let rows: Vec<u8> = bench.rows.values().flatten().copied().collect();
     assert!(!rows.windows(16).any(|window| window == SECRET));
@@ -80,12 +98,24 @@ fn a_node_with_a_token_is_pending() {
     mint(&mut bench, None).unwrap();
     let views = bench.fleet.nodes(None, bench.now).unwrap();
     assert_eq!((views.len(), views[0].state), (1, NodeState::Pending));
-    assert!(views[0].reason.starts_with("it may join with its token until"), "{}", views[0].reason);
+    assert!(
+        views[0]
+            .reason
+            .starts_with("it may join with its token until"),
+        "{}",
+        views[0].reason
+    );
     // And tells so to who wants to run a server there.
-    let refusal =
-        bench.refuse(Verb::Run, "-s media-server-only -n media-server-1 -a 172.31.16.139");
+    let refusal = bench.refuse(
+        Verb::Run,
+        "-s media-server-only -n media-server-1 -a 172.31.16.139",
+    );
     assert_eq!(refusal.code(), "not-enrolled");
-    assert!(refusal.causes()[0].contains("has not been used"), "{:?}", refusal.causes());
+    assert!(
+        refusal.causes()[0].contains("has not been used"),
+        "{:?}",
+        refusal.causes()
+    );
 }
 
 #[test]
@@ -94,10 +124,16 @@ fn joining_again_replaces_the_key_and_keeps_the_record() {
     let record = bench.record(media());
     let session = bench.agents[&media()].session.unwrap();
     mint(&mut bench, None).unwrap();
-    let other = PeerFacts { key: KeyHash([5; 32]), ..facts(media()) };
+    let other = PeerFacts {
+        key: KeyHash([5; 32]),
+        ..facts(media())
+    };
     let turn = bench.fleet.spend_token(media(), &SECRET, other, bench.now);
     bench.commit(turn).unwrap();
-    assert_eq!(bench.closed.last(), Some(&(media(), session, CloseReason::EnrolledAgain)));
+    assert_eq!(
+        bench.closed.last(),
+        Some(&(media(), session, CloseReason::EnrolledAgain))
+    );
     assert_eq!(bench.record(media()), record);
     bench.try_connect(media()).unwrap_err();
 }
@@ -108,16 +144,32 @@ fn an_expired_node_may_renew_for_thirty_days_with_its_own_key() {
     let key = facts(media()).key;
     let day = Duration::from_secs(24 * 3600);
     let allowed = |bench: &Bench, key| {
-        bench.fleet.renewal_allowed(media(), key, bench.now).map_err(|refusal| refusal.sentence())
+        bench
+            .fleet
+            .renewal_allowed(media(), key, bench.now)
+            .map_err(|refusal| refusal.sentence())
     };
     assert_eq!(allowed(&bench, key), Ok(()));
-    assert!(!door(&bench).admits_enrolment(media().ip()), "it has a session to renew on");
+    assert!(
+        !door(&bench).admits_enrolment(media().ip()),
+        "it has a session to renew on"
+    );
     bench.now = after(bench.now, day - Duration::from_secs(1800));
-    assert!(door(&bench).admits_enrolment(media().ip()), "its clock may be ahead of ours");
+    assert!(
+        door(&bench).admits_enrolment(media().ip()),
+        "its clock may be ahead of ours"
+    );
     bench.now = after(bench.now, 29 * day);
     assert_eq!(allowed(&bench, key), Ok(()));
-    assert!(allowed(&bench, KeyHash([0; 32])).unwrap_err().contains("another key"));
-    let renewed = PeerFacts { key, leaf_not_after: after(bench.now, day) };
+    assert!(
+        allowed(&bench, KeyHash([0; 32]))
+            .unwrap_err()
+            .contains("another key")
+    );
+    let renewed = PeerFacts {
+        key,
+        leaf_not_after: after(bench.now, day),
+    };
     let turn = bench.fleet.renewed(media(), renewed, bench.now);
     bench.commit(turn).unwrap();
     assert!(!door(&bench).admits_enrolment(media().ip()));
@@ -152,13 +204,25 @@ fn revoking_shuts_a_node_out_and_leaves_its_target_waiting() {
     let (view, notes) = bench.commit(turn).unwrap();
     assert_eq!(view.state, NodeState::Revoked);
     assert_eq!(notes.len(), 3, "{notes:?}");
-    assert_eq!(bench.closed.last(), Some(&(media(), session, CloseReason::Revoked)));
+    assert_eq!(
+        bench.closed.last(),
+        Some(&(media(), session, CloseReason::Revoked))
+    );
     assert!(!door(&bench).admits_agent(media().ip()));
     let target = bench.target(operation.id, media());
     assert_eq!(target.state, TargetState::Waiting);
-    assert!(target.reason.starts_with("node 172.31.16.139 is revoked"), "{}", target.reason);
+    assert!(
+        target.reason.starts_with("node 172.31.16.139 is revoked"),
+        "{}",
+        target.reason
+    );
     bench.try_connect(media()).unwrap_err();
-    assert!(bench.fleet.renewal_allowed(media(), facts(media()).key, bench.now).is_err());
+    assert!(
+        bench
+            .fleet
+            .renewal_allowed(media(), facts(media()).key, bench.now)
+            .is_err()
+    );
     // Twice is as once, and a token lets it in again.
     let turn = bench.fleet.revoke(media(), "bert", bench.now);
     let (_, notes) = bench.commit(turn).unwrap();
@@ -176,7 +240,10 @@ fn removing_a_node_needs_force_while_it_has_a_server_or_an_operation() {
         let turn = bench.fleet.remove(media(), force, "anna", bench.now);
         bench.commit(turn)
     };
-    assert_eq!(remove(&mut bench, false).unwrap_err().code(), "node-has-server");
+    assert_eq!(
+        remove(&mut bench, false).unwrap_err().code(),
+        "node-has-server"
+    );
     let operation = bench.accept(Verb::Rm, "-s media-server-only");
     assert_eq!(remove(&mut bench, false).unwrap_err().code(), "busy");
     let session = bench.agents[&media()].session.unwrap();
@@ -187,7 +254,10 @@ fn removing_a_node_needs_force_while_it_has_a_server_or_an_operation() {
     assert_eq!(target.state, TargetState::Failed);
     assert_eq!(target.reason, "the node was removed by anna");
     assert!(bench.operation(operation.id).ended.is_some());
-    assert_eq!(bench.closed.last(), Some(&(media(), session, CloseReason::Removed)));
+    assert_eq!(
+        bench.closed.last(),
+        Some(&(media(), session, CloseReason::Removed))
+    );
     assert!(!bench.rows.contains_key("node/172.31.16.139"));
     assert!(!door(&bench).admits_agent(media().ip()));
     assert_eq!(remove(&mut bench, true).unwrap_err().code(), "no-such-node");

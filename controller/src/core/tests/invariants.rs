@@ -28,7 +28,11 @@ impl Model {
             epoch: self.bench.epoch,
             last_session: 0,
         };
-        let rows = self.bench.rows.iter().map(|(key, value)| (key.as_str(), value.as_slice()));
+        let rows = self
+            .bench
+            .rows
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_slice()));
         let stored = Fleet::load(loading, rows, self.bench.now).unwrap();
         let fleet = &self.bench.fleet;
         let ids = |fleet: &Fleet| fleet.operations.keys().copied().collect::<Vec<_>>();
@@ -38,7 +42,12 @@ impl Model {
             assert_eq!(entry.row, other.row);
             for (mine, theirs) in entry.targets().iter().zip(other.targets()) {
                 let told = |target: &Target| {
-                    (target.state, target.stamp, target.phases.clone(), target.late.clone())
+                    (
+                        target.state,
+                        target.stamp,
+                        target.phases.clone(),
+                        target.late.clone(),
+                    )
                 };
                 assert_eq!(told(&mine.target), told(&theirs.target));
                 assert_eq!((&mine.prior, &mine.ending), (&theirs.prior, &theirs.ending));
@@ -56,11 +65,18 @@ impl Model {
     fn one_open_operation_a_server(&self) {
         let mut open = BTreeMap::new();
         for operation in self.bench.fleet.newest(usize::MAX, false) {
-            for target in operation.targets.iter().filter(|target| !target.state.has_ended()) {
+            for target in operation
+                .targets
+                .iter()
+                .filter(|target| !target.state.has_ended())
+            {
                 let other = open.insert(target.node, operation.id);
                 assert_eq!(other, None, "{} is held twice", target.node);
             }
-            let all_ended = operation.targets.iter().all(|target| target.state.has_ended());
+            let all_ended = operation
+                .targets
+                .iter()
+                .all(|target| target.state.has_ended());
             assert_eq!(operation.ended.is_some(), all_ended);
         }
         for (at, entry) in &self.bench.fleet.nodes {
@@ -72,7 +88,10 @@ impl Model {
         for (at, entry) in &self.bench.fleet.nodes {
             let stamps: Vec<_> = entry.row.chain.iter().map(|id| id.stamp).collect();
             for pair in stamps.windows(2) {
-                assert!(pair[0] < pair[1] && pair[0].generation < pair[1].generation, "{stamps:?}");
+                assert!(
+                    pair[0] < pair[1] && pair[0].generation < pair[1].generation,
+                    "{stamps:?}"
+                );
             }
             if let (Some(record), Some(last)) = (&entry.row.record, entry.row.chain.last()) {
                 assert_eq!(record.id, *last);
@@ -93,9 +112,16 @@ impl Model {
 
     fn ended_targets_stay(&mut self) {
         for operation in self.bench.fleet.newest(usize::MAX, false) {
-            for target in operation.targets.into_iter().filter(|target| target.state.has_ended()) {
+            for target in operation
+                .targets
+                .into_iter()
+                .filter(|target| target.state.has_ended())
+            {
                 let key = (operation.id, target.node);
-                let told = Target { late: String::new(), ..target };
+                let told = Target {
+                    late: String::new(),
+                    ..target
+                };
                 let before = self.ended.entry(key).or_insert_with(|| told.clone());
                 assert_eq!(*before, told, "an ended target has changed");
             }
@@ -106,13 +132,18 @@ impl Model {
     /// more, whenever that was told.
     fn nothing_spent_is_on_record(&self) {
         for (at, entry) in &self.bench.fleet.nodes {
-            let (Some(record), Some(seen)) = (&entry.row.record, &entry.status) else { continue };
+            let (Some(record), Some(seen)) = (&entry.row.record, &entry.status) else {
+                continue;
+            };
             let kind = seen.outcome.as_ref().map(|outcome| outcome.kind);
             let introduced = record.desired.deployment.0 == record.id.stamp.generation;
             let rolled_back = kind == Some(OutcomeKind::RolledBack);
             let told = entry.is_commandable() && entry.fresh && seen.record == record.id;
             let gone = record.desired.run_state.is_tombstone();
-            assert!(!(told && rolled_back && introduced && !gone), "{at}: {record:#?}");
+            assert!(
+                !(told && rolled_back && introduced && !gone),
+                "{at}: {record:#?}"
+            );
         }
     }
 
@@ -122,7 +153,9 @@ impl Model {
         for operation in self.bench.fleet.newest(usize::MAX, false) {
             for target in &operation.targets {
                 let entry = &self.bench.fleet.nodes[&target.node];
-                let Some(record) = &entry.row.record else { continue };
+                let Some(record) = &entry.row.record else {
+                    continue;
+                };
                 if Some(record.id.stamp) != target.stamp || entry.open == Some(operation.id) {
                     continue;
                 }

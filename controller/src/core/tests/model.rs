@@ -18,14 +18,29 @@ use super::bench::{Bench, GUIDE, node, submission};
 use crate::core::turn::Turn;
 
 /// The nodes of the model: the guide's, and a second media server's.
-const NODES: [&str; 5] =
-    ["172.31.16.137", "172.31.16.138", "172.31.16.139", "172.31.16.140", "172.31.16.141"];
+const NODES: [&str; 5] = [
+    "172.31.16.137",
+    "172.31.16.138",
+    "172.31.16.139",
+    "172.31.16.140",
+    "172.31.16.141",
+];
 
 /// What can happen.
 #[derive(Debug, Clone)]
 enum Step {
-    Submit { verb: Verb, who: Who, timeout: u64, request: u8 },
-    Run { at: usize, image: bool, timeout: u64, request: u8 },
+    Submit {
+        verb: Verb,
+        who: Who,
+        timeout: u64,
+        request: u8,
+    },
+    Run {
+        at: usize,
+        image: bool,
+        timeout: u64,
+        request: u8,
+    },
     Cancel(usize),
     Connect(usize),
     Disconnect(usize),
@@ -37,7 +52,9 @@ enum Step {
     Pass(u64),
     Restart,
     /// The controller dies during the next input, with its writes committed or not.
-    Die { committed: bool },
+    Die {
+        committed: bool,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -60,7 +77,11 @@ enum Lie {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let at = 0..NODES.len();
     let verbs = prop::sample::select(vec![
-        Verb::Start, Verb::Stop, Verb::Restart, Verb::Upgrade, Verb::Rm,
+        Verb::Start,
+        Verb::Stop,
+        Verb::Restart,
+        Verb::Upgrade,
+        Verb::Rm,
     ]);
     let roles = prop::sample::select(vec!["media-server-only", "ivr-server-only"]);
     let who = prop_oneof![
@@ -69,10 +90,17 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         5 => prop::collection::vec(at.clone(), 1..3).prop_map(Who::Nodes),
     ];
     let kinds = prop::sample::select(vec![
-        OutcomeKind::Succeeded, OutcomeKind::Succeeded, OutcomeKind::Failed, OutcomeKind::RolledBack,
+        OutcomeKind::Succeeded,
+        OutcomeKind::Succeeded,
+        OutcomeKind::Failed,
+        OutcomeKind::RolledBack,
     ]);
     let lies = prop::sample::select(vec![
-        Lie::OldSession, Lie::OtherHash, Lie::HighStamp, Lie::OldStamp, Lie::AnothersRecord,
+        Lie::OldSession,
+        Lie::OtherHash,
+        Lie::HighStamp,
+        Lie::OldStamp,
+        Lie::AnothersRecord,
     ]);
     let timeout = 5_u64..90;
     let step = prop_oneof![
@@ -142,7 +170,12 @@ impl Model {
 
     fn step(&mut self, step: Step) {
         match step {
-            Step::Submit { verb, who, timeout, request } => {
+            Step::Submit {
+                verb,
+                who,
+                timeout,
+                request,
+            } => {
                 let line = match who {
                     Who::All => String::new(),
                     Who::Role(role) => format!("-s {role}"),
@@ -153,11 +186,17 @@ impl Model {
                 };
                 self.submit(verb, &line, timeout, request);
             }
-            Step::Run { at, image, timeout, request } => {
-                let (role, name, at) = GUIDE
-                    .get(at)
-                    .copied()
-                    .unwrap_or(("media-server-only", "media-server-2", NODES[4]));
+            Step::Run {
+                at,
+                image,
+                timeout,
+                request,
+            } => {
+                let (role, name, at) = GUIDE.get(at).copied().unwrap_or((
+                    "media-server-only",
+                    "media-server-2",
+                    NODES[4],
+                ));
                 let image = if image { " -i portsip/pbx:22.4" } else { "" };
                 let line = format!("-s {role} -n {name} -a {at}{image}");
                 self.submit(Verb::Run, &line, timeout, request);
@@ -166,7 +205,9 @@ impl Model {
                 let open = self.bench.fleet.newest(10, true);
                 if let Some(operation) = open.get(which) {
                     let turn =
-                        self.bench.fleet.cancel(&operation.id.to_string(), "bert", self.bench.now);
+                        self.bench
+                            .fleet
+                            .cancel(&operation.id.to_string(), "bert", self.bench.now);
                     self.commit(turn);
                 }
             }
@@ -222,7 +263,11 @@ impl Model {
         let id = OperationId(Ulid((self.counter << 64) | self.counter));
         let known = self.requests.get(&wanted.request).copied();
         let turn = self.bench.fleet.submit(&wanted, id, self.bench.now);
-        let made = turn.answer.as_ref().ok().and_then(|done| done.operation.clone());
+        let made = turn
+            .answer
+            .as_ref()
+            .ok()
+            .and_then(|done| done.operation.clone());
         if let (Some(known), Some(made)) = (known, &made) {
             assert_eq!(known, made.id, "one request id, two operations");
         }
@@ -236,13 +281,18 @@ impl Model {
     fn report(&mut self, at: usize, lie: Option<Lie>) {
         let address = node(NODES[at]);
         let agent = &self.bench.agents[&address];
-        let (Some(mut session), Some(mut status)) = (agent.session, agent.status()) else { return };
+        let (Some(mut session), Some(mut status)) = (agent.session, agent.status()) else {
+            return;
+        };
         match lie {
             None => {}
             Some(Lie::OldSession) => session.0 -= 1,
             Some(Lie::OtherHash) => status.record.hash = RecordHash([9; 32]),
             Some(Lie::HighStamp) => {
-                status.record.stamp = Stamp { epoch: u64::MAX, generation: u64::MAX };
+                status.record.stamp = Stamp {
+                    epoch: u64::MAX,
+                    generation: u64::MAX,
+                };
             }
             Some(Lie::OldStamp) => status.record.stamp.generation -= 1,
             Some(Lie::AnothersRecord) => {
@@ -252,7 +302,10 @@ impl Model {
                 }
             }
         }
-        let turn = self.bench.fleet.report(session, address, status, self.bench.now);
+        let turn = self
+            .bench
+            .fleet
+            .report(session, address, status, self.bench.now);
         self.commit(turn);
     }
 
@@ -291,8 +344,14 @@ impl Model {
         for (at, agent) in &self.bench.agents {
             let entry = &self.bench.fleet.nodes[at];
             assert!(entry.row.abandoned.is_none());
-            let Some(record) = &entry.row.record else { continue };
-            assert_eq!(agent.record.as_ref(), Some(record), "{at} has not converged");
+            let Some(record) = &entry.row.record else {
+                continue;
+            };
+            assert_eq!(
+                agent.record.as_ref(),
+                Some(record),
+                "{at} has not converged"
+            );
             // A removal that failed is to be tried again, by an operator.
             let outcome = agent.outcome.as_ref().map(|outcome| outcome.kind);
             let failed = outcome.is_some_and(|kind| kind != OutcomeKind::Succeeded);

@@ -41,7 +41,10 @@ fn plan(bench: &Bench, verb: Verb, line: &str) -> String {
 
 /// Compares the plans of several commands with the golden file of that name.
 fn golden(name: &str, bench: &Bench, lines: &[(Verb, &str)]) {
-    let plans: Vec<_> = lines.iter().map(|(verb, line)| plan(bench, *verb, line)).collect();
+    let plans: Vec<_> = lines
+        .iter()
+        .map(|(verb, line)| plan(bench, *verb, line))
+        .collect();
     let mut settings = insta::Settings::clone_current();
     settings.set_omit_expression(true);
     settings.set_prepend_module_to_snapshot(false);
@@ -59,11 +62,26 @@ fn the_guides_first_deployment() {
         "first-deployment",
         &bench,
         &[
-            (Verb::Run, "-s media-server-only -n media-server-1 -a 172.31.16.139 -A 54.215.234.52"),
-            (Verb::Run, "-s queue-server-only -n queue-server-1 -a 172.31.16.138"),
-            (Verb::Run, "-s meeting-server-only -n meeting-server-1 -a 172.31.16.137"),
-            (Verb::Run, "-s ivr-server-only -n ivr-server-1 -a 172.31.16.140"),
-            (Verb::Run, "-s vr-server-only -n ivr-server-1 -a 172.31.16.140 -i portsip/pbx:22.3"),
+            (
+                Verb::Run,
+                "-s media-server-only -n media-server-1 -a 172.31.16.139 -A 54.215.234.52",
+            ),
+            (
+                Verb::Run,
+                "-s queue-server-only -n queue-server-1 -a 172.31.16.138",
+            ),
+            (
+                Verb::Run,
+                "-s meeting-server-only -n meeting-server-1 -a 172.31.16.137",
+            ),
+            (
+                Verb::Run,
+                "-s ivr-server-only -n ivr-server-1 -a 172.31.16.140",
+            ),
+            (
+                Verb::Run,
+                "-s vr-server-only -n ivr-server-1 -a 172.31.16.140 -i portsip/pbx:22.3",
+            ),
         ],
     );
 }
@@ -80,11 +98,20 @@ fn the_guides_commands_on_the_running_fleet() {
             (Verb::Upgrade, ""),
             (Verb::Rm, ""),
             (Verb::Restart, "-s media-server-only"),
-            (Verb::Upgrade, "-s queue-server-only -a 172.31.16.138 -i portsip/pbx:22.4"),
+            (
+                Verb::Upgrade,
+                "-s queue-server-only -a 172.31.16.138 -i portsip/pbx:22.4",
+            ),
             (Verb::Stop, "-s ivr-server-only"),
             (Verb::Rm, "-s meeting-server-only -a 172.31.16.137"),
-            (Verb::Run, "-s media-server-only -n media-server-1 -a 172.31.16.139"),
-            (Verb::Run, "-s media-server-only -n media-server-1 -a 172.31.16.139 -i portsip/pbx:22.4"),
+            (
+                Verb::Run,
+                "-s media-server-only -n media-server-1 -a 172.31.16.139",
+            ),
+            (
+                Verb::Run,
+                "-s media-server-only -n media-server-1 -a 172.31.16.139 -i portsip/pbx:22.4",
+            ),
         ],
     );
 }
@@ -98,7 +125,10 @@ fn the_guides_mistake_is_refused_with_what_is_there() {
             (Verb::Restart, "-s media-server-only -a 172.31.16.137"),
             (Verb::Stop, "-s media-server-only -a 172.31.16.137"),
             (Verb::Rm, "-s media-server-only -a 172.31.16.137"),
-            (Verb::Run, "-s media-server-only -n media-server-1 -a 172.31.16.137"),
+            (
+                Verb::Run,
+                "-s media-server-only -n media-server-1 -a 172.31.16.137",
+            ),
         ],
     );
 }
@@ -110,7 +140,11 @@ fn a_fleet_in_several_states() {
     bench.accept(Verb::Stop, "-s meeting-server-only");
     bench.succeed(node("172.31.16.137"));
     bench.disconnect(node("172.31.16.138"));
-    bench.agents.get_mut(&node("172.31.16.139")).unwrap().lose_container();
+    bench
+        .agents
+        .get_mut(&node("172.31.16.139"))
+        .unwrap()
+        .lose_container();
     bench.report(node("172.31.16.139"));
     golden(
         "several-states",
@@ -120,7 +154,10 @@ fn a_fleet_in_several_states() {
             (Verb::Stop, ""),
             (Verb::Restart, ""),
             (Verb::Upgrade, ""),
-            (Verb::Run, "-s meeting-server-only -n meeting-server-1 -a 172.31.16.137"),
+            (
+                Verb::Run,
+                "-s meeting-server-only -n meeting-server-1 -a 172.31.16.137",
+            ),
         ],
     );
 }

@@ -45,16 +45,27 @@ fn lost_store() -> Bench {
 #[test]
 fn an_empty_store_takes_the_whole_fleet_back() {
     let mut bench = lost_store();
-    assert!(bench.fleet.door(bench.now).admits_agent(media().ip()), "the certificate decides");
+    assert!(
+        bench.fleet.door(bench.now).admits_agent(media().ip()),
+        "the certificate decides"
+    );
     for (_, _, at) in GUIDE {
         bench.connect(node(at));
-        let view = bench.fleet.nodes(Some(node(at)), bench.now).unwrap().remove(0);
+        let view = bench
+            .fleet
+            .nodes(Some(node(at)), bench.now)
+            .unwrap()
+            .remove(0);
         assert_eq!(view.state, NodeState::Ahead);
         assert!(view.reason.contains("not in this store"), "{}", view.reason);
     }
     let before = bench.agents[&media()].record.clone().unwrap();
     let recovered = recover(&mut bench, &[], false);
-    assert_eq!((recovered.nodes.len(), recovered.notes.len()), (4, 0), "{recovered:#?}");
+    assert_eq!(
+        (recovered.nodes.len(), recovered.notes.len()),
+        (4, 0),
+        "{recovered:#?}"
+    );
     let (view, notes) = &recovered.nodes[2];
     assert_eq!((view.node, view.state), (media(), NodeState::Online));
     assert_eq!(
@@ -66,7 +77,13 @@ fn an_empty_store_takes_the_whole_fleet_back() {
     );
     // Above everything the agent has heard of, with the same content.
     let after = bench.agents[&media()].record.clone().unwrap();
-    assert_eq!(after.id.stamp, Stamp { epoch: 5, generation: 2 });
+    assert_eq!(
+        after.id.stamp,
+        Stamp {
+            epoch: 5,
+            generation: 2
+        }
+    );
     assert_eq!(after.desired, before.desired);
     assert_eq!(bench.fleet.nodes[&media()].row.chain, [before.id, after.id]);
     // The store is complete: another start, and everything works.
@@ -99,12 +116,21 @@ fn an_older_copy_of_the_store_takes_back_what_it_lost() {
         bench.connect(node(at));
     }
     assert_eq!(bench.fleet.nodes[&media()].state(), NodeState::Ahead);
-    assert_eq!(bench.fleet.nodes[&node("172.31.16.138")].state(), NodeState::Online);
+    assert_eq!(
+        bench.fleet.nodes[&node("172.31.16.138")].state(),
+        NodeState::Online
+    );
     let recovered = recover(&mut bench, &["172.31.16.139"], false);
     assert_eq!(recovered.nodes.len(), 1);
     let record = bench.agents[&media()].record.clone().unwrap();
     assert_eq!(record.desired.run_state, RunState::Stopped);
-    assert_eq!(record.id.stamp, Stamp { epoch: 3, generation: 3 });
+    assert_eq!(
+        record.id.stamp,
+        Stamp {
+            epoch: 3,
+            generation: 3
+        }
+    );
     // Everybody heard of the new epoch.
     assert_eq!(bench.agents[&node("172.31.16.138")].epoch, 3);
 }
@@ -125,10 +151,20 @@ fn a_node_ahead_by_its_epoch_alone_follows_when_the_epoch_is_raised() {
     }
     recover(&mut bench, &["172.31.16.138"], false);
     for (_, _, at) in GUIDE {
-        assert_eq!(bench.fleet.nodes[&node(at)].state(), NodeState::Online, "{at}");
+        assert_eq!(
+            bench.fleet.nodes[&node(at)].state(),
+            NodeState::Online,
+            "{at}"
+        );
         assert_eq!(bench.agents[&node(at)].epoch, 4);
     }
-    assert_eq!(bench.record(media()).unwrap().stamp, Stamp { epoch: 1, generation: 1 });
+    assert_eq!(
+        bench.record(media()).unwrap().stamp,
+        Stamp {
+            epoch: 1,
+            generation: 1
+        }
+    );
 }
 
 #[test]
@@ -159,7 +195,11 @@ fn a_ledger_is_believed_about_its_own_node_only() {
             "172.31.16.140 names an epoch or generation that no store can have reached",
         ]
     );
-    assert!(bench.epoch < 100, "nobody drives the epoch to its end: {}", bench.epoch);
+    assert!(
+        bench.epoch < 100,
+        "nobody drives the epoch to its end: {}",
+        bench.epoch
+    );
 }
 
 #[test]
@@ -167,7 +207,11 @@ fn nodes_that_are_not_ahead_or_not_there_are_left_with_a_note() {
     let mut bench = Bench::guide();
     bench.disconnect(media());
     let before = bench.rows.clone();
-    let recovered = recover(&mut bench, &["172.31.16.138", "172.31.16.139", "10.0.0.1"], false);
+    let recovered = recover(
+        &mut bench,
+        &["172.31.16.138", "172.31.16.139", "10.0.0.1"],
+        false,
+    );
     assert_eq!(
         recovered.notes,
         [
@@ -213,7 +257,12 @@ fn finishing_takes_back_who_is_left_and_shuts_the_door() {
     );
     let (at, _, reason) = *bench.closed.last().unwrap();
     assert_eq!((at, reason), (media(), CloseReason::NotInStore));
-    assert!(!bench.rows.keys().any(|key| key.starts_with("removed/") || key.starts_with("meta/")));
+    assert!(
+        !bench
+            .rows
+            .keys()
+            .any(|key| key.starts_with("removed/") || key.starts_with("meta/"))
+    );
     assert!(!bench.fleet.door(bench.now).admits_agent(media().ip()));
     let again = recover(&mut bench, &[], true);
     assert_eq!(again.notes, ["the door was closed already"]);
@@ -232,5 +281,8 @@ fn an_open_operation_of_the_older_state_is_ended() {
     recover(&mut bench, &[], false);
     let target = bench.target(operation.id, media());
     assert_eq!(target.state, TargetState::Failed);
-    assert_eq!(target.reason, "the node's record was taken back from its ledger");
+    assert_eq!(
+        target.reason,
+        "the node's record was taken back from its ledger"
+    );
 }

@@ -2,24 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::time::Duration;
 
-use ulid::Ulid;
-
-use extend_common::clock::after;
-use extend_common::ids::OperationId;
 use extend_common::operation::Verb;
-use extend_common::status::{OutcomeKind, Unclaimed};
 use extend_common::wire::RefusalText;
 
-use super::bench::{Bench, facts, node, settings, submission};
-use crate::core::Settings;
+use super::bench::{Bench, submission};
+use super::provoked::provoked;
 use crate::core::refusal::{
     Mismatch, Misuse, Obstacle, PeerFault, Refusal, RefusalKind, Stranger, TokenFault, Unfound,
 };
-use crate::core::request::{KeyHash, PeerFacts, SelectorWords};
-
-const RUN_MEDIA: &str = "-s media-server-only -n media-server-1 -a 172.31.16.139";
 
 /// How many refusals there are: one for each arm below, which the compiler keeps complete.
 const VARIANTS: usize = 32;
@@ -63,192 +54,21 @@ fn number(refusal: &Refusal) -> usize {
             Unfound::NoSuchNode { .. } => 27,
         },
         Refusal::Stranger(stranger) => match stranger {
-            Stranger::Token { why: TokenFault::Invalid, .. } => 28,
-            Stranger::Token { why: TokenFault::Expired, .. } => 29,
-            Stranger::Peer { why: PeerFault::ExpiredTooLong, .. } => 30,
+            Stranger::Token {
+                why: TokenFault::Invalid,
+                ..
+            } => 28,
+            Stranger::Token {
+                why: TokenFault::Expired,
+                ..
+            } => 29,
+            Stranger::Peer {
+                why: PeerFault::ExpiredTooLong,
+                ..
+            } => 30,
             Stranger::Peer { .. } => 31,
         },
     }
-}
-
-fn media() -> extend_common::ids::NodeAddr {
-    node("172.31.16.139")
-}
-
-/// Every refusal by the command that provoked it.
-fn provoked() -> Vec<(String, Refusal)> {
-    let mut all = Vec::new();
-    misuse(&mut all);
-    mismatches(&mut all);
-    obstacles_of_run(&mut all);
-    obstacles(&mut all);
-    nodes(&mut all);
-    operations(&mut all);
-    strangers(&mut all);
-    all
-}
-
-type Provoked = Vec<(String, Refusal)>;
-
-fn refuse(all: &mut Provoked, bench: &mut Bench, verb: Verb, line: &str) {
-    let refusal = bench.refuse(verb, line);
-    all.push((format!("extend {verb} {line}").trim_end().to_owned(), refusal));
-}
-
-fn misuse(all: &mut Provoked) {
-    let mut bench = Bench::guide();
-    refuse(all, &mut bench, Verb::Restart, "-s media-server -a 172.31.16.139");
-    refuse(all, &mut bench, Verb::Restart, "-s disk-only");
-    refuse(all, &mut bench, Verb::Run, "-s media-server-only -a 172.31.16.139");
-    refuse(all, &mut bench, Verb::Run, "-i portsip/pbx:22");
-    let both = "-s media-server-only -n media-server-1 -a 172.31.16.139,172.31.16.138";
-    refuse(all, &mut bench, Verb::Run, both);
-    refuse(all, &mut bench, Verb::Stop, "-s media-server-only -i portsip/pbx:22");
-    refuse(all, &mut bench, Verb::Upgrade, "-s media-server-only -A 54.215.234.52");
-    refuse(all, &mut bench, Verb::Upgrade, "-i -portsip/pbx:22");
-    refuse(all, &mut bench, Verb::Restart, "-s media-server-only --timeout 0");
-    let ttl = Some(Duration::from_secs(48 * 3600));
-    let turn = bench.fleet.mint_token(media(), ttl, [0; 32], bench.now);
-    let refusal = bench.commit(turn).unwrap_err();
-    all.push(("extend node token 172.31.16.139 --ttl 48h".to_owned(), refusal));
-}
-
-fn mismatches(all: &mut Provoked) {
-    refuse(all, &mut Bench::new(), Verb::Restart, "");
-    let mut bench = Bench::guide();
-    bench.accept(Verb::Rm, "-s queue-server-only");
-    bench.succeed(node("172.31.16.138"));
-    refuse(all, &mut bench, Verb::Restart, "-s queue-server-only");
-    refuse(all, &mut bench, Verb::Restart, "-n media-server-9");
-    refuse(all, &mut bench, Verb::Restart, "-a 172.31.16.138");
-    refuse(all, &mut bench, Verb::Restart, "-a 172.31.16.137,172.31.16.99");
-    refuse(all, &mut bench, Verb::Restart, "-s media-server-only -a 172.31.16.137");
-    refuse(all, &mut bench, Verb::Rm, "-s media-server-only -a 172.31.16.137");
-    refuse(all, &mut bench, Verb::Stop, "-s media-server-only -n meeting-server-1");
-    refuse(all, &mut bench, Verb::Stop, "-a 172.31.16.139 -n meeting-server-1");
-    let words = SelectorWords { nodes: vec![node("10.0.0.1")], ..SelectorWords::default() };
-    let refusal = bench.fleet.servers(&words).unwrap_err();
-    all.push(("extend status -a 10.0.0.1".to_owned(), refusal));
-    let asked = crate::core::refusal::Asked::submission(&submission(Verb::Stop, ""));
-    // Provoked for real in `scale`; here for its words.
-    let refusal = Mismatch::TooManyServers { asked, count: 10_001, most: 10_000 };
-    all.push(("extend stop".to_owned(), refusal.into()));
-}
-
-fn obstacles_of_run(all: &mut Provoked) {
-    let mut bench = Bench::new();
-    refuse(all, &mut bench, Verb::Run, RUN_MEDIA);
-    let turn = bench.fleet.mint_token(media(), None, [0; 32], bench.now);
-    bench.commit(turn).unwrap();
-    refuse(all, &mut bench, Verb::Run, RUN_MEDIA);
-    let mut unset = Bench::with(Settings { pbx_address: None, ..settings() });
-    unset.join(media());
-    refuse(all, &mut unset, Verb::Run, RUN_MEDIA);
-    let mut bench = Bench::guide();
-    bench.join(node("172.31.16.141"));
-    refuse(all, &mut bench, Verb::Run, "-s media-server-only -n media-server-1 -a 172.31.16.137");
-    refuse(all, &mut bench, Verb::Run, "-s media-server-only -n media-server-2 -a 172.31.16.139");
-    refuse(all, &mut bench, Verb::Run, "-s media-server-only -n media-server-1 -a 172.31.16.141");
-    let mut hello = bench.agents[&node("172.31.16.141")].hello();
-    hello.unclaimed.push(Unclaimed {
-        container_name: "portsip.mediaserver".to_owned(),
-        container_id: "4f66ad9a1b2c3d4e5f60".to_owned(),
-        role: "media-server-only".parse().unwrap(),
-    });
-    let turn = bench.fleet.hello(hello.node, facts(hello.node), hello, bench.now);
-    bench.commit(turn).unwrap();
-    refuse(all, &mut bench, Verb::Run, "-s media-server-only -n media-server-2 -a 172.31.16.141");
-}
-
-fn obstacles(all: &mut Provoked) {
-    let mut bench = Bench::guide();
-    bench.accept(Verb::Restart, "-s media-server-only");
-    refuse(all, &mut bench, Verb::Stop, "-s media-server-only -a 172.31.16.139");
-    bench.accept(Verb::Stop, "-s ivr-server-only");
-    refuse(all, &mut bench, Verb::Upgrade, "");
-    let mut bench = Bench::guide();
-    let mut hello = bench.agents[&media()].hello();
-    hello.definitions.clear();
-    let turn = bench.fleet.hello(media(), facts(media()), hello.clone(), bench.now);
-    bench.commit(turn).unwrap();
-    refuse(all, &mut bench, Verb::Upgrade, "-s media-server-only");
-    let roles = extend_common::roles::RoleSet::built_in().unwrap();
-    let queue = roles.find("queue-server-only").unwrap().unwrap().digest();
-    hello.definitions.push(("media-server-only".parse().unwrap(), queue));
-    let turn = bench.fleet.hello(media(), facts(media()), hello, bench.now);
-    bench.commit(turn).unwrap();
-    refuse(all, &mut bench, Verb::Run, &format!("{RUN_MEDIA} -i portsip/pbx:23"));
-    bench.accept(Verb::Rm, "-s media-server-only");
-    bench.work(media(), OutcomeKind::Failed, "docker does not answer");
-    refuse(all, &mut bench, Verb::Start, "-a 172.31.16.139");
-    let meeting = node("172.31.16.137");
-    bench.agents.get_mut(&meeting).unwrap().epoch = 9;
-    bench.connect(meeting);
-    refuse(all, &mut bench, Verb::Restart, "-a 172.31.16.137");
-    let queue = node("172.31.16.138");
-    let turn = bench.fleet.revoke(queue, "anna", bench.now);
-    bench.commit(turn).unwrap();
-    refuse(all, &mut bench, Verb::Restart, "-s queue-server-only");
-}
-
-fn nodes(all: &mut Provoked) {
-    let mut bench = Bench::guide();
-    let mut remove = |bench: &mut Bench, at: &str| {
-        let turn = bench.fleet.remove(node(at), false, "anna", bench.now);
-        let refusal = bench.commit(turn).unwrap_err();
-        all.push((format!("extend node remove {at}"), refusal));
-    };
-    remove(&mut bench, "172.31.16.139");
-    remove(&mut bench, "10.0.0.1");
-    bench.accept(Verb::Rm, "-s media-server-only");
-    remove(&mut bench, "172.31.16.139");
-    bench.work(media(), OutcomeKind::Failed, "docker does not answer");
-    remove(&mut bench, "172.31.16.139");
-    let refusal = bench.fleet.nodes(Some(node("10.0.0.1")), bench.now).unwrap_err();
-    all.push(("extend node show 10.0.0.1".to_owned(), refusal));
-    let turn = bench.fleet.revoke(node("10.0.0.1"), "anna", bench.now);
-    all.push(("extend node revoke 10.0.0.1".to_owned(), bench.commit(turn).unwrap_err()));
-}
-
-fn operations(all: &mut Provoked) {
-    let mut bench = Bench::guide();
-    for text in ["zzzzzz", "", "'; rm -rf /"] {
-        let refusal = bench.fleet.find_operation(text).unwrap_err();
-        all.push((format!("extend op show {text}"), refusal));
-    }
-    let id: OperationId = "01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap();
-    let turn = bench.fleet.submit(&submission(Verb::Stop, "-a 172.31.16.139"), id, bench.now);
-    bench.commit(turn).unwrap();
-    bench.succeed(media());
-    let other = OperationId(Ulid(id.0.0 + (1 << 60)));
-    let mut start = submission(Verb::Start, "-a 172.31.16.139");
-    start.request = "01ARZ3NDEKTSV4RRFFQ69G5FAW".parse().unwrap();
-    let turn = bench.fleet.submit(&start, other, bench.now);
-    bench.commit(turn).unwrap();
-    let refusal = bench.fleet.find_operation("g5fav").unwrap_err();
-    all.push(("extend op show g5fav".to_owned(), refusal));
-    let turn = bench.fleet.cancel(&id.to_string(), "anna", bench.now);
-    all.push((format!("extend op cancel {id}"), bench.commit(turn).unwrap_err()));
-}
-
-fn strangers(all: &mut Provoked) {
-    let mut bench = Bench::guide();
-    let join = "extend-agent join TOKEN".to_owned();
-    let turn = bench.fleet.spend_token(media(), &[1; 16], facts(media()), bench.now);
-    all.push((join.clone(), bench.commit(turn).unwrap_err()));
-    let hash = crate::core::request::sha256(&[1; 16]);
-    let turn = bench.fleet.mint_token(media(), None, hash, bench.now);
-    bench.commit(turn).unwrap();
-    let late = after(bench.now, Duration::from_secs(700));
-    let turn = bench.fleet.spend_token(media(), &[1; 16], facts(media()), late);
-    all.push((join, bench.commit(turn).unwrap_err()));
-    let late = after(bench.now, Duration::from_secs(40 * 24 * 3600));
-    let refusal = bench.fleet.renewal_allowed(media(), facts(media()).key, late).unwrap_err();
-    all.push(("(renewal)".to_owned(), refusal));
-    let other = PeerFacts { key: KeyHash([0; 32]), ..facts(media()) };
-    let hello = bench.agents[&media()].hello();
-    let turn = bench.fleet.hello(media(), other, hello, bench.now);
-    all.push(("(hello)".to_owned(), bench.commit(turn).unwrap_err()));
 }
 
 #[test]
@@ -258,16 +78,32 @@ fn every_refusal_can_be_provoked_and_says_all_it_should() {
     let mut golden = String::new();
     for (command, refusal) in provoked() {
         seen[number(&refusal)] = true;
-        let RefusalText { code, sentence, causes, hint } = RefusalText::from(&refusal);
+        let RefusalText {
+            code,
+            sentence,
+            causes,
+            hint,
+        } = RefusalText::from(&refusal);
         assert!(sentence.starts_with("cannot "), "{sentence}");
         assert!(!hint.is_empty(), "{sentence}");
         for text in causes.iter().chain([&sentence, &hint]) {
-            assert!(!text.is_empty() && !text.ends_with('.') && !text.contains("  ("), "{text}");
+            assert!(
+                !text.is_empty() && !text.ends_with('.') && !text.contains("  ("),
+                "{text}"
+            );
             assert!(!text.chars().any(char::is_control), "{text}");
         }
         assert_eq!(refusal.is_usage(), refusal.kind() == RefusalKind::Usage);
-        assert_eq!(*codes.entry(refusal.code()).or_insert(refusal.kind()), refusal.kind());
-        writeln!(golden, "$ {command}\n{code} ({:?}): {sentence}", refusal.kind()).unwrap();
+        assert_eq!(
+            *codes.entry(refusal.code()).or_insert(refusal.kind()),
+            refusal.kind()
+        );
+        writeln!(
+            golden,
+            "$ {command}\n{code} ({:?}): {sentence}",
+            refusal.kind()
+        )
+        .unwrap();
         for cause in causes {
             writeln!(golden, "  cause: {cause}").unwrap();
         }

@@ -25,14 +25,21 @@ fn reports_of_an_older_session_are_dropped() {
     assert_eq!(closed, Some((media(), old, CloseReason::Replaced)));
     let operation = bench.accept(Verb::Stop, "-a 172.31.16.139");
     let now = bench.now;
-    bench.agents.get_mut(&media()).unwrap().work(OutcomeKind::Succeeded, "", now);
+    bench
+        .agents
+        .get_mut(&media())
+        .unwrap()
+        .work(OutcomeKind::Succeeded, "", now);
     let status = bench.agents[&media()].status().unwrap();
     for stale in [old, SessionNumber(0), SessionNumber(u64::MAX)] {
         let turn = bench.fleet.report(stale, media(), status.clone(), now);
         assert!(turn.writes.is_empty() && turn.effects.is_empty());
     }
     let turn = bench.fleet.session_closed(old, media(), now);
-    assert!(turn.writes.is_empty(), "the older session's end is not the node's");
+    assert!(
+        turn.writes.is_empty(),
+        "the older session's end is not the node's"
+    );
     assert_eq!(bench.states(operation.id), [TargetState::Running]);
     bench.report(media());
     assert_eq!(bench.states(operation.id), [TargetState::Succeeded]);
@@ -43,21 +50,38 @@ fn reports_about_other_records_are_observations_only() {
     let mut bench = Bench::guide();
     let operation = bench.accept(Verb::Stop, "-a 172.31.16.139");
     let now = bench.now;
-    bench.agents.get_mut(&media()).unwrap().work(OutcomeKind::Succeeded, "", now);
+    bench
+        .agents
+        .get_mut(&media())
+        .unwrap()
+        .work(OutcomeKind::Succeeded, "", now);
     let honest = bench.agents[&media()].status().unwrap();
     let session = bench.agents[&media()].session.unwrap();
     let id = honest.record;
     let stamp = |epoch, generation| Stamp { epoch, generation };
     for lie in [
-        RecordId { stamp: stamp(1, 1), ..id },
-        RecordId { stamp: stamp(u64::MAX, u64::MAX), ..id },
-        RecordId { hash: RecordHash([9; 32]), ..id },
+        RecordId {
+            stamp: stamp(1, 1),
+            ..id
+        },
+        RecordId {
+            stamp: stamp(u64::MAX, u64::MAX),
+            ..id
+        },
+        RecordId {
+            hash: RecordHash([9; 32]),
+            ..id
+        },
     ] {
         let mut status = honest.clone();
         status.record = lie;
         let turn = bench.fleet.report(session, media(), status, now);
         bench.commit(turn);
-        assert_eq!(bench.states(operation.id), [TargetState::Running], "{lie:?}");
+        assert_eq!(
+            bench.states(operation.id),
+            [TargetState::Running],
+            "{lie:?}"
+        );
     }
     // Nor may one node speak for another.
     let turn = bench.fleet.report(session, node(QUEUE), honest, now);
@@ -73,7 +97,9 @@ fn phases_are_durable_details_are_not_and_neither_grows_without_end() {
     let mut status = bench.agents[&media()].status().unwrap();
     let mut report = |bench: &mut Bench, phase, detail: &str| {
         (status.phase, status.detail) = (phase, detail.to_owned());
-        let turn = bench.fleet.report(session, media(), status.clone(), bench.now);
+        let turn = bench
+            .fleet
+            .report(session, media(), status.clone(), bench.now);
         let told = (turn.writes.len(), turn.effects.len());
         bench.commit(turn);
         told
@@ -94,23 +120,42 @@ fn phases_are_durable_details_are_not_and_neither_grows_without_end() {
 fn silence_makes_a_node_suspect_then_lost_and_its_target_waits() {
     let mut bench = Bench::guide();
     let operation = bench.accept(Verb::Stop, "-a 172.31.16.139");
-    let session = bench.agents.get_mut(&media()).unwrap().session.take().unwrap();
+    let session = bench
+        .agents
+        .get_mut(&media())
+        .unwrap()
+        .session
+        .take()
+        .unwrap();
     let state = |bench: &Bench| bench.fleet.nodes[&media()].state();
     bench.pass(Duration::from_millis(3_500));
     assert_eq!(state(&bench), NodeState::Online);
     bench.pass(Duration::from_secs(1));
     assert_eq!(state(&bench), NodeState::Suspect);
-    assert_eq!(bench.states(operation.id), [TargetState::Running], "suspect is no verdict");
+    assert_eq!(
+        bench.states(operation.id),
+        [TargetState::Running],
+        "suspect is no verdict"
+    );
     // A word is enough to be well again.
-    let turn = bench.fleet.heartbeat(session, media(), Default::default(), bench.now);
+    let turn = bench
+        .fleet
+        .heartbeat(session, media(), Default::default(), bench.now);
     bench.commit(turn);
     assert_eq!(state(&bench), NodeState::Online);
     bench.pass(Duration::from_millis(8_500));
     assert_eq!(state(&bench), NodeState::Offline);
-    assert_eq!(bench.closed.last(), Some(&(media(), session, CloseReason::Silent)));
+    assert_eq!(
+        bench.closed.last(),
+        Some(&(media(), session, CloseReason::Silent))
+    );
     let target = bench.target(operation.id, media());
     assert_eq!(target.state, TargetState::Waiting);
-    assert!(target.reason.contains("is offline since"), "{}", target.reason);
+    assert!(
+        target.reason.contains("is offline since"),
+        "{}",
+        target.reason
+    );
     bench.connect(media());
     assert_eq!(bench.states(operation.id), [TargetState::Running]);
 }

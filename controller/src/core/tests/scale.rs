@@ -10,23 +10,33 @@ use crate::core::rollout::BEGINS_AT_ONCE;
 use crate::store::{MAX_BATCH_BYTES, MAX_WRITES};
 
 fn address(number: u32) -> NodeAddr {
-    std::net::Ipv4Addr::from(0x0a00_0000 + number + 1).try_into().unwrap()
+    std::net::Ipv4Addr::from(0x0a00_0000 + number + 1)
+        .try_into()
+        .unwrap()
 }
 
 /// A fleet of media servers, all away: the first was deployed, the others are its likes.
 fn fleet(size: u32) -> Bench {
     let mut bench = Bench::new();
     bench.join(address(0));
-    bench.deploy(&format!("-s media-server-only -n media-0 -a {}", address(0)));
+    bench.deploy(&format!(
+        "-s media-server-only -n media-0 -a {}",
+        address(0)
+    ));
     bench.disconnect(address(0));
     let first = bench.fleet.nodes[&address(0)].clone();
     for number in 1..size {
         let (node, name) = (address(number), format!("media-{number}").parse().unwrap());
         let mut like = first.clone();
         let record = first.row.record.clone().unwrap();
-        let desired = Desired { node, name, ..record.desired };
+        let desired = Desired {
+            node,
+            name,
+            ..record.desired
+        };
         like.row.chain.clear();
-        like.row.replace_record(ServerRecord::seal(record.id.stamp, desired));
+        like.row
+            .replace_record(ServerRecord::seal(record.id.stamp, desired));
         bench.fleet.nodes.insert(node, like);
         let row = bench.fleet.value(&Key::Node(node)).unwrap();
         bench.rows.insert(Key::Node(node).to_string(), row);
@@ -86,9 +96,16 @@ fn a_thousand_ended_operations_are_kept() {
     assert_eq!(bench.fleet.requests.len(), 1_000);
     assert_eq!(bench.fleet.operation(first), None);
     assert!(!bench.rows.contains_key(&Key::Operation(first).to_string()));
-    let targets = bench.rows.keys().filter(|key| key.starts_with("op/")).count();
+    let targets = bench
+        .rows
+        .keys()
+        .filter(|key| key.starts_with("op/"))
+        .count();
     assert_eq!(targets, 2_000, "a header and a target each");
-    assert!(bench.rows["node/172.31.16.139"].len() < 8 * 1024, "the chain is bounded");
+    assert!(
+        bench.rows["node/172.31.16.139"].len() < 8 * 1024,
+        "the chain is bounded"
+    );
     bench.restart();
     assert_eq!(bench.fleet.operations.len(), 1_000);
 }

@@ -22,7 +22,10 @@ use crate::store::MemoryStore;
 const DEEDS: usize = 12;
 
 fn wanted(number: u128, verb: Verb, line: &str) -> Submission {
-    Submission { request: RequestId(Ulid(number)), ..submission(verb, line) }
+    Submission {
+        request: RequestId(Ulid(number)),
+        ..submission(verb, line)
+    }
 }
 
 /// Does one deed; an error means that nobody answered.
@@ -47,7 +50,9 @@ async fn deed(rig: &mut Rig, deed: usize) -> Result<(), EngineError> {
         7 => {
             connect(rig).await?;
             let session = rig.agent(media()).session.unwrap_or_default();
-            rig.handle.session_heartbeat(session, media(), Heartbeat::default()).await?;
+            rig.handle
+                .session_heartbeat(session, media(), Heartbeat::default())
+                .await?;
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         8 => {
@@ -96,8 +101,11 @@ async fn revoke_another(rig: &mut Rig) -> Result<(), EngineError> {
 /// What must be true at the end of the day, however it went.
 async fn check(rig: &mut Rig, point: CrashPoint) {
     let operations = rig.handle.operations(100, false).await.unwrap();
-    let verbs: Vec<_> =
-        operations.iter().rev().map(|operation| (operation.verb, operation.summary())).collect();
+    let verbs: Vec<_> = operations
+        .iter()
+        .rev()
+        .map(|operation| (operation.verb, operation.summary()))
+        .collect();
     let outcome = |summary: &str| summary.to_owned();
     assert_eq!(
         verbs,
@@ -111,15 +119,30 @@ async fn check(rig: &mut Rig, point: CrashPoint) {
     let record = rig.agent(media()).record.clone().unwrap();
     assert_eq!(record.desired.run_state, RunState::Running, "{point}");
     // Deployed once, put back without a new start or with one, restarted once: never more.
-    let view = rig.handle.servers(Default::default()).await.unwrap().servers.remove(0);
-    assert_eq!(view.record, record, "{point}: what is recorded is what the agent holds");
+    let view = rig
+        .handle
+        .servers(Default::default())
+        .await
+        .unwrap()
+        .servers
+        .remove(0);
+    assert_eq!(
+        view.record, record,
+        "{point}: what is recorded is what the agent holds"
+    );
     assert_eq!(view.operation, None, "{point}");
     let generations = record.id.stamp.generation;
     // A recovery that nobody heard of may be asked for again.
     let again = u64::from(matches!(point, CrashPoint::Input(_, InputKind::Recover)));
     let expected = 5..=5 + again;
-    assert!(expected.contains(&generations), "{point}: run, stop, reversal, recovery, restart");
-    assert!(rig.handle.nodes(Some(node(QUEUE))).await.is_err(), "{point}");
+    assert!(
+        expected.contains(&generations),
+        "{point}: run, stop, reversal, recovery, restart"
+    );
+    assert!(
+        rig.handle.nodes(Some(node(QUEUE))).await.is_err(),
+        "{point}"
+    );
 }
 
 /// The day with a death at `point`. Returns whether the point was reached.
@@ -174,13 +197,25 @@ async fn a_death_at_any_point_loses_nothing_and_does_nothing_twice() {
 async fn before_the_commit_nobody_has_been_told_anything() {
     let hook = DieAt::new(CrashPoint::Input(Moment::BeforeCommit, InputKind::Submit));
     let mut rig = Rig::with_media().await;
-    rig.start_again(config(rig.clock, Arc::clone(&hook) as _)).await;
+    rig.start_again(config(rig.clock, Arc::clone(&hook) as _))
+        .await;
     rig.connect(media()).await.unwrap();
     let image = rig.store.image();
     let answer = rig.handle.submit(wanted(9, Verb::Stop, ""));
-    timeout(Duration::from_secs(1), answer).await.expect_err("no answer before the commit");
+    timeout(Duration::from_secs(1), answer)
+        .await
+        .expect_err("no answer before the commit");
     rig.listen(media()).await;
-    assert_eq!(rig.agent(media()).record.as_ref().unwrap().id.stamp.generation, 1);
+    assert_eq!(
+        rig.agent(media())
+            .record
+            .as_ref()
+            .unwrap()
+            .id
+            .stamp
+            .generation,
+        1
+    );
     assert_eq!(rig.store.image(), image);
 }
 
@@ -188,12 +223,24 @@ async fn before_the_commit_nobody_has_been_told_anything() {
 async fn after_the_commit_the_operation_is_there_though_nobody_was_told() {
     let hook = DieAt::new(CrashPoint::Input(Moment::AfterCommit, InputKind::Submit));
     let mut rig = Rig::with_media().await;
-    rig.start_again(config(rig.clock, Arc::clone(&hook) as _)).await;
+    rig.start_again(config(rig.clock, Arc::clone(&hook) as _))
+        .await;
     rig.connect(media()).await.unwrap();
     let answer = rig.handle.submit(wanted(9, Verb::Stop, ""));
-    timeout(Duration::from_secs(1), answer).await.expect_err("it died");
+    timeout(Duration::from_secs(1), answer)
+        .await
+        .expect_err("it died");
     rig.listen(media()).await;
-    assert_eq!(rig.agent(media()).record.as_ref().unwrap().id.stamp.generation, 1);
+    assert_eq!(
+        rig.agent(media())
+            .record
+            .as_ref()
+            .unwrap()
+            .id
+            .stamp
+            .generation,
+        1
+    );
     rig.kill_and_start().await;
     let open = rig.handle.operations(10, true).await.unwrap();
     assert_eq!(open.len(), 1);

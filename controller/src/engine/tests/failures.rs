@@ -24,8 +24,20 @@ async fn a_commit_that_failed_before_it_was_written_leaves_nothing() {
     assert!(failed(&error), "{error}");
     // The agent heard nothing of it, and comes back to hear what holds.
     rig.listen(media()).await;
-    assert!(rig.links[&media()].receiver.is_none(), "the session was closed");
-    assert_eq!(rig.agent(media()).record.as_ref().unwrap().id.stamp.generation, 1);
+    assert!(
+        rig.links[&media()].receiver.is_none(),
+        "the session was closed"
+    );
+    assert_eq!(
+        rig.agent(media())
+            .record
+            .as_ref()
+            .unwrap()
+            .id
+            .stamp
+            .generation,
+        1
+    );
     assert_eq!(rig.handle.operations(10, true).await.unwrap(), []);
     rig.connect(media()).await.unwrap();
     assert_eq!(rig.agent(media()).epoch, 2, "the epoch was raised");
@@ -65,7 +77,11 @@ async fn a_report_whose_commit_failed_is_told_again_after_the_next_hello() {
         assert!(closed, "the session was closed: {fault:?}");
         rig.connect(media()).await.unwrap();
         sleep(SOON).await;
-        assert_eq!(rig.operation(&operation).await.summary(), "succeeded", "{fault:?}");
+        assert_eq!(
+            rig.operation(&operation).await.summary(),
+            "succeeded",
+            "{fault:?}"
+        );
         // Whoever watched sees the end, though the memory was lost in between.
         let end = timeout(SOON, watch.wait_for(|operation| operation.ended.is_some())).await;
         assert!(end.unwrap().is_ok(), "{fault:?}");
@@ -97,7 +113,11 @@ async fn everybody_who_waits_is_told_when_the_store_fails() {
         handle.nodes(None),
         handle.mint_token(media(), None, [0; 32])
     );
-    for error in [submitted.unwrap_err(), nodes.unwrap_err(), token.unwrap_err()] {
+    for error in [
+        submitted.unwrap_err(),
+        nodes.unwrap_err(),
+        token.unwrap_err(),
+    ] {
         assert!(failed(&error), "{error}");
     }
     // A moment later everything works again.
@@ -107,7 +127,13 @@ async fn everybody_who_waits_is_told_when_the_store_fails() {
 #[tokio::test(start_paused = true)]
 async fn a_store_that_stays_away_is_waited_for() {
     let mut rig = Rig::with_media().await;
-    let receiver = rig.links.get_mut(&media()).unwrap().receiver.take().unwrap();
+    let receiver = rig
+        .links
+        .get_mut(&media())
+        .unwrap()
+        .receiver
+        .take()
+        .unwrap();
     rig.store.fail_commits(3, CommitFault::BeforeApplying);
     for _ in 0..3 {
         let stop = rig.submission(Verb::Stop, "");
@@ -117,7 +143,10 @@ async fn a_store_that_stays_away_is_waited_for() {
     rig.connect(media()).await.unwrap();
     let operation = rig.submit(Verb::Stop, "").await;
     rig.succeed(media()).await;
-    assert_eq!(rig.operation(&operation).await.targets[0].state, TargetState::Succeeded);
+    assert_eq!(
+        rig.operation(&operation).await.targets[0].state,
+        TargetState::Succeeded
+    );
     // Session numbers go on: no report of an older memory's session can be taken for a new one's.
     assert!(rig.agent(media()).session.unwrap().0 >= 2);
     sleep(Duration::from_secs(1)).await;

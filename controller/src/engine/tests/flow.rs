@@ -20,11 +20,17 @@ async fn a_server_is_run_watched_and_shown() {
     let mut rig = Rig::with_media().await;
     let operation = rig.submit(Verb::Restart, "").await;
     let mut watch = rig.handle.watch(&operation.id.short()).await.unwrap();
-    assert_eq!(watch.borrow_and_update().targets[0].state, TargetState::Running);
+    assert_eq!(
+        watch.borrow_and_update().targets[0].state,
+        TargetState::Running
+    );
     rig.succeed(media()).await;
     watch.changed().await.unwrap();
     assert!(watch.borrow_and_update().ended.is_some());
-    assert!(watch.changed().await.is_err(), "nothing comes after the end");
+    assert!(
+        watch.changed().await.is_err(),
+        "nothing comes after the end"
+    );
     // Watching an ended operation shows its end.
     let watch = rig.handle.watch(&operation.id.to_string()).await.unwrap();
     assert!(watch.borrow().ended.is_some());
@@ -33,7 +39,9 @@ async fn a_server_is_run_watched_and_shown() {
     assert_eq!(rig.handle.operations(10, false).await.unwrap().len(), 2);
     assert_eq!(rig.handle.operations(10, true).await.unwrap().len(), 0);
     let refused = rig.handle.operation("nothing").await.unwrap_err();
-    assert!(matches!(refused, EngineError::Refused(refusal) if refusal.code() == "no-such-operation"));
+    assert!(
+        matches!(refused, EngineError::Refused(refusal) if refusal.code() == "no-such-operation")
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -57,11 +65,16 @@ async fn the_door_follows_commits_and_is_shut_before_the_answer() {
     assert!(!admits("agents"));
     assert_eq!(view.state, NodeState::Revoked);
     let receiver = rig.links[&media()].receiver.as_ref().unwrap();
-    timeout(SOON, receiver.closed()).await.expect("the live session was closed");
+    timeout(SOON, receiver.closed())
+        .await
+        .expect("the live session was closed");
     assert_eq!(receiver.reason(), Some(CloseReason::Revoked));
     rig.connect(media()).await.unwrap_err();
     // A token that is not spent shuts the door by itself.
-    rig.handle.mint_token(node(QUEUE), Some(Duration::from_secs(60)), [0; 32]).await.unwrap();
+    rig.handle
+        .mint_token(node(QUEUE), Some(Duration::from_secs(60)), [0; 32])
+        .await
+        .unwrap();
     assert!(door.borrow().admits_enrolment(node(QUEUE).ip()));
     sleep(Duration::from_secs(61)).await;
     assert!(!door.borrow().admits_enrolment(node(QUEUE).ip()));
@@ -71,26 +84,48 @@ async fn the_door_follows_commits_and_is_shut_before_the_answer() {
 async fn a_newer_session_replaces_the_older_one_and_its_reports_are_dropped() {
     let mut rig = Rig::with_media().await;
     let old = rig.agent(media()).session.unwrap();
-    let mut first = rig.links.get_mut(&media()).unwrap().receiver.take().unwrap();
+    let mut first = rig
+        .links
+        .get_mut(&media())
+        .unwrap()
+        .receiver
+        .take()
+        .unwrap();
     rig.connect(media()).await.unwrap();
     assert_eq!(first.recv().await, None);
     assert_eq!(first.reason(), Some(CloseReason::Replaced));
     let operation = rig.submit(Verb::Stop, "").await;
     rig.listen(media()).await;
     let now = rig.clock.now();
-    rig.agent(media()).work(extend_common::status::OutcomeKind::Succeeded, "", now);
+    rig.agent(media())
+        .work(extend_common::status::OutcomeKind::Succeeded, "", now);
     let status = rig.agent(media()).status().unwrap();
-    rig.handle.session_report(old, media(), status).await.unwrap();
+    rig.handle
+        .session_report(old, media(), status)
+        .await
+        .unwrap();
     rig.handle.session_closed(old, media()).await.unwrap();
-    assert_eq!(rig.operation(&operation).await.targets[0].state, TargetState::Running);
+    assert_eq!(
+        rig.operation(&operation).await.targets[0].state,
+        TargetState::Running
+    );
     rig.report(media()).await;
-    assert_eq!(rig.operation(&operation).await.targets[0].state, TargetState::Succeeded);
+    assert_eq!(
+        rig.operation(&operation).await.targets[0].state,
+        TargetState::Succeeded
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_agent_that_takes_no_messages_loses_its_session() {
     let mut rig = Rig::with_media().await;
-    let receiver = rig.links.get_mut(&media()).unwrap().receiver.take().unwrap();
+    let receiver = rig
+        .links
+        .get_mut(&media())
+        .unwrap()
+        .receiver
+        .take()
+        .unwrap();
     // Each hello of nothing, each verb and each cancel is a message; nobody reads them.
     for _ in 0..SESSION_QUEUE {
         let operation = rig.submit(Verb::Stop, "").await;
@@ -98,7 +133,10 @@ async fn an_agent_that_takes_no_messages_loses_its_session() {
         sleep(Duration::from_secs(61)).await;
         let number = rig.agent(media()).session.unwrap();
         let beat = Heartbeat::default();
-        rig.handle.session_heartbeat(number, media(), beat).await.unwrap();
+        rig.handle
+            .session_heartbeat(number, media(), beat)
+            .await
+            .unwrap();
         if receiver.reason().is_some() {
             break;
         }
@@ -125,13 +163,22 @@ async fn silence_and_deadlines_need_no_input() {
     sleep(Duration::from_secs(9)).await;
     let receiver = rig.links[&media()].receiver.as_ref().unwrap();
     assert_eq!(receiver.reason(), Some(CloseReason::Silent));
-    assert_eq!(rig.operation(&operation).await.targets[0].state, TargetState::Waiting);
+    assert_eq!(
+        rig.operation(&operation).await.targets[0].state,
+        TargetState::Waiting
+    );
     sleep(Duration::from_secs(22)).await;
-    assert_eq!(rig.operation(&operation).await.targets[0].state, TargetState::TimedOut);
+    assert_eq!(
+        rig.operation(&operation).await.targets[0].state,
+        TargetState::TimedOut
+    );
     // It comes back not having heard of it: it is put back before anything else.
     rig.connect(media()).await.unwrap();
     let record = rig.agent(media()).record.clone().unwrap();
-    assert_eq!(record.desired.run_state, extend_common::record::RunState::Running);
+    assert_eq!(
+        record.desired.run_state,
+        extend_common::record::RunState::Running
+    );
     assert_eq!(record.id.stamp.generation, 3);
 }
 
@@ -140,10 +187,16 @@ async fn another_holder_of_the_store_ends_the_engine() {
     let mut rig = Rig::with_media().await;
     rig.store.clone().raise_epoch(0).unwrap();
     let stop = rig.submission(Verb::Stop, "");
-    assert_eq!(rig.handle.submit(stop.clone()).await.unwrap_err(), EngineError::Stopped);
+    assert_eq!(
+        rig.handle.submit(stop.clone()).await.unwrap_err(),
+        EngineError::Stopped
+    );
     let ended = (&mut rig.task).await.unwrap();
     assert!(matches!(ended, Err(EngineFailure::TakenOver)), "{ended:?}");
-    assert_eq!(rig.handle.submit(stop).await.unwrap_err(), EngineError::Stopped);
+    assert_eq!(
+        rig.handle.submit(stop).await.unwrap_err(),
+        EngineError::Stopped
+    );
     let receiver = rig.links[&media()].receiver.as_ref().unwrap();
     assert_eq!(receiver.reason(), Some(CloseReason::ShuttingDown));
 }
@@ -156,9 +209,15 @@ async fn shutting_down_keeps_what_was_asked_for_and_answers_the_rest() {
     (&mut rig.task).await.unwrap().unwrap();
     let receiver = rig.links[&media()].receiver.as_ref().unwrap();
     assert_eq!(receiver.reason(), Some(CloseReason::ShuttingDown));
-    assert_eq!(rig.handle.nodes(None).await.unwrap_err(), EngineError::Stopped);
+    assert_eq!(
+        rig.handle.nodes(None).await.unwrap_err(),
+        EngineError::Stopped
+    );
     rig.kill_and_start().await;
-    assert_eq!(rig.operation(&operation).await.targets[0].state, TargetState::Running);
+    assert_eq!(
+        rig.operation(&operation).await.targets[0].state,
+        TargetState::Running
+    );
     rig.connect(media()).await.unwrap();
     rig.succeed(media()).await;
     assert_eq!(rig.operation(&operation).await.summary(), "succeeded");
@@ -174,7 +233,10 @@ async fn renewals_are_allowed_and_recorded() {
     rig.handle.renewed(media(), facts(media())).await.unwrap();
     let (view, notes) = rig.handle.remove(media(), false, "anna").await.unwrap();
     assert_eq!((view.unwrap().node, notes.len()), (media(), 0));
-    rig.handle.renewed(media(), facts(media())).await.unwrap_err();
+    rig.handle
+        .renewed(media(), facts(media()))
+        .await
+        .unwrap_err();
     assert_eq!(rig.handle.nodes(None).await.unwrap(), []);
 }
 
@@ -198,9 +260,14 @@ async fn a_store_on_its_own_thread_gathers_inputs_into_batches() {
     assert_eq!(handle.nodes(None).await.unwrap().len(), 200);
     let (sender, _receiver) = session::channel();
     let hello = crate::core::tests::agent::Agent::new(node(MEDIA)).hello();
-    let refused = handle.session_opened(node(MEDIA), facts(node(MEDIA)), hello, sender).await;
+    let refused = handle
+        .session_opened(node(MEDIA), facts(node(MEDIA)), hello, sender)
+        .await;
     refused.unwrap_err();
-    handle.snapshot(&directory.path().join("copy.db")).await.unwrap();
+    handle
+        .snapshot(&directory.path().join("copy.db"))
+        .await
+        .unwrap();
     shutdown.cancel();
     task.await.unwrap().unwrap();
     store.shutdown().await;

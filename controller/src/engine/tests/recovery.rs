@@ -19,11 +19,24 @@ async fn state(rig: &Rig) -> (NodeState, String) {
 async fn is_refused_as_ahead(rig: &mut Rig) {
     let wanted = rig.submission(Verb::Restart, "-a 172.31.16.139");
     let error = rig.handle.submit(wanted).await.unwrap_err();
-    let EngineError::Refused(refusal) = error else { panic!("{error}") };
+    let EngineError::Refused(refusal) = error else {
+        panic!("{error}")
+    };
     // In an empty store there is not even a server to name.
-    assert!(["ahead", "no-server-at"].contains(&refusal.code()), "{refusal}");
+    assert!(
+        ["ahead", "no-server-at"].contains(&refusal.code()),
+        "{refusal}"
+    );
     rig.listen(media()).await;
-    assert_eq!(rig.agent(media()).record.as_ref().unwrap().desired.run_state, RunState::Running);
+    assert_eq!(
+        rig.agent(media())
+            .record
+            .as_ref()
+            .unwrap()
+            .desired
+            .run_state,
+        RunState::Running
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -41,7 +54,11 @@ async fn an_empty_store_beside_the_old_authority_lets_nodes_in_and_takes_them_ba
     assert!(rig.agent(media()).ahead);
     is_refused_as_ahead(&mut rig).await;
     let recovered = rig.handle.recover(Vec::new(), false, "root").await.unwrap();
-    assert_eq!((recovered.nodes.len(), recovered.notes.len()), (1, 0), "{recovered:?}");
+    assert_eq!(
+        (recovered.nodes.len(), recovered.notes.len()),
+        (1, 0),
+        "{recovered:?}"
+    );
     rig.listen(media()).await;
     let record = rig.agent(media()).record.clone().unwrap();
     assert_eq!((record.id.stamp.epoch, record.id.stamp.generation), (2, 2));
@@ -71,7 +88,10 @@ async fn an_older_copy_sends_nothing_until_it_is_recovered() {
     rig.connect(media()).await.unwrap();
     assert_eq!(state(&rig).await.0, NodeState::Ahead);
     is_refused_as_ahead(&mut rig).await;
-    rig.handle.recover(vec![media()], false, "root").await.unwrap();
+    rig.handle
+        .recover(vec![media()], false, "root")
+        .await
+        .unwrap();
     rig.listen(media()).await;
     assert_eq!(state(&rig).await.0, NodeState::Online);
     let operation = rig.submit(Verb::Restart, "").await;
@@ -94,8 +114,15 @@ async fn another_store_sends_nothing_until_it_is_recovered() {
     assert_eq!(now, NodeState::Ahead);
     assert!(why.contains("the records of store"), "{why}");
     is_refused_as_ahead(&mut other).await;
-    other.handle.recover(Vec::new(), false, "root").await.unwrap();
+    other
+        .handle
+        .recover(Vec::new(), false, "root")
+        .await
+        .unwrap();
     other.listen(media()).await;
     assert_eq!(state(&other).await.0, NodeState::Online);
-    assert_eq!(other.agent(media()).record.as_ref().unwrap().id.stamp.epoch, 5);
+    assert_eq!(
+        other.agent(media()).record.as_ref().unwrap().id.stamp.epoch,
+        5
+    );
 }

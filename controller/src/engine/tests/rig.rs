@@ -52,7 +52,11 @@ pub(super) struct DieAt {
 
 impl DieAt {
     pub(super) fn new(point: CrashPoint) -> Arc<Self> {
-        Arc::new(Self { point, reached: AtomicBool::new(false), seen: Mutex::default() })
+        Arc::new(Self {
+            point,
+            reached: AtomicBool::new(false),
+            seen: Mutex::default(),
+        })
     }
 
     pub(super) fn was_reached(&self) -> bool {
@@ -104,12 +108,21 @@ impl Rig {
     pub(super) async fn on(store: MemoryStore, crash: Arc<dyn CrashHook>) -> Self {
         let clock = Clock::starting_at(Timestamp::from_second(START).unwrap());
         let (handle, task, shutdown) = begin(&store, config(clock, crash)).await;
-        Self { store, clock, handle, task, shutdown, links: BTreeMap::new(), counter: 0 }
+        Self {
+            store,
+            clock,
+            handle,
+            task,
+            shutdown,
+            links: BTreeMap::new(),
+            counter: 0,
+        }
     }
 
     /// Kills the engine as a process is killed, and starts another on the same store.
     pub(super) async fn kill_and_start(&mut self) {
-        self.start_again(config(self.clock, Arc::new(NoCrash))).await;
+        self.start_again(config(self.clock, Arc::new(NoCrash)))
+            .await;
     }
 
     pub(super) async fn start_again(&mut self, config: EngineConfig) {
@@ -123,7 +136,10 @@ impl Rig {
     }
 
     pub(super) async fn enrol(&mut self, at: NodeAddr) -> Result<(), EngineError> {
-        self.links.entry(at).or_insert_with(|| Link { agent: Agent::new(at), receiver: None });
+        self.links.entry(at).or_insert_with(|| Link {
+            agent: Agent::new(at),
+            receiver: None,
+        });
         let secret = [7; 16];
         self.handle.mint_token(at, None, sha256(&secret)).await?;
         self.handle.spend_token(at, secret, facts(at)).await
@@ -132,7 +148,10 @@ impl Rig {
     pub(super) async fn connect(&mut self, at: NodeAddr) -> Result<SessionNumber, EngineError> {
         let (sender, receiver) = session::channel();
         let hello = self.links[&at].agent.hello();
-        let number = self.handle.session_opened(at, facts(at), hello, sender).await?;
+        let number = self
+            .handle
+            .session_opened(at, facts(at), hello, sender)
+            .await?;
         let link = self.links.get_mut(&at).unwrap();
         link.receiver = Some(receiver);
         link.agent.session = Some(number);
@@ -192,7 +211,10 @@ impl Rig {
     }
 
     pub(super) async fn operation(&self, operation: &Operation) -> Operation {
-        self.handle.operation(&operation.id.to_string()).await.unwrap()
+        self.handle
+            .operation(&operation.id.to_string())
+            .await
+            .unwrap()
     }
 
     /// A node with a media server that runs.
@@ -219,9 +241,15 @@ impl Rig {
 async fn begin(
     store: &MemoryStore,
     config: EngineConfig,
-) -> (EngineHandle, JoinHandle<Result<(), EngineFailure>>, CancellationToken) {
+) -> (
+    EngineHandle,
+    JoinHandle<Result<(), EngineFailure>>,
+    CancellationToken,
+) {
     let shutdown = CancellationToken::new();
     let store = StoreHandle::in_place(store.clone());
-    let (handle, task) = Engine::start(store, config, shutdown.clone()).await.unwrap();
+    let (handle, task) = Engine::start(store, config, shutdown.clone())
+        .await
+        .unwrap();
     (handle, task, shutdown)
 }

@@ -1,0 +1,204 @@
+//! Nodes that are away, controllers that know less than the nodes, ledgers that are lost: nothing
+//! happens late, nothing is removed, nothing is restarted.
+
+use std::time::Duration;
+
+use extend_agent::docker::memory::{Behaviour, StopBehaviour};
+use extend_common::ids::NodeAddr;
+use extend_common::operation::{TargetState, Verb};
+use extend_common::status::NodeState;
+use extend_controller::store::MemoryStore;
+use extend_tests::sim::Fleet;
+use extend_tests::sim::fleet::{IMAGE, image};
+use extend_tests::sim::invariants::untouched_since;
+
+const MEDIA: &str = "media-server-only";
+
+fn target() -> NodeAddr {
+    "172.31.16.139".parse().unwrap()
+}
+
+async fn fleet() -> Fleet {
+    let mut fleet = Fleet::new(&["172.31.16.139"]).await;
+    let deployed = fleet.deploy(target(), MEDIA, "media-server-1").await;
+    assert_eq!(deployed.targets[0].state, TargetState::Succeeded);
+    fleet
+}
+
+/// How the node is; none while the controller has never heard of it.
+async fn node_state(fleet: &Fleet) -> Option<NodeState> {
+    let nodes = fleet.engine().nodes(Some(target())).await.ok()?;
+    nodes.first().map(|node| node.state)
+}
+
+async fn until(fleet: &Fleet, state: NodeState) {
+    let wait = async {
+        while node_state(fleet).await != Some(state) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(600), wait).await.expect("the node's state");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_was_away_when_its_operation_timed_out_does_nothing_late() {
+    for verb in [Verb::Stop, Verb::Restart, Verb::Upgrade, Verb::Rm] {
+        let mut fleet = fleet().await;
+        fleet.nodes[&target()].docker.add_image(IMAGE, image("22.4.0"));
+        fleet.net.set_away(target(), true);
+        until(&fleet, NodeState::Offline).await;
+        let mark = fleet.mark(target());
+        let mut submission = fleet.submission(verb, MEDIA, &[]);
+        submission.timeout = Some(Duration::from_secs(60));
+        let operation = fleet.perform(&submission).await;
+        assert_eq!(operation.targets[0].state, TargetState::TimedOut, "{verb}");
+        fleet.net.set_away(target(), false);
+        until(&fleet, NodeState::Online).await;
+        fleet.settled().await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        untouched_since(&fleet.history(target()), mark);
+        // The server is as free as before.
+        let again = fleet.submission(Verb::Restart, MEDIA, &[]);
+        let restarted = fleet.perform(&again).await;
+        assert_eq!(restarted.targets[0].state, TargetState::Succeeded, "{verb}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_waits_for_a_node_and_goes_on_when_it_returns() {
+    let mut fleet = fleet().await;
+    fleet.net.set_away(target(), true);
+    until(&fleet, NodeState::Offline).await;
+    let submission = fleet.submission(Verb::Stop, MEDIA, &[]);
+    let id = fleet.submit(&submission).await.unwrap().operation.unwrap().id;
+    let waiting = fleet.engine().operation(&id.to_string()).await.unwrap();
+    assert_eq!(waiting.targets[0].state, TargetState::Waiting);
+    fleet.net.set_away(target(), false);
+    assert_eq!(fleet.ended(id).await.targets[0].state, TargetState::Succeeded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_cut_off_node_did_is_told_when_it_returns() {
+    let mut fleet = fleet().await;
+    let slow =
+        Behaviour { stop: StopBehaviour::After(Duration::from_secs(20), 0), ..Default::default() };
+    fleet.nodes[&target()].docker.behave_image("sha256:22.3.0", slow);
+    let submission = fleet.submission(Verb::Restart, MEDIA, &[]);
+    let id = fleet.submit(&submission).await.unwrap().operation.unwrap().id;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    fleet.net.set_away(target(), true);
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    fleet.net.set_away(target(), false);
+    assert_eq!(fleet.ended(id).await.targets[0].state, TargetState::Succeeded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_stop_leaves_the_service_running() {
+    let mut fleet = fleet().await;
+    let slow =
+        Behaviour { stop: StopBehaviour::After(Duration::from_secs(20), 0), ..Default::default() };
+    fleet.nodes[&target()].docker.behave_image("sha256:22.3.0", slow);
+    let submission = fleet.submission(Verb::Stop, MEDIA, &[]);
+    let id = fleet.submit(&submission).await.unwrap().operation.unwrap().id;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    fleet.engine().cancel(&id.to_string(), "root").await.unwrap();
+    assert_eq!(fleet.ended(id).await.targets[0].state, TargetState::Cancelled);
+    fleet.settled().await;
+    let status = fleet.server(target()).await.unwrap().status.unwrap();
+    assert!(status.current.unwrap().state.is_live());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_an_older_and_a_foreign_store_touch_nothing_and_are_recovered() {
+    for kind in ["empty", "older", "foreign"] {
+        let mut fleet = fleet().await;
+        let yesterday = fleet.store.image();
+        let submission = fleet.submission(Verb::Restart, MEDIA, &[]);
+        fleet.perform(&submission).await;
+        let mark = fleet.mark(target());
+        fleet.kill_controller().await;
+        match kind {
+            "older" => fleet.store.roll_back(yesterday),
+            _ => fleet.store = MemoryStore::new(),
+        }
+        if kind == "foreign" {
+            // Another fleet's store, in which the node is enrolled too.
+            let mut other = Fleet::new(&["172.31.16.139"]).await;
+            other.kill_controller().await;
+            fleet.store.roll_back(other.store.image());
+        }
+        fleet.recovering = kind == "empty";
+        fleet.start_controller().await;
+        until(&fleet, NodeState::Ahead).await;
+        let stop = fleet.submission(Verb::Stop, "", &[]);
+        assert!(fleet.submit(&stop).await.is_err(), "{kind}: verbs are refused");
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        untouched_since(&fleet.history(target()), mark);
+        let recovered = fleet.engine().recover(Vec::new(), true, "root").await.unwrap();
+        assert_eq!(recovered.nodes.len(), 1, "{kind}: {recovered:?}");
+        until(&fleet, NodeState::Online).await;
+        fleet.settled().await;
+        untouched_since(&fleet.history(target()), mark);
+        let restart = fleet.submission(Verb::Restart, MEDIA, &[]);
+        let restarted = fleet.perform(&restart).await;
+        assert_eq!(restarted.targets[0].state, TargetState::Succeeded, "{kind}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_or_damaged_ledger_touches_nothing() {
+    for damaged in [false, true] {
+        let mut fleet = fleet().await;
+        let mark = fleet.mark(target());
+        let ledger = fleet.nodes[&target()].state().join("ledger.json");
+        if damaged {
+            let mut bytes = std::fs::read(&ledger).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            std::fs::write(&ledger, bytes).unwrap();
+        } else {
+            std::fs::remove_file(&ledger).unwrap();
+        }
+        fleet.restart_agent(target()).await;
+        until(&fleet, NodeState::Online).await;
+        fleet.settled().await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        untouched_since(&fleet.history(target()), mark);
+        let restart = fleet.submission(Verb::Restart, MEDIA, &[]);
+        let restarted = fleet.perform(&restart).await;
+        assert_eq!(restarted.targets[0].state, TargetState::Succeeded);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frozen_docker_is_told_and_survived() {
+    let mut fleet = fleet().await;
+    let mark = fleet.mark(target());
+    let docker = fleet.nodes[&target()].docker.clone();
+    docker.freeze_daemon(true);
+    let stop = fleet.submission(Verb::Stop, MEDIA, &[]);
+    let id = fleet.submit(&stop).await.unwrap().operation.unwrap().id;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let nodes = fleet.engine().nodes(Some(target())).await.unwrap();
+    assert_eq!(nodes[0].state, NodeState::Online, "heartbeats go on");
+    assert!(nodes[0].docker_trouble.contains("unresponsive"), "{nodes:?}");
+    untouched_since(&fleet.history(target()), mark);
+    docker.freeze_daemon(false);
+    assert_eq!(fleet.ended(id).await.targets[0].state, TargetState::Succeeded);
+    fleet.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_of_docker_that_is_lost_does_nothing_twice() {
+    let mut fleet = fleet().await;
+    fleet.nodes[&target()].docker.add_image(IMAGE, image("22.4.0"));
+    for lost in 0..8 {
+        let docker = fleet.nodes[&target()].docker.clone();
+        docker.add_image(IMAGE, image(&format!("22.5.{lost}")));
+        docker.lose_next_answer();
+        let upgrade = fleet.submission(Verb::Upgrade, MEDIA, &[]);
+        let upgraded = fleet.perform(&upgrade).await;
+        assert_eq!(upgraded.targets[0].state, TargetState::Succeeded, "{upgraded:#?}");
+        fleet.check();
+    }
+}
