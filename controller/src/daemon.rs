@@ -356,7 +356,7 @@ async fn serve(config: Config) -> Result<(), DaemonError> {
             tracing::info!(signal, "told to end before the start was complete");
             return Ok(());
         }
-        daemon = Daemon::start(config, DaemonOptions::default()) => daemon?,
+        daemon = Daemon::start(config, options()) => daemon?,
     };
     notify::ready();
     let engine = daemon.engine().clone();
@@ -372,6 +372,18 @@ async fn serve(config: Config) -> Result<(), DaemonError> {
     daemon.shutdown().await;
     tracing::info!("the controller has ended");
     outcome
+}
+
+fn options() -> DaemonOptions {
+    let options = DaemonOptions::default();
+    #[cfg(feature = "failpoints")]
+    if let Some(abort) = crate::engine::AbortAt::from_environment() {
+        return DaemonOptions {
+            crash: Arc::new(abort),
+            ..options
+        };
+    }
+    options
 }
 
 /// Listens on a TCP address.

@@ -40,6 +40,8 @@ use crate::core::LoadError;
 use crate::store::{StoreError, StoreHandle};
 
 pub use config::EngineConfig;
+#[cfg(feature = "failpoints")]
+pub use crash::AbortAt;
 pub use crash::{CrashHook, CrashPoint, InputKind, Moment, NoCrash};
 pub use handle::{EngineError, EngineHandle};
 pub use session::{SessionReceiver, SessionSender};
