@@ -81,9 +81,13 @@ if [ -n "$(docker ps -aq --filter 'name=^portsip\.')" ]; then
         'docker ps -a --filter name=^portsip\\.'
 fi
 
-say 'building (the first time takes a few minutes)'
-cargo build --quiet -p extend-controller -p extend-agent
-bin=${CARGO_TARGET_DIR:-target}/debug
+# EXTEND_DEMO_BIN: a directory with programs that are built already.
+bin=${EXTEND_DEMO_BIN:-}
+if [ -z "$bin" ]; then
+    say 'building (the first time takes a few minutes)'
+    cargo build --quiet -p extend-controller -p extend-agent
+    bin=${CARGO_TARGET_DIR:-target}/debug
+fi
 bin=$(cd "$bin" && pwd)
 scripts/standin-image.sh 22.3.0 "$IMAGE"
 

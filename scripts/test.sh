@@ -27,6 +27,9 @@ stage() {
     printf -- '-- %s: %d s\n' "$name" $((SECONDS - started))
 }
 
+# One set of features for everything, so that nothing is built twice.
+readonly FEATURES=(--features extend-controller/failpoints,extend-agent/failpoints)
+
 # nextest runs each test in a process of its own and is quicker; a fresh machine may lack it.
 run_tests() {
     if cargo nextest --version >/dev/null 2>&1; then
@@ -36,27 +39,22 @@ run_tests() {
     fi
 }
 
-# The tests against the real Engine share its names and ports: one after the other.
+# The tests against the real Engine share its container names: one after the other.
 run_engine_tests() {
-    export EXTEND_TEST_ENGINE=1
     if cargo nextest --version >/dev/null 2>&1; then
-        cargo nextest run --no-fail-fast --test-threads 1 -p extend-tests "$@"
+        cargo nextest run --no-fail-fast --test-threads 1 "$@"
     else
-        cargo test --no-fail-fast -p extend-tests "$@" -- --test-threads 1
+        cargo test --no-fail-fast "$@" -- --test-threads 1
     fi
 }
 
 stage 'format' cargo fmt --all --check
 stage 'build' cargo build --workspace --all-targets
 stage 'lints' cargo clippy --workspace --all-targets --quiet -- -D warnings
-if [ "$mode" = quick ]; then
-    stage 'tests without an Engine' run_tests --workspace --exclude extend-tests
-    stage 'simulated fleets' run_tests -p extend-tests --lib --test 'sim_*'
-    exit 0
-fi
-stage 'docker engine' scripts/docker.sh up --state "$state"
-stage 'tests without an Engine' run_tests --workspace --exclude extend-tests
+stage 'parts' run_tests --workspace --exclude extend-tests "${FEATURES[@]}"
 stage 'simulated fleets' run_tests -p extend-tests --lib --test 'sim_*'
+[ "$mode" != quick ] || exit 0
+stage 'docker engine' scripts/docker.sh up --state "$state"
 stage 'stand-in image' scripts/standin-image.sh 22.3.0 extend.test/pbx:22
-stage 'tests against the Engine' run_engine_tests --test 'docker_*'
-stage 'demo' scripts/demo.sh
+stage 'real fleets' run_engine_tests -p extend-tests --test 'docker_*'
+stage 'demo' env EXTEND_DEMO_BIN="${CARGO_TARGET_DIR:-target}/debug" scripts/demo.sh

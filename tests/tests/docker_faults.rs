@@ -17,7 +17,6 @@ use extend_tests::real::fleet::SOON;
 use extend_tests::real::{
     Fleet, IVR, Instance, MEDIA, MEETING, PrivateEngine, QUEUE, Server, Setup, until,
 };
-use nix::sys::signal::Signal;
 
 /// Counts what a container goes through from now on, by the Engine's own book.
 struct Watch {
@@ -534,7 +533,7 @@ fn an_engine_that_hangs_or_restarts_is_waited_for() {
         .extend(&["stop", "-n", IVR.name])
         .expect(0, "one server is stopped");
 
-    private.signal(Signal::SIGSTOP);
+    let frozen = private.freeze();
     let unresponsive = |fleet: &Fleet| {
         let shown = fleet.node(MEDIA.node);
         let told = shown["docker_trouble"].as_str().unwrap_or_default();
@@ -566,7 +565,7 @@ fn an_engine_that_hangs_or_restarts_is_waited_for() {
             Err(format!("{shown:#}"))
         }
     });
-    private.signal(Signal::SIGCONT);
+    drop(frozen);
     let ended = fleet.await_end(&id);
     assert_eq!(
         ended["state"], "succeeded",
@@ -608,6 +607,4 @@ fn an_engine_that_hangs_or_restarts_is_waited_for() {
     fleet
         .extend(&["restart", "-n", MEDIA.name])
         .expect(0, "and a restart works");
-    drop(fleet);
-    drop(private);
 }

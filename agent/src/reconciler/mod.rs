@@ -399,6 +399,10 @@ impl Reconciler {
             Ended::Accepted(Ok(ledger)) => {
                 // A pending record stays: it may have come while another was written. The next turn
                 // finds out whether it is known by now.
+                if role(&ledger) != role(&self.parts.ledger) {
+                    // What was seen bears other names: deciding on it would be deciding blindly.
+                    self.observed = None;
+                }
                 self.parts.ledger = *ledger;
                 self.trouble = None;
                 self.ledger_trouble.clear();

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -240,12 +241,16 @@ impl PrivateEngine {
         });
     }
 
-    /// Sends the daemon a signal.
+    /// Freezes the daemon until the guard is dropped.
     ///
     /// # Panics
     /// When it does not run.
-    pub fn signal(&self, signal: Signal) {
-        self.daemon.as_ref().unwrap().signal(signal);
+    #[must_use]
+    pub fn freeze(&self) -> Frozen {
+        let pid = i32::try_from(self.daemon.as_ref().unwrap().pid()).unwrap();
+        let frozen = Frozen(Pid::from_raw(pid));
+        kill(frozen.0, Signal::SIGSTOP).unwrap();
+        frozen
     }
 
     /// SIGTERM to the daemon: it ends its containers and goes.
@@ -259,13 +264,23 @@ impl PrivateEngine {
     }
 }
 
+/// A daemon that hangs. It goes on when this is dropped, also when a test fails: the fleet's own
+/// end needs an Engine that answers.
+#[derive(Debug)]
+pub struct Frozen(Pid);
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        drop(kill(self.0, Signal::SIGCONT));
+    }
+}
+
 impl Drop for PrivateEngine {
     fn drop(&mut self) {
         let Some(mut daemon) = self.daemon.take() else {
             return;
         };
         // It takes its containerd along only when it ends in order.
-        daemon.signal(Signal::SIGCONT);
         let all = self.engine.ask(&["ps", "--all", "--quiet"]).stdout;
         self.engine
             .remove(&all.split_whitespace().collect::<Vec<_>>());
