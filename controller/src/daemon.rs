@@ -15,18 +15,18 @@ mod error;
 mod faces;
 mod health;
 mod notify;
+mod process;
 mod signals;
 mod socket;
 pub mod state;
 
 use std::net::{SocketAddr, SocketAddrV4, UdpSocket};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use extend_common::clock::Clock;
 use extend_common::roles::RoleSet;
-use extend_common::telemetry;
 use extend_common::tls::accept::AcceptTally;
 use extend_common::tls::{AcceptLimits, Time, system_time};
 use tokio::net::TcpListener;
@@ -44,6 +44,7 @@ use crate::engine::{CrashHook, Engine, EngineConfig, EngineFailure, EngineHandle
 use crate::store::StoreHandle;
 
 pub use error::DaemonError;
+pub use process::run;
 
 /// What is under way may end by itself for so long: answers on their way out, verdicts of sessions.
 const GRACE: Duration = Duration::from_secs(1);
@@ -328,62 +329,6 @@ fn say(config: &Config, addresses: &Addresses, recovering: bool) {
 /// The address that tokens name.
 fn enrolment_address(config: &Config, addresses: &Addresses) -> SocketAddrV4 {
     SocketAddrV4::new(config.address.ip(), addresses.enrolment.port())
-}
-
-/// Runs the controller until it is told to end. Makes its own runtime: it is not for an async
-/// context.
-///
-/// # Errors
-/// Says why it did not start, or what ended by itself; see [`DaemonError::exit`].
-pub fn run(config: &Path) -> Result<(), DaemonError> {
-    telemetry::start();
-    let config = Config::load(config)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_name("controller")
-        .build()
-        .map_err(DaemonError::Runtime)?;
-    let outcome = runtime.block_on(serve(config));
-    // A thread that hangs on a dead disk does not keep the process.
-    runtime.shutdown_timeout(Duration::from_millis(200));
-    outcome
-}
-
-async fn serve(config: Config) -> Result<(), DaemonError> {
-    let mut signals = signals::Signals::new().map_err(DaemonError::Runtime)?;
-    let mut daemon = tokio::select! {
-        signal = signals.next() => {
-            tracing::info!(signal, "told to end before the start was complete");
-            return Ok(());
-        }
-        daemon = Daemon::start(config, options()) => daemon?,
-    };
-    notify::ready();
-    let engine = daemon.engine().clone();
-    let outcome = tokio::select! {
-        signal = signals.next() => {
-            tracing::info!(signal, "told to end");
-            Ok(())
-        }
-        ended = daemon.engine_ended() => Err(ended),
-        () = notify::feed_watchdog(engine) => Ok(()),
-    };
-    notify::stopping();
-    daemon.shutdown().await;
-    tracing::info!("the controller has ended");
-    outcome
-}
-
-fn options() -> DaemonOptions {
-    let options = DaemonOptions::default();
-    #[cfg(feature = "failpoints")]
-    if let Some(abort) = crate::engine::AbortAt::from_environment() {
-        return DaemonOptions {
-            crash: Arc::new(abort),
-            ..options
-        };
-    }
-    options
 }
 
 /// Listens on a TCP address.

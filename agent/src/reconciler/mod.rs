@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use extend_common::backoff::Backoff;
 use extend_common::clock::{Clock, after};
+use extend_common::ids::RoleName;
 use extend_common::record::{ServerRecord, Stamp};
 use extend_common::roles::RoleDefinition;
 use extend_common::status::Unclaimed;
@@ -568,4 +569,10 @@ impl Reconciler {
             _ => String::new(),
         }
     }
+}
+
+/// Which role's names are looked at.
+fn role(ledger: &Ledger) -> Option<&RoleName> {
+    let entry = ledger.server.as_ref()?;
+    Some(&entry.record.desired.role)
 }

@@ -13,6 +13,18 @@ use super::process::Running;
 /// Their names. One bears a PortSIP name that is no server's of ours, one a label like ours.
 const NAMES: [&str; 5] = ["other-1", "other-2", "other-3", "other-4", "portsip.sbc"];
 const PORTSIP: u32 = 888;
+/// What could change. The rest the Engine writes on by itself, about its own network.
+const FACTS: [&str; 9] = [
+    "Id",
+    "Name",
+    "Created",
+    "Image",
+    "State",
+    "RestartCount",
+    "Config",
+    "HostConfig",
+    "Mounts",
+];
 
 /// Containers of other people.
 #[derive(Debug)]
@@ -66,14 +78,9 @@ impl Bystanders {
         let found = self
             .engine
             .ask(&[&["container", "inspect"], NAMES.as_slice()].concat());
-        let mut all: Vec<Value> = serde_json::from_str(&found.stdout).unwrap();
-        for one in &mut all {
-            // What the Engine itself writes on, about nothing that anybody did.
-            if let Some(fields) = one.as_object_mut() {
-                fields.remove("ExecIDs");
-            }
-        }
-        all
+        let all: Vec<Value> = serde_json::from_str(&found.stdout).unwrap();
+        let facts = |one: &Value| FACTS.map(|fact| one[fact].clone()).into_iter().collect();
+        all.iter().map(facts).collect()
     }
 
     /// Nothing about them may have changed.
@@ -87,7 +94,7 @@ impl Bystanders {
 
     /// The Engine itself was restarted: they are still the same containers.
     pub(super) fn check_ids(&mut self) {
-        let ids = |all: &[Value]| all.iter().map(|one| one["Id"].clone()).collect::<Vec<_>>();
+        let ids = |all: &[Value]| all.iter().map(|one| one[0].clone()).collect::<Vec<_>>();
         let now = self.look();
         assert_eq!(
             ids(&now),

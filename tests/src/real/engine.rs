@@ -271,7 +271,8 @@ pub struct Frozen(Pid);
 
 impl Drop for Frozen {
     fn drop(&mut self) {
-        drop(kill(self.0, Signal::SIGCONT));
+        // One that has ended needs nothing any more.
+        let _ = kill(self.0, Signal::SIGCONT);
     }
 }
 

@@ -78,12 +78,17 @@ impl Session {
             Ok(hello) => self.talk(hello, sender, closed).await,
             Err(end) => end,
         };
-        let Some(verdict) = end else { return };
-        if let Verdict::Told(status) = &verdict {
-            self.log(status);
+        let node = self.peer.node;
+        match &end {
+            None => tracing::info!(%node, "session ended by the agent"),
+            // The engine has said so, and why.
+            Some(Verdict::Closed) => {}
+            Some(Verdict::Told(status)) => self.log(status),
         }
-        // An agent that has gone in the meantime is not told.
-        let _ = self.verdict.send(verdict);
+        if let Some(verdict) = end {
+            // An agent that has gone in the meantime is not told.
+            let _ = self.verdict.send(verdict);
+        }
     }
 
     /// What belongs to the life of a session is told quietly; what an agent did wrong is not.
@@ -145,11 +150,9 @@ impl Session {
             Ok(number) => number,
             Err(error) => return told(error.into()),
         };
-        tracing::info!(%node, session = %number, "session opened");
         let end = self.listen(number, closed).await;
         // An engine that has stopped has no sessions.
         let _ = self.engine.session_closed(number, node).await;
-        tracing::info!(%node, session = %number, "session ended");
         end
     }
 
