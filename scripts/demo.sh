@@ -34,7 +34,8 @@ end() {
         done
         kill -9 "$pid" 2>/dev/null || true
     done
-    if docker version >/dev/null 2>&1; then
+    # Containers are this run's only if it found none before.
+    if [ -f "$dir/owns-containers" ] && docker version >/dev/null 2>&1; then
         local containers
         containers=$(docker ps -aq --filter "label=io.extend.node" --filter "name=^portsip\\." \
             | xargs -r docker inspect --format \
@@ -54,6 +55,10 @@ fi
 
 [ "$(id -u)" = 0 ] || fail 'the demonstration needs root, for Docker and for the services'"'"' directories' \
     'sudo make demo'
+
+command -v script >/dev/null || fail 'the program script is missing' 'apt-get install bsdutils'
+[ -n "${EXTEND_DEMO_BIN:-}" ] || command -v cargo >/dev/null \
+    || fail 'there is no Rust toolchain in PATH' 'a root shell with cargo in PATH (sudo drops ~/.cargo/bin)'
 
 started=$SECONDS
 dir=$(mktemp -d "${TMPDIR:-/tmp}/extend-demo.XXXXXX")
@@ -80,6 +85,8 @@ if [ -n "$(docker ps -aq --filter 'name=^portsip\.')" ]; then
     fail 'there are containers named portsip.* on this machine; the demonstration will not touch them' \
         'docker ps -a --filter name=^portsip\\.'
 fi
+
+touch "$dir/owns-containers"
 
 # EXTEND_DEMO_BIN: a directory with programs that are built already.
 bin=${EXTEND_DEMO_BIN:-}
@@ -130,7 +137,7 @@ data_dir = "$dir/data-$node"
 repositories = ["extend.demo/pbx"]
 roles_dir = "$dir/roles.d"
 EOF
-    "$bin/extend" node token -a "$node" 2>/dev/null \
+    "$bin/extend" node token -a "$node" 2>>"$dir/tokens.log" \
         | "$bin/extend-agent" --config "$dir/agent-$node.toml" join
     "$bin/extend-agent" --config "$dir/agent-$node.toml" run >"$dir/agent-$node.log" 2>&1 &
     echo $! >"$dir/agent-$node.pid"

@@ -97,7 +97,8 @@ impl Executor {
                 return Ok(Done::Resolved(Box::new(served)));
             }
             Step::Recall => {
-                let served = self.recall(desired, observed).await?;
+                let mut served = self.recall(desired, observed).await?;
+                served.recalled_for = Some(entry.record.id.stamp);
                 return Ok(Done::Resolved(Box::new(served)));
             }
             Step::SetPolicy { id, policy } => self.docker.set_policy(id, *policy).await?,
@@ -176,7 +177,10 @@ impl Executor {
             .filter(|_| !desired.image.allow_older);
         let serving = serving.map(|served| served.image.version.as_str());
         let resolved = check_labels(reference, &image, &definition.image, serving)?;
-        Ok(self.served(desired, definition, resolved))
+        let served = self.served(desired, definition, resolved);
+        // What the host may refuse is tried while the old container still serves.
+        self.ensure_directories(&served.spec).await?;
+        Ok(served)
     }
 
     fn served(&self, desired: &Desired, role: &RoleDefinition, image: ResolvedImage) -> Served {
@@ -186,6 +190,7 @@ impl Executor {
             spec: render(role, desired, &self.settings.facts, &image.identity),
             image,
             proven: false,
+            recalled_for: None,
         }
     }
 
@@ -259,12 +264,16 @@ impl Executor {
     }
 
     async fn create(&self, spec: &ContainerSpec) -> Result<(), StepError> {
+        self.ensure_directories(spec).await?;
+        self.docker.create(spec).await?;
+        Ok(())
+    }
+
+    async fn ensure_directories(&self, spec: &ContainerSpec) -> Result<(), StepError> {
         let (host, directories) = (self.host.clone(), spec.directories.clone());
         blocking(move || host.ensure_directories(&directories))
             .await?
-            .map_err(|error| StepError::Refused(error.to_string()))?;
-        self.docker.create(spec).await?;
-        Ok(())
+            .map_err(|error| StepError::Refused(error.to_string()))
     }
 
     /// Evidence is worth having and never worth failing for.

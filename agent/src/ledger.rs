@@ -5,6 +5,8 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use data_encoding::HEXLOWER;
 use extend_common::files::{self, FileError};
@@ -36,6 +38,14 @@ pub enum LedgerError {
     /// The content cannot be put into text.
     #[error("encoding the ledger")]
     Encode(#[from] serde_json::Error),
+    /// The file is a newer agent's: using it in part would lose what it says.
+    #[error("the ledger {path} was written by a newer agent (format {version}); install that one")]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        version: u32,
+    },
     /// The damaged file cannot be put aside.
     #[error("putting the damaged ledger {path} aside")]
     Aside {
@@ -60,6 +70,10 @@ impl LedgerError {
 #[derive(Debug, Clone)]
 pub struct LedgerFile {
     directory: PathBuf,
+    /// The turn that was written last: a write that was given up on may still be under way, and
+    /// must not put an older ledger over a newer one.
+    written: Arc<Mutex<u64>>,
+    turns: Arc<AtomicU64>,
 }
 
 /// What was found at the start.
@@ -81,6 +95,8 @@ impl LedgerFile {
     pub fn open(directory: &Path, now: jiff::Timestamp) -> Result<Opened, LedgerError> {
         let file = Self {
             directory: directory.to_owned(),
+            written: Arc::default(),
+            turns: Arc::default(),
         };
         let path = file.path();
         files::remove_leftovers(&path)?;
@@ -96,6 +112,11 @@ impl LedgerFile {
             Ok(metadata) if metadata.len() > MAX_BYTES => Err("it is too large".to_owned()),
             _ => Ok(read(&path)?),
         };
+        if let Some(version) = bytes.as_ref().ok().and_then(|bytes| format_of(bytes))
+            && version > LEDGER_VERSION
+        {
+            return Err(LedgerError::Newer { path, version });
+        }
         match bytes.and_then(|bytes| decode(&bytes)) {
             Ok(ledger) => Ok(Opened {
                 file,
@@ -123,19 +144,32 @@ impl LedgerFile {
         self.directory.join(FILE)
     }
 
-    /// Writes the ledger; on a full disk the reserve is given up for it.
+    /// The place of a write among all writes; taken where the ledger is decided on.
+    pub fn turn(&self) -> u64 {
+        self.turns.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Writes the ledger, unless a later turn has been written; on a full disk the reserve is given up for it.
     ///
     /// # Errors
     /// When it is not on the disk; the old one still is.
-    pub fn write(&self, ledger: &Ledger) -> Result<(), LedgerError> {
+    pub fn write(&self, ledger: &Ledger, turn: u64) -> Result<(), LedgerError> {
         let bytes = encode(ledger)?;
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        if turn <= *written {
+            return Ok(());
+        }
         let result = files::write_atomic(&self.path(), &bytes, 0o600).map_err(LedgerError::from);
-        match result {
+        let result = match result {
             Err(error) if error.is_disk_full() && self.give_up_reserve() => {
                 files::write_atomic(&self.path(), &bytes, 0o600).map_err(LedgerError::from)
             }
             other => other,
+        };
+        if result.is_ok() {
+            *written = turn;
         }
+        result
     }
 
     /// Puts the reserve back once there is room; failing to is no error, only a smaller safety.
@@ -171,6 +205,15 @@ fn encode(ledger: &Ledger) -> Result<Vec<u8>, serde_json::Error> {
     let mut bytes = format!("{MAGIC} {LEDGER_VERSION} sha256:{}\n", checksum(&text)).into_bytes();
     bytes.extend(text);
     Ok(bytes)
+}
+
+/// The format that the first line names, if it is whole.
+fn format_of(bytes: &[u8]) -> Option<u32> {
+    let line = bytes.split(|byte| *byte == b'\n').next()?;
+    let mut words = std::str::from_utf8(line).ok()?.split(' ');
+    (words.next()? == MAGIC)
+        .then(|| words.next()?.parse().ok())
+        .flatten()
 }
 
 fn decode(bytes: &[u8]) -> Result<Ledger, String> {
@@ -214,11 +257,8 @@ mod tests {
             store: Some("s".to_owned()),
             ..Ledger::default()
         };
-        LedgerFile::open(directory, now())
-            .unwrap()
-            .file
-            .write(&ledger)
-            .unwrap();
+        let file = LedgerFile::open(directory, now()).unwrap().file;
+        file.write(&ledger, file.turn()).unwrap();
         ledger
     }
 

@@ -53,6 +53,9 @@ pub struct Served {
     pub spec: ContainerSpec,
     /// Whether its container has ever been seen healthy.
     pub proven: bool,
+    /// Set when the ledger was lost and the deployment was told by its container: the record it
+    /// was rendered from. Only for that record is the specification known to be the container's.
+    pub recalled_for: Option<Stamp>,
 }
 
 /// A deployment that failed: it is not tried again.
@@ -86,6 +89,9 @@ pub struct Stopping {
     pub instance: Instance,
     /// When it is killed.
     pub deadline: Timestamp,
+    /// Whether the stop signal is known to have been sent. Until then it is sent again: a signal
+    /// too many is harmless, and none at all would let the service run into SIGKILL unasked.
+    pub signalled: bool,
 }
 
 /// The agent's server.
@@ -172,6 +178,7 @@ impl Entry {
                 self.stopping = Some(Stopping {
                     instance: instance.clone(),
                     deadline: *deadline,
+                    signalled: false,
                 });
                 if let Some(at) = restart {
                     self.note_restart(*at);
@@ -211,6 +218,10 @@ impl Entry {
     pub fn note(&mut self, step: &Step, done: Done, now: Timestamp) -> bool {
         match (step, done) {
             (Step::EndStop, _) => self.stopping = None,
+            (Step::Stop { .. }, _) => match &mut self.stopping {
+                Some(stopping) => stopping.signalled = true,
+                None => return false,
+            },
             (Step::Resolve { .. }, Done::Resolved(served)) => self.candidate = Some(*served),
             (Step::Recall, Done::Resolved(served)) => self.serving = Some(*served),
             (Step::Promote { unchanged, proven }, _) => self.promote(*unchanged, *proven),
@@ -238,7 +249,8 @@ impl Entry {
                     evidence,
                     at: now,
                 });
-                if self.record.desired.run_state.is_tombstone() {
+                let is_done = *kind == OutcomeKind::Succeeded;
+                if self.record.desired.run_state.is_tombstone() && is_done {
                     self.serving = None;
                     self.candidate = None;
                     self.spent = None;

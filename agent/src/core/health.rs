@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use extend_common::record::Instance;
 use extend_common::roles::ProbeDefinition;
+use jiff::Timestamp;
 
 use crate::docker::DockerHealth;
 
@@ -38,15 +39,17 @@ struct ProbeState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
     instance: Instance,
+    seen: Timestamp,
     probes: BTreeMap<u16, ProbeState>,
     looked: bool,
 }
 
 impl Health {
     /// Nothing is known of this run yet.
-    pub fn of(instance: Instance) -> Self {
+    pub fn of(instance: Instance, now: Timestamp) -> Self {
         Self {
             instance,
+            seen: now,
             probes: BTreeMap::new(),
             looked: false,
         }
@@ -55,6 +58,11 @@ impl Health {
     /// Which run it is about.
     pub fn instance(&self) -> &Instance {
         &self.instance
+    }
+
+    /// When this process saw the run first.
+    pub fn seen(&self) -> Timestamp {
+        self.seen
     }
 
     /// Takes the results of one round of a probe definition: for each port, success or why not.

@@ -72,7 +72,7 @@ fn running(view: &View<'_>, should_run: bool) -> Condition {
         Verdict::Healthy => Condition::new(Health::Healthy, ""),
         Verdict::Starting => Condition::new(Health::Starting, ""),
         Verdict::NotProven => Condition::new(
-            Health::Unknown,
+            Health::Starting,
             "not proven: it runs, and no port has answered yet",
         ),
         Verdict::Unhealthy(why) => Condition::new(Health::Unhealthy, why.clone()),

@@ -114,6 +114,15 @@ impl Identity {
     /// # Errors
     /// When a file cannot be written.
     pub fn save(&self) -> Result<(), IdentityError> {
+        // A second join that is cut short leaves a node that has not joined, never one with another
+        // key's certificate.
+        let path = self.directory.join(ENROLMENT);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(damaged(&path, &error));
+            }
+            _ => {}
+        }
         self.key.save(&self.directory.join(KEY))?;
         let authority = pem::encode(&self.authority);
         files::write_atomic(&self.directory.join(AUTHORITY), authority.as_bytes(), 0o644)?;

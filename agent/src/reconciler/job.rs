@@ -161,22 +161,20 @@ impl Means {
         Ok(ledger)
     }
 
-    /// Intent to disk, effect, note to disk. Only steps without an effect on Docker are noted: one
-    /// that cannot be written has not been done.
+    /// Intent to disk, effect, note to disk. A step that only changes what is remembered has not
+    /// been done as long as it cannot be written.
     async fn step(self, step: Box<Step>, progress: &watch::Sender<String>) -> Ended {
         let mut ledger = self.ledger.clone();
         let Some(entry) = ledger.server.as_mut() else {
             return Ended::NotWritten("there is no record".to_owned());
         };
+        // What was stopped and has to run again does not wait for a disk.
         let unasked = matches!(
             *step,
             Step::Stop {
                 restart: Some(_),
                 ..
-            } | Step::Start {
-                restart: Some(_),
-                ..
-            }
+            } | Step::Start { .. }
         );
         let mut unwritten = None;
         if entry.intend(&step)
@@ -203,7 +201,11 @@ impl Means {
                 if entry.note(&step, done, self.clock.now())
                     && let Err(error) = self.write(&ledger).await
                 {
-                    return Ended::NotWritten(error);
+                    // That a stop was sent or is over is seen again by a look.
+                    if !matches!(*step, Step::EndStop | Step::Stop { .. }) {
+                        return Ended::NotWritten(error);
+                    }
+                    unwritten = Some(error);
                 }
                 self.faults.at(FaultPoint::Noted(step.kind())).await;
                 Ok(())
@@ -219,9 +221,9 @@ impl Means {
     }
 
     async fn write(&self, ledger: &Ledger) -> Result<(), String> {
-        let (file, ledger) = (self.file.clone(), ledger.clone());
+        let (file, ledger, turn) = (self.file.clone(), ledger.clone(), self.file.turn());
         tokio::task::spawn_blocking(move || {
-            file.write(&ledger)?;
+            file.write(&ledger, turn)?;
             file.fill_reserve();
             Ok(())
         })

@@ -136,6 +136,10 @@ pub struct Reconciler {
     ledger_trouble: String,
     condition: Option<(Condition, Timestamp)>,
     failures: u32,
+    /// The last step was refused: a look that succeeds is no reason to hurry again.
+    refused: bool,
+    /// Not before this time is a ledger tried again that could not be written.
+    accept_after: Option<Timestamp>,
     not_before: Option<Timestamp>,
     look_at: Timestamp,
     job: Option<Running>,
@@ -166,6 +170,8 @@ pub fn new(parts: Parts) -> (Reconciler, Handle) {
         ledger_trouble,
         condition: None,
         failures: 0,
+        refused: false,
+        accept_after: None,
         not_before: None,
         look_at,
         job: None,
@@ -240,7 +246,8 @@ impl Reconciler {
         if let Some(at) = self.not_before.filter(|at| *at > now) {
             return at;
         }
-        if let Some(next) = self.next_ledger() {
+        let may_accept = self.accept_after.is_none_or(|at| at <= now);
+        if let Some(next) = may_accept.then(|| self.next_ledger()).flatten() {
             self.job = Some(Job::Accept(Box::new(next)).spawn(self));
             return after(now, RESYNC);
         }
@@ -306,12 +313,12 @@ impl Reconciler {
     }
 
     fn decide(&mut self, now: Timestamp) -> Timestamp {
+        self.aim_at_current();
         let Some(decision) = self.with_view(|view| plan(view, now)) else {
             self.aim(None);
             self.publish(None, now);
             return self.look_at;
         };
-        self.aim_at_current();
         self.publish(Some(&decision), now);
         match decision.next {
             Next::Do(step) => {
@@ -358,6 +365,10 @@ impl Reconciler {
             official: &container.name,
             timing: &definition.timing,
             policy: container.restart,
+            seen: self
+                .health
+                .as_ref()
+                .map_or_else(|| self.parts.clock.now(), Health::seen),
             trouble: self.trouble.as_ref(),
         }))
     }
@@ -373,7 +384,8 @@ impl Reconciler {
             .and_then(|observed| observed.current.as_ref());
         let live = current.filter(|c| c.state.is_live()).map(|c| c.instance());
         if self.health.as_ref().map(Health::instance) != live.as_ref() {
-            self.health = live.clone().map(Health::of);
+            let now = self.parts.clock.now();
+            self.health = live.clone().map(|instance| Health::of(instance, now));
         }
         let armed = self.health.as_ref().is_some_and(Health::is_armed);
         let node = self.parts.settings.facts.node;
@@ -406,6 +418,8 @@ impl Reconciler {
                 }
                 self.parts.ledger = *ledger;
                 self.trouble = None;
+                self.refused = false;
+                self.accept_after = None;
                 self.ledger_trouble.clear();
                 self.recovered_breath();
             }
@@ -414,7 +428,9 @@ impl Reconciler {
                 self.observed = Some(observed);
                 self.unclaimed = unclaimed;
                 self.docker_trouble.clear();
-                self.recovered_breath();
+                if !self.refused {
+                    self.recovered_breath();
+                }
             }
             Ended::Looked(Err(error)) => self.docker_is_away(&error.to_string(), now),
             Ended::Stepped {
@@ -428,10 +444,17 @@ impl Reconciler {
                 self.look_at = now;
                 self.note_step(&step, result, now);
             }
-            Ended::Accepted(Err(error)) | Ended::NotWritten(error) => {
+            Ended::Accepted(Err(error)) => {
+                // What runs is looked after meanwhile.
+                tracing::error!(%error, "a record cannot be written to the ledger");
+                self.ledger_trouble = error;
+                self.accept_after = Some(after(now, RETRY.most));
+            }
+            Ended::NotWritten(error) => {
                 tracing::error!(%error, "the ledger cannot be written");
                 self.ledger_trouble = error;
                 self.back_off(now);
+                self.publish(None, now);
             }
             Ended::Lost(error) => {
                 tracing::error!(%error, "a task was lost");
@@ -451,6 +474,7 @@ impl Reconciler {
         match result {
             Ok(()) => {
                 self.trouble = None;
+                self.refused = false;
                 self.recovered_breath();
             }
             Err(StepError::Unavailable(error)) => self.docker_is_away(&error, now),
@@ -462,6 +486,13 @@ impl Reconciler {
     }
 
     fn count_trouble(&mut self, stamp: Stamp, step: &Step, error: &StepError, now: Timestamp) {
+        self.refused = true;
+        let server = self.parts.ledger.server.as_ref();
+        if server.is_some_and(|entry| entry.outcome.is_some()) {
+            // Nobody waits for an end any more: the agent goes on trying, with patience.
+            self.trouble = None;
+            return self.back_off(now);
+        }
         let before = self
             .trouble
             .take()

@@ -53,6 +53,12 @@ impl Fleet {
         self.door_changes = None;
     }
 
+    /// Has the next tick make the door anew: soon enough for what shuts by itself, and once for
+    /// a whole herd of renewals.
+    pub(super) fn door_may_change(&mut self) {
+        self.door_changes = None;
+    }
+
     /// Drops tokens that have expired, and notes when the passing of time alone changes the door.
     pub(super) fn let_expire(&mut self, now: Timestamp) {
         let expired: Vec<NodeAddr> = self

@@ -24,8 +24,9 @@ use super::refusal::{Refusal, Unfound};
 use super::row::{Abandoned, Ending};
 use super::turn::Turn;
 
-/// So long a target waits for its agent to say that the server is put back.
-pub(super) const REVERSAL_BOUND: Duration = Duration::from_secs(60);
+/// So long a target waits for its agent to say that the server is put back: a stop that was begun
+/// runs to its end first (300 s), and what is put back has a minute to come up.
+pub(super) const REVERSAL_BOUND: Duration = Duration::from_secs(420);
 
 impl Fleet {
     /// Ends an operation before its time.

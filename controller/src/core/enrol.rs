@@ -143,7 +143,7 @@ impl Fleet {
         if let (Ok(()), Some(enrolment)) = (&allowed, enrolment) {
             enrolment.leaf_not_after = facts.leaf_not_after;
             self.write(Key::Node(node));
-            self.door_changed();
+            self.door_may_change();
         }
         self.turn(allowed)
     }

@@ -10,13 +10,12 @@ use std::process::Command;
 use std::time::Duration;
 
 use nix::fcntl::{Flock, FlockArg};
-use serde_json::Value;
 use tempfile::TempDir;
 
 use super::bystanders::Bystanders;
-use super::engine::{Engine, Instance};
+use super::engine::Engine;
 use super::images::{self, IMAGE, REPOSITORY};
-use super::process::{Daemon, Output, Running, tail};
+use super::process::{Daemon, Running, tail};
 use super::servers::{Server, Times};
 use super::wait::until;
 

@@ -17,10 +17,38 @@ pub fn always(history: &[Effect]) {
     if let Some(words) = overlap(history) {
         panic!("I6: {words}\n{}", tell(history));
     }
+    if let Some(effect) = killed_unasked(history) {
+        panic!(
+            "killed without having been asked to end: {effect:?}\n{}",
+            tell(history)
+        );
+    }
     let foreign = history
         .iter()
         .find(|e| e.actor == AGENT && e.owner.is_none());
     assert!(foreign.is_none(), "I5: {foreign:?}\n{}", tell(history));
+}
+
+/// A SIGKILL by the agent for a run that it never sent the stop signal.
+fn killed_unasked(history: &[Effect]) -> Option<&Effect> {
+    let mut asked = std::collections::BTreeSet::new();
+    for effect in history {
+        match &effect.kind {
+            EffectKind::Started { .. } => {
+                asked.remove(&effect.container_id);
+            }
+            EffectKind::Signalled { signal } if effect.actor == AGENT && signal == "SIGKILL" => {
+                if !asked.contains(&effect.container_id) {
+                    return Some(effect);
+                }
+            }
+            EffectKind::Signalled { .. } if effect.actor == AGENT => {
+                asked.insert(effect.container_id.clone());
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 /// I7 and I4: nothing has happened since the mark.

@@ -19,10 +19,12 @@ fn definition() -> ProbeDefinition {
 }
 
 fn health() -> Health {
-    Health::of(Instance {
+    let now = jiff::Timestamp::UNIX_EPOCH;
+    let instance = Instance {
         container_id: "c".to_owned(),
         started_at: "t".to_owned(),
-    })
+    };
+    Health::of(instance, now)
 }
 
 /// Each character is a round: for the two ports, `+` passes and `-` fails.

@@ -63,9 +63,12 @@ fn unchanged(view: &View<'_>, candidate: &Served) -> Option<Decision> {
     let running = current.state == ContainerState::Running
         && view.desired().run_state == RunState::Running
         && !matches!(view.verdict, Verdict::Unhealthy(_));
+    let is_known = serving
+        .recalled_for
+        .is_none_or(|stamp| stamp == view.entry.record.id.stamp);
     let mut spec = candidate.spec.clone();
     spec.labels.clone_from(&serving.spec.labels);
-    if !running || spec != serving.spec {
+    if !running || !is_known || spec != serving.spec {
         return None;
     }
     let step = Step::Promote {
@@ -161,7 +164,7 @@ fn verify(view: &View<'_>, trial: &Container, now: Timestamp) -> Decision {
         };
         return Decision::step(step, Phase::Starting, format!("starting {}", trial.name));
     }
-    let started = trial.started_at.parse().unwrap_or(now);
+    let started = view.seen;
     let window_ends = after(started, view.timing.start_window);
     let steady = after(started, view.timing.steady);
     let settles = after(started, view.timing.settle);

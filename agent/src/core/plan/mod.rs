@@ -63,6 +63,9 @@ pub struct View<'a> {
     pub timing: &'a Timing,
     /// The role's restart policy.
     pub policy: RestartPolicy,
+    /// Since when this process has seen the current container's present run. Docker's own start
+    /// time is the wall clock's, which may be stepped.
+    pub seen: Timestamp,
     /// The step that was refused last.
     pub trouble: Option<&'a Trouble>,
 }
@@ -110,6 +113,15 @@ pub fn plan(view: &View<'_>, now: Timestamp) -> Decision {
     if let Some(decision) = stop_in_flight(view, now) {
         return decision;
     }
+    if view
+        .entry
+        .outcome
+        .as_ref()
+        .is_some_and(|o| o.kind == OutcomeKind::Failed)
+    {
+        // The next word is the operator's.
+        return Decision::wait(None, Phase::Settled, "");
+    }
     let given_up = view.given_up();
     if view.desired().run_state.is_tombstone() {
         return remove::plan(view, now, given_up);
@@ -118,6 +130,15 @@ pub fn plan(view: &View<'_>, now: Timestamp) -> Decision {
         return deploy::plan(view, now, given_up);
     }
     serve::plan(view, now, given_up)
+}
+
+fn stop_signal(container: &Container) -> String {
+    let wanted = &container.stop_signal;
+    if wanted.is_empty() {
+        "SIGTERM".to_owned()
+    } else {
+        wanted.clone()
+    }
 }
 
 /// A stop that was begun runs to its end, whatever the record says meanwhile: a signal cannot be
@@ -133,6 +154,21 @@ fn stop_in_flight(view: &View<'_>, now: Timestamp) -> Option<Decision> {
     let Some(container) = same else {
         return Some(Decision::step(Step::EndStop, phase, "it has ended"));
     };
+    if now < stopping.deadline && !stopping.signalled {
+        let signal = stop_signal(container);
+        let (instance, deadline) = (instance.clone(), stopping.deadline);
+        let step = Step::Stop {
+            instance,
+            signal,
+            deadline,
+            restart: None,
+        };
+        return Some(Decision::step(
+            step,
+            phase,
+            format!("stopping {}", container.name),
+        ));
+    }
     if now < stopping.deadline {
         let left = extend_common::clock::since(now, stopping.deadline);
         let words = format!(
@@ -222,11 +258,7 @@ impl View<'_> {
         now: Timestamp,
         restart: Option<Timestamp>,
     ) -> Decision {
-        let signal = if container.stop_signal.is_empty() {
-            "SIGTERM".to_owned()
-        } else {
-            container.stop_signal.clone()
-        };
+        let signal = stop_signal(container);
         let step = Step::Stop {
             instance: container.instance(),
             signal,

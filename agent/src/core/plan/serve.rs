@@ -27,6 +27,10 @@ pub(super) fn plan(view: &View<'_>, now: Timestamp, given_up: Option<&str>) -> D
         );
         return view.fail(with_spent(view, &words), None);
     }
+    // A call to Docker that was given up on may still have started what was put aside.
+    if let Some(stray) = view.failed().filter(|c| c.state.is_live()) {
+        return view.end(stray, view.timing.short_grace, now);
+    }
     let Some(serving) = &view.entry.serving else {
         return nothing_serves(view, now);
     };
@@ -166,7 +170,7 @@ fn replace(view: &View<'_>, current: &Container, now: Timestamp) -> Option<Decis
 }
 
 fn verify(view: &View<'_>, serving: &Served, current: &Container, now: Timestamp) -> Decision {
-    let started = current.started_at.parse().unwrap_or(now);
+    let started = view.seen;
     let window_ends = after(started, view.timing.start_window);
     let steady = after(started, view.timing.steady);
     let settles = after(started, view.timing.settle);

@@ -25,6 +25,7 @@ struct Life {
     verdict: Verdict,
     trouble: Option<Trouble>,
     now: Timestamp,
+    seen: Timestamp,
     image: String,
     /// What becomes of a container of this image once it is started: it exits with this code.
     crashes: Vec<String>,
@@ -79,6 +80,7 @@ impl Life {
             verdict: Verdict::Starting,
             trouble: None,
             now: "2026-01-01T00:00:00Z".parse().unwrap(),
+            seen: "2026-01-01T00:00:00Z".parse().unwrap(),
             image: "22.3".to_owned(),
             crashes: Vec::new(),
             silent: Vec::new(),
@@ -124,6 +126,7 @@ impl Life {
             official: &definition.main_container().name,
             timing: &definition.timing,
             policy: RestartPolicy::UnlessStopped,
+            seen: self.seen,
             trouble: self.trouble.as_ref(),
         };
         plan(&view, self.now)
@@ -238,6 +241,7 @@ impl Life {
             ),
             image,
             proven: false,
+            recalled_for: None,
         }
     }
 
@@ -252,6 +256,7 @@ impl Life {
             .unwrap()
             .deployment;
         let mut served = self.resolved();
+        served.recalled_for = Some(self.entry.record.id.stamp);
         served.deployment = made_by;
         served.made_by = made_by;
         served
@@ -289,6 +294,7 @@ impl Life {
     }
 
     fn start(&mut self, id: &str) {
+        self.seen = self.now;
         let started = self.now.to_string();
         let (crashes, silent) = (self.crashes.clone(), self.silent.clone());
         let container = self.container(id);

@@ -18,7 +18,7 @@ use crate::core::request::{SelectorWords, ToAgent};
 use crate::core::tests::agent::Agent;
 use crate::core::tests::bench::{facts, submission};
 use crate::engine::session::{self, SessionReceiver};
-use crate::engine::{Engine, EngineHandle, NoCrash};
+use crate::engine::{Engine, EngineConfig, EngineHandle, NoCrash};
 use crate::store::{SqliteStore, StoreHandle};
 
 /// How many agents; the environment may ask for more, to measure.
@@ -96,7 +96,9 @@ async fn every_agent_is_told_and_answers() {
     let store = SqliteStore::open(&directory.path().join("store.db")).unwrap();
     let store = StoreHandle::spawn(store).unwrap();
     let shutdown = CancellationToken::new();
-    let config = config(Clock::system(), Arc::new(NoCrash));
+    // Nobody sends heartbeats here, and joining thousands takes a while.
+    let heartbeat = Duration::from_secs(60);
+    let config = EngineConfig { heartbeat, ..config(Clock::system(), Arc::new(NoCrash)) };
     let (handle, task) = Engine::start(store.clone(), config, shutdown.clone())
         .await
         .unwrap();
