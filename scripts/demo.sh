@@ -42,14 +42,17 @@ end() {
                 '{{.Id}} {{index .Config.Labels "io.extend.node"}}' \
             | awk '$2 ~ /^127\.0\.1\.1(37|38|39|40)$/ {print $1}')
         [ -z "$containers" ] || xargs docker rm -f >/dev/null <<<"$containers"
-        docker image ls -q extend.demo/pbx | sort -u | xargs -r docker image rm -f >/dev/null
+        docker image rm "$IMAGE" >/dev/null 2>&1 || true
+        # One that bears another name by now is not the demonstration's any more.
+        xargs -r -n 1 docker image rm <"$dir/images" >/dev/null 2>&1 || true
     fi
     scripts/docker.sh down --state "$dir/docker"
     rm -rf "$dir"
 }
 
 if [ "${1:-}" = end ]; then
-    end "${2:?the directory of the demonstration}"
+    [ -n "${2:-}" ] || fail 'which demonstration?' 'scripts/demo.sh end DIR'
+    end "$2"
     exit 0
 fi
 
@@ -87,6 +90,7 @@ if [ -n "$(docker ps -aq --filter 'name=^portsip\.')" ]; then
 fi
 
 touch "$dir/owns-containers"
+: >"$dir/images"
 
 # EXTEND_DEMO_BIN: a directory with programs that are built already.
 bin=${EXTEND_DEMO_BIN:-}
@@ -96,7 +100,7 @@ if [ -z "$bin" ]; then
     bin=${CARGO_TARGET_DIR:-target}/debug
 fi
 bin=$(cd "$bin" && pwd)
-scripts/standin-image.sh 22.3.0 "$IMAGE"
+scripts/standin-image.sh --print-id 22.3.0 "$IMAGE" >>"$dir/images"
 
 cat >"$dir/controller.toml" <<EOF
 address = "127.0.1.133"
@@ -170,7 +174,7 @@ typed '/bin/bash extend.sh restart -s media-server-only -a 127.0.1.137' || code=
 [ "$code" = 4 ] || fail "it ended with exit code $code and not with 4"
 
 say 'the guide: upgrading (a newer image under the same tag)'
-scripts/standin-image.sh 22.4.0 "$IMAGE"
+scripts/standin-image.sh --print-id 22.4.0 "$IMAGE" >>"$dir/images"
 typed "$EXTEND_BIN upgrade --plan" || [ $? = 10 ]
 typed '/bin/bash extend.sh upgrade'
 typed "$EXTEND_BIN status"

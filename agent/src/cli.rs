@@ -132,6 +132,9 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         if let Some(file) = cause.downcast_ref::<extend_common::files::FileError>() {
             return file.hint();
         }
+        if let Some(crate::lock::LockError::Taken(_)) = cause.downcast_ref() {
+            return Some("systemctl stop extend-agent, then try again".to_owned());
+        }
         match cause.downcast_ref::<identity::IdentityError>() {
             Some(identity::IdentityError::NotJoined) => Some(
                 "on the primary run `extend node token -a ADDRESS`, and here `extend-agent join`"

@@ -22,6 +22,7 @@ use crate::faults::Faults;
 use crate::host::{Host, SystemHost};
 use crate::identity::Identity;
 use crate::ledger::LedgerFile;
+use crate::lock::StateLock;
 use crate::probe::{Prober, TcpProber};
 use crate::reconciler::{self, Parts};
 use crate::session::dial::TlsDial;
@@ -51,6 +52,7 @@ pub struct World {
 pub async fn run(config: &Config) -> anyhow::Result<()> {
     let clock = Clock::system();
     files::private_directory(&config.state_dir).context("preparing the state directory")?;
+    let _lock = StateLock::take(&config.state_dir)?;
     let identity = Identity::load(&config.state_dir).context("reading this node's identity")?;
     let settings = settings(config, &identity)?;
     tracing::info!(node = %settings.facts.node, version = env!("CARGO_PKG_VERSION"), "agent starts");

@@ -13,6 +13,7 @@ pub mod faults;
 pub mod host;
 pub mod identity;
 pub mod ledger;
+pub mod lock;
 pub mod probe;
 pub mod reconciler;
 pub mod session;

@@ -1,6 +1,12 @@
 //! Nodes that are away, controllers that know less than the nodes, ledgers that are lost: nothing
 //! happens late, nothing is removed, nothing is restarted.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests fail their test"
+)]
+
 use std::time::Duration;
 
 use extend_agent::docker::memory::{Behaviour, StopBehaviour};

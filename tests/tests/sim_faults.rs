@@ -1,6 +1,12 @@
 //! Whoever is killed, at every point of every verb: the operation ends as it should have, nothing
 //! is done twice, and nobody else is touched. The points are listed from the code.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests fail their test"
+)]
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 

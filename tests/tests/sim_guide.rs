@@ -1,6 +1,12 @@
 //! Every command line of the guide, word for word, through the shim and the real command line,
 //! against a simulated fleet at the guide's addresses.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests fail their test"
+)]
+
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 

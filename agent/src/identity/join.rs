@@ -21,6 +21,7 @@ use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
 
 use super::{Enrolment, Identity, validity};
+use crate::lock::StateLock;
 
 /// Dialling and each call.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -34,6 +35,15 @@ pub async fn join(token: &JoinToken, state: &Path, time: Time) -> anyhow::Result
     let node = NodeAddr::try_from(token.node)?;
     files::private_directory(state)
         .with_context(|| format!("preparing the state directory {}", state.display()))?;
+    let _lock = StateLock::take(state)?;
+    if let Ok(held) = Identity::load(state)
+        && held.enrolment.node != node
+    {
+        bail!(
+            "this node has joined as {}, and the token is for {node}: one of them is another node's",
+            held.enrolment.node
+        );
+    }
     let key = NodeKey::generate()?;
     let mut client = enrolment_client(node, token.controller, token.ca, time).await?;
     let request = v1::JoinRequest {

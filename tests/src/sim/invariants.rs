@@ -37,10 +37,12 @@ fn killed_unasked(history: &[Effect]) -> Option<&Effect> {
             EffectKind::Started { .. } => {
                 asked.remove(&effect.container_id);
             }
-            EffectKind::Signalled { signal } if effect.actor == AGENT && signal == "SIGKILL" => {
-                if !asked.contains(&effect.container_id) {
-                    return Some(effect);
-                }
+            EffectKind::Signalled { signal }
+                if effect.actor == AGENT
+                    && signal == "SIGKILL"
+                    && !asked.contains(&effect.container_id) =>
+            {
+                return Some(effect);
             }
             EffectKind::Signalled { .. } if effect.actor == AGENT => {
                 asked.insert(effect.container_id.clone());

@@ -250,6 +250,7 @@ fn unasked(view: &View<'_>, now: Timestamp) -> Option<Decision> {
 fn with_spent(view: &View<'_>, reason: &str) -> String {
     match &view.entry.spent {
         Some(spent) if reason.is_empty() => spent.reason.clone(),
+        Some(spent) if view.entry.serving.is_none() => spent.reason.clone(),
         Some(spent) => format!("{}; putting the old one back: {reason}", spent.reason),
         None => reason.to_owned(),
     }

@@ -98,7 +98,10 @@ async fn every_agent_is_told_and_answers() {
     let shutdown = CancellationToken::new();
     // Nobody sends heartbeats here, and joining thousands takes a while.
     let heartbeat = Duration::from_secs(60);
-    let config = EngineConfig { heartbeat, ..config(Clock::system(), Arc::new(NoCrash)) };
+    let config = EngineConfig {
+        heartbeat,
+        ..config(Clock::system(), Arc::new(NoCrash))
+    };
     let (handle, task) = Engine::start(store.clone(), config, shutdown.clone())
         .await
         .unwrap();
