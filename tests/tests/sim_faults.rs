@@ -369,7 +369,7 @@ async fn strike(fleet: &mut Fleet, victim: Victim) {
 
 async fn agent_case(scenario: &Scenario, point: FaultPoint, count: usize, victim: Victim) {
     let story = format!("{}: {victim:?} at {point} ({count})", scenario.name);
-    eprintln!("{story}");
+    tracing::info!("{story}");
     let mut fleet = fleet_for(scenario).await;
     let others = fleet.mark(bystander());
     let before = fleet.mark(target());
@@ -427,7 +427,7 @@ async fn sweep_controller(scenario: &Scenario) {
     let (_, points) = walk(scenario).await;
     for (point, count) in nth(&points, 1) {
         let story = format!("{}: controller at {point} ({count})", scenario.name);
-        eprintln!("{story}");
+        tracing::info!("{story}");
         let mut fleet = fleet_for(scenario).await;
         let others = fleet.mark(bystander());
         fleet.trap.set(point, count);
