@@ -1,5 +1,6 @@
 //! The invariants of the core, checked by the model after every step.
 
+use crate::core::ending::REVERSAL_BOUND;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -105,7 +106,8 @@ impl Model {
     fn operations_end(&self) {
         for operation in self.bench.fleet.newest(usize::MAX, true) {
             // The model's ticks are two seconds apart, and time only passes with them.
-            let latest = after(operation.deadline, Duration::from_secs(62));
+            let bound = REVERSAL_BOUND + Duration::from_secs(2);
+            let latest = after(operation.deadline, bound);
             assert!(self.bench.now <= latest, "{operation:#?}");
         }
     }
