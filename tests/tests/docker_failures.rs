@@ -13,7 +13,10 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use extend_tests::real::{Fleet, IVR, Instance, MEDIA, MEETING, Output, QUEUE, Server, Setup};
+use extend_tests::real::fleet::SOON;
+use extend_tests::real::{
+    Fleet, IVR, Instance, MEDIA, MEETING, Output, QUEUE, Server, Setup, until,
+};
 use serde_json::{Value, json};
 
 /// The one target of the operation that was begun last.
@@ -133,6 +136,15 @@ fn a_first_deployment_that_crashes_leaves_its_evidence_and_the_node_free() {
     fleet.control(QUEUE, "crash-at-start=41\n");
     fleet.run(QUEUE, &[]).expect(1, "it crashes again");
     fleet.control(QUEUE, "");
+    // The end is told before the node has confirmed that it is forgotten.
+    until("the failed server should be forgotten", SOON, || {
+        let servers = fleet.status()["servers"].clone();
+        if servers == json!([]) {
+            Ok(())
+        } else {
+            Err(servers.to_string())
+        }
+    });
     let other = Server {
         name: "queue-server-2",
         ..QUEUE

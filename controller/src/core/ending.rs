@@ -4,7 +4,7 @@
 //! queued ───────────────────────────────────────────────► ended
 //! waiting or running, node away ── record abandoned ────► ended, put back at the next hello
 //! running, node there ── reversal committed ── outcome ─► ended
-//!                                          └─ 60 s ─────► ended all the same
+//!                                          └─ bound ────► ended all the same
 //! ```
 
 use std::time::Duration;

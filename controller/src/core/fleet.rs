@@ -21,6 +21,9 @@ use super::settings::Settings;
 use super::turn::{CloseReason, Draft, Effect, Turn};
 use crate::store::StoreId;
 
+/// Up to so many targets, showing a whole operation costs next to nothing.
+const SMALL: usize = 100;
+
 /// Everything the controller knows.
 #[derive(Debug)]
 pub struct Fleet {
@@ -71,6 +74,13 @@ impl Fleet {
     /// An operation as operators see it.
     pub fn operation(&self, id: OperationId) -> Option<Operation> {
         self.operations.get(&id).map(OperationEntry::operation)
+    }
+
+    /// Whether an operation has to be shown at once whenever it changes: it is small, or it has
+    /// just ended. The whole of a large one is shown now and then.
+    pub fn is_shown_at_once(&self, id: OperationId) -> bool {
+        let entry = self.operations.get(&id);
+        entry.is_none_or(|entry| entry.row.ended.is_some() || entry.targets().len() <= SMALL)
     }
 
     /// The operation that a text means: its id or an unambiguous ending of it.

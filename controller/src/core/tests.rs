@@ -15,4 +15,5 @@ mod provoked;
 mod recover;
 mod refusals;
 mod reports;
+mod rollout;
 mod scale;

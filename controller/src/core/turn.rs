@@ -22,6 +22,17 @@ pub struct Turn<T> {
     pub effects: Vec<Effect>,
 }
 
+impl Turn<()> {
+    /// A turn that changes nothing and has an operation shown again.
+    pub fn showing(id: OperationId) -> Self {
+        Self {
+            answer: (),
+            writes: BTreeSet::new(),
+            effects: vec![Effect::Changed(id)],
+        }
+    }
+}
+
 /// What happens in the world once the writes are committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
@@ -47,6 +58,16 @@ pub enum Effect {
     Changed(OperationId),
     /// Other sources may knock now.
     Door,
+}
+
+impl Effect {
+    /// The operation that looks different now, if that is the effect.
+    pub fn changed(&self) -> Option<OperationId> {
+        match self {
+            Self::Changed(id) => Some(*id),
+            Self::Send { .. } | Self::Close { .. } | Self::Door => None,
+        }
+    }
 }
 
 /// Why the engine ends a session.

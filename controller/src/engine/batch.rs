@@ -12,6 +12,7 @@ use extend_common::operation::Operation;
 use super::EngineError;
 use super::command::Reply;
 use super::crash::InputKind;
+use super::watch::Watchers;
 use crate::core::view::DoorSets;
 use crate::core::{Effect, Fleet, Key, Turn};
 use crate::store::{Batch, Epoch, Expect, Revision, Write};
@@ -95,25 +96,22 @@ impl Gathering {
         self,
         fleet: &Fleet,
         clock: &Clock,
-        is_watched: impl Fn(OperationId) -> bool,
+        watchers: &mut Watchers,
     ) -> (Vec<Row>, Sealed) {
         let rows = self
             .writes
             .iter()
             .map(|key| (*key, fleet.value(key)))
             .collect();
-        let mut pictures = BTreeMap::new();
-        let changed = self.effects.iter().filter_map(|effect| match effect {
-            Effect::Changed(id) if is_watched(*id) => Some(*id),
-            _ => None,
-        });
-        for id in changed.chain(self.subscribers.iter().map(|(id, _)| *id)) {
-            if let std::collections::btree_map::Entry::Vacant(empty) = pictures.entry(id)
-                && let Some(operation) = fleet.operation(id)
-            {
-                empty.insert(Arc::new(operation));
-            }
-        }
+        let changed: BTreeSet<_> = self.effects.iter().filter_map(Effect::changed).collect();
+        let shown = changed
+            .into_iter()
+            .filter(|id| watchers.wants(*id, fleet.is_shown_at_once(*id)));
+        let asked_for = self.subscribers.iter().map(|(id, _)| *id);
+        let pictures: BTreeMap<_, _> = shown
+            .chain(asked_for)
+            .filter_map(|id| Some((id, Arc::new(fleet.operation(id)?))))
+            .collect();
         let door = self
             .effects
             .contains(&Effect::Door)

@@ -193,3 +193,18 @@ impl CrashHook for AbortAt {
         Box::pin(std::future::ready(()))
     }
 }
+
+#[cfg(all(test, feature = "failpoints"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_names_a_point_and_which_time() {
+        let read = |text| AbortAt::parse(text).map(|at| (at.point, at.left.into_inner()));
+        let submit = "before-commit:submit".to_owned();
+        assert_eq!(read("before-commit:submit"), Some((submit.clone(), 1)));
+        assert_eq!(read("before-commit:submit:3"), Some((submit, 3)));
+        assert_eq!(read("loaded:2"), Some(("loaded".to_owned(), 2)));
+        assert_eq!(read("somewhere"), None);
+    }
+}

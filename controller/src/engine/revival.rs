@@ -103,7 +103,7 @@ impl Task {
 
     /// Shows watchers what holds now; those of an operation that was never committed are left.
     fn show_again(&mut self) {
-        for id in self.watchers.watched() {
+        for id in self.watchers.all() {
             match self.fleet.operation(id) {
                 Some(operation) => self.watchers.publish(std::sync::Arc::new(operation)),
                 None => self.watchers.drop_operation(id),

@@ -20,7 +20,7 @@ use super::sessions::Sessions;
 use super::watch::Watchers;
 use super::{EngineError, EngineFailure, StartError};
 use crate::core::view::DoorSets;
-use crate::core::{CloseReason, Fleet, Key};
+use crate::core::{CloseReason, Fleet, Key, Turn};
 use crate::store::{CommitError, Epoch, PendingCommit, Revision, StoreHandle};
 
 /// So many inputs are taken from the queue at once: between two of these the commit that is under
@@ -229,6 +229,9 @@ impl Task {
             self.gathering.add(InputKind::SessionClosed, turn);
         }
         self.watchers.sweep();
+        for id in self.watchers.stale() {
+            self.gathering.add(InputKind::Tick, Turn::showing(id));
+        }
         let turn = self.fleet.tick(now);
         if turn.writes.is_empty() && turn.effects.is_empty() {
             self.wake = turn.answer;
@@ -299,7 +302,7 @@ impl Task {
             return None;
         }
         let clock = self.clock();
-        let (rows, sealed) = gathering.seal(&self.fleet, &clock, |id| self.watchers.is_watched(id));
+        let (rows, sealed) = gathering.seal(&self.fleet, &clock, &mut self.watchers);
         self.hit(&sealed, Moment::BeforeCommit).await;
         let keys: Vec<_> = rows
             .iter()

@@ -2,25 +2,55 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use extend_common::ids::OperationId;
 use extend_common::operation::Operation;
 
+/// A large operation is shown so often at most: each time, all of its targets are copied, and it
+/// changes with every word of thousands of agents.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// The operations that somebody watches.
 #[derive(Debug, Default)]
 pub(super) struct Watchers {
-    senders: HashMap<OperationId, watch::Sender<Arc<Operation>>>,
+    watched: HashMap<OperationId, Watched>,
+}
+
+#[derive(Debug)]
+struct Watched {
+    sender: watch::Sender<Arc<Operation>>,
+    shown: Instant,
+    /// It has changed since it was shown.
+    stale: bool,
 }
 
 impl Watchers {
-    pub(super) fn is_watched(&self, id: OperationId) -> bool {
-        self.senders.contains_key(&id)
+    /// Whether a changed operation is to be shown with the present batch. If it is watched and
+    /// not shown now, it is among the [`Watchers::stale`] ones.
+    pub(super) fn wants(&mut self, id: OperationId, at_once: bool) -> bool {
+        let Some(watched) = self.watched.get_mut(&id) else {
+            return false;
+        };
+        let wants = at_once || watched.shown.elapsed() >= PAUSE;
+        watched.stale = !wants;
+        if wants {
+            watched.shown = Instant::now();
+        }
+        wants
     }
 
-    pub(super) fn watched(&self) -> Vec<OperationId> {
-        self.senders.keys().copied().collect()
+    /// Operations that have changed since they were shown.
+    pub(super) fn stale(&self) -> Vec<OperationId> {
+        let stale = self.watched.iter().filter(|(_, watched)| watched.stale);
+        stale.map(|(id, _)| *id).collect()
+    }
+
+    pub(super) fn all(&self) -> Vec<OperationId> {
+        self.watched.keys().copied().collect()
     }
 
     /// A receiver that begins with `present`.
@@ -29,9 +59,19 @@ impl Watchers {
             // Nothing will follow: the receiver finds its sender gone.
             return watch::channel(present).1;
         }
-        self.senders
-            .entry(present.id)
-            .or_insert_with(|| watch::channel(present).0)
+        let id = present.id;
+        let begin = || {
+            let sender = watch::channel(present).0;
+            Watched {
+                sender,
+                shown: Instant::now(),
+                stale: false,
+            }
+        };
+        self.watched
+            .entry(id)
+            .or_insert_with(begin)
+            .sender
             .subscribe()
     }
 
@@ -39,21 +79,22 @@ impl Watchers {
     pub(super) fn publish(&mut self, operation: Arc<Operation>) {
         let id = operation.id;
         let has_ended = operation.ended.is_some();
-        if let Some(sender) = self.senders.get(&id) {
-            sender.send_replace(operation);
-            if has_ended || sender.is_closed() {
-                self.senders.remove(&id);
+        if let Some(watched) = self.watched.get(&id) {
+            watched.sender.send_replace(operation);
+            if has_ended || watched.sender.is_closed() {
+                self.watched.remove(&id);
             }
         }
     }
 
     /// Leaves the watchers of an operation that is no longer there.
     pub(super) fn drop_operation(&mut self, id: OperationId) {
-        self.senders.remove(&id);
+        self.watched.remove(&id);
     }
 
     /// Forgets operations that nobody watches any more.
     pub(super) fn sweep(&mut self) {
-        self.senders.retain(|_, sender| !sender.is_closed());
+        self.watched
+            .retain(|_, watched| !watched.sender.is_closed());
     }
 }

@@ -331,3 +331,19 @@ fn a_deadline_that_has_passed_does_not_keep_the_engine_awake() {
         extend_common::clock::after(bench.now, crate::core::TICK)
     );
 }
+
+#[test]
+fn what_is_put_back_does_not_restart_again() {
+    let mut bench = Bench::guide();
+    bench.accept(Verb::Restart, "-a 172.31.16.139");
+    bench.succeed(media());
+    let record = bench.agents[&media()].record.clone().unwrap();
+    assert!(record.desired.replace.is_some());
+    let stop = bench.accept(Verb::Stop, "-a 172.31.16.139");
+    bench.cancel(stop.id);
+    let record = bench.agents[&media()].record.clone().unwrap();
+    assert_eq!(
+        (record.desired.replace, record.desired.run_state),
+        (None, RunState::Running)
+    );
+}

@@ -272,3 +272,18 @@ fn servers_are_shown_with_what_was_seen_of_them() {
         (&None, NodeState::Offline)
     );
 }
+
+#[test]
+fn an_agent_that_has_not_looked_yet_is_no_observation() {
+    let mut bench = Bench::guide();
+    let mut hello = bench.agents[&media()].hello();
+    hello.status = None;
+    let facts = super::bench::facts(media());
+    let turn = bench.fleet.hello(media(), facts, hello, bench.now);
+    bench.commit(turn).unwrap();
+    let started = bench.submit(submission(Verb::Start, "-a 172.31.16.139"));
+    assert!(
+        started.unwrap().operation.is_some(),
+        "what was seen in an older session is old"
+    );
+}

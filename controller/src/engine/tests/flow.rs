@@ -1,19 +1,25 @@
 //! The engine when nothing fails: sessions, watchers, the door, the end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
+use extend_common::clock::Clock;
 use extend_common::operation::{TargetState, Verb};
-use extend_common::status::NodeState;
+use extend_common::status::{NodeState, OutcomeKind};
 
 use super::rig::{MEDIA, QUEUE, Rig, SOON, media};
 use crate::core::CloseReason;
-use crate::core::request::{Heartbeat, SelectorWords};
+use crate::core::request::SelectorWords;
 use crate::core::tests::bench::{facts, node};
 use crate::engine::session::{self, SESSION_QUEUE};
-use crate::engine::{EngineError, EngineFailure};
-use crate::store::{Store, StoreHandle};
+use crate::engine::{Engine, EngineError, EngineFailure, NoCrash};
+use crate::store::{
+    Batch, CommitError, Entry, Epoch, MemoryStore, Revision, Store, StoreError, StoreHandle,
+    StoreId,
+};
 
 #[tokio::test(start_paused = true)]
 async fn a_server_is_run_watched_and_shown() {
@@ -97,8 +103,7 @@ async fn a_newer_session_replaces_the_older_one_and_its_reports_are_dropped() {
     let operation = rig.submit(Verb::Stop, "").await;
     rig.listen(media()).await;
     let now = rig.clock.now();
-    rig.agent(media())
-        .work(extend_common::status::OutcomeKind::Succeeded, "", now);
+    rig.agent(media()).work(OutcomeKind::Succeeded, "", now);
     let status = rig.agent(media()).status().unwrap();
     rig.handle
         .session_report(old, media(), status)
@@ -119,6 +124,7 @@ async fn a_newer_session_replaces_the_older_one_and_its_reports_are_dropped() {
 #[tokio::test(start_paused = true)]
 async fn an_agent_that_takes_no_messages_loses_its_session() {
     let mut rig = Rig::with_media().await;
+    // It goes on reporting, and reads nothing: each verb leaves a message in its queue.
     let receiver = rig
         .links
         .get_mut(&media())
@@ -126,25 +132,29 @@ async fn an_agent_that_takes_no_messages_loses_its_session() {
         .receiver
         .take()
         .unwrap();
-    // Each hello of nothing, each verb and each cancel is a message; nobody reads them.
-    for _ in 0..SESSION_QUEUE {
-        let operation = rig.submit(Verb::Stop, "").await;
-        let _ = rig.handle.cancel(&operation.id.to_string(), "anna").await;
-        sleep(Duration::from_secs(61)).await;
-        let number = rig.agent(media()).session.unwrap();
-        let beat = Heartbeat::default();
+    for turn in 0..=SESSION_QUEUE {
+        assert_eq!(receiver.reason(), None, "after {turn} messages");
+        let verb = if turn % 2 == 0 {
+            Verb::Stop
+        } else {
+            Verb::Start
+        };
+        rig.submit(verb, "").await;
+        let view = rig.handle.servers(SelectorWords::default()).await.unwrap();
+        let now = rig.clock.now();
+        let agent = rig.agent(media());
+        agent.record = Some(view.servers[0].record.clone());
+        agent.work(OutcomeKind::Succeeded, "", now);
+        let (session, status) = (agent.session.unwrap(), agent.status().unwrap());
         rig.handle
-            .session_heartbeat(number, media(), beat)
+            .session_report(session, media(), status)
             .await
             .unwrap();
-        if receiver.reason().is_some() {
-            break;
-        }
     }
-    // Silence would have been another reason; heartbeats came too rarely for that not to be it.
-    assert!(receiver.reason().is_some());
+    assert_eq!(receiver.reason(), Some(CloseReason::Slow));
     let view = rig.handle.nodes(Some(media())).await.unwrap();
     assert_eq!(view[0].state, NodeState::Offline);
+    rig.connect(media()).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -273,4 +283,65 @@ async fn a_store_on_its_own_thread_gathers_inputs_into_batches() {
     store.shutdown().await;
     let copy = crate::store::SqliteStore::open(&directory.path().join("copy.db")).unwrap();
     assert_eq!(copy.identity(), handle.store_id());
+}
+
+/// A store whose disk is slow.
+struct Slow(MemoryStore);
+
+impl Store for Slow {
+    fn identity(&self) -> StoreId {
+        self.0.identity()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the store's own thread")]
+    fn commit(&mut self, batch: Batch) -> Result<Revision, CommitError> {
+        std::thread::sleep(Duration::from_millis(30));
+        self.0.commit(batch)
+    }
+
+    fn load(&mut self, prefix: &str) -> Result<Vec<Entry>, StoreError> {
+        self.0.load(prefix)
+    }
+
+    fn raise_epoch(&mut self, at_least: u64) -> Result<Epoch, StoreError> {
+        self.0.raise_epoch(at_least)
+    }
+
+    fn snapshot_to(&mut self, path: &std::path::Path) -> Result<(), StoreError> {
+        self.0.snapshot_to(path)
+    }
+}
+
+#[tokio::test]
+async fn what_was_gathered_behind_a_slow_commit_is_committed_before_the_end() {
+    let memory = MemoryStore::new();
+    let store = StoreHandle::spawn(Slow(memory.clone())).unwrap();
+    let shutdown = CancellationToken::new();
+    let config = super::rig::config(Clock::system(), Arc::new(NoCrash));
+    let (handle, task) = Engine::start(store, config, shutdown.clone())
+        .await
+        .unwrap();
+    let minted = |last: u8| {
+        let handle = handle.clone();
+        async move {
+            let at = node(&format!("10.0.0.{last}"));
+            handle.mint_token(at, None, [last; 32]).await
+        }
+    };
+    let first = tokio::spawn(minted(1));
+    all_tasks_run().await;
+    let second = tokio::spawn(minted(2));
+    all_tasks_run().await;
+    shutdown.cancel();
+    task.await.unwrap().unwrap();
+    first.await.unwrap().unwrap();
+    second.await.unwrap().unwrap();
+    assert_eq!(memory.clone().load("token/").unwrap().len(), 2);
+}
+
+/// Lets every task of a single-threaded runtime go as far as it can.
+async fn all_tasks_run() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
 }
