@@ -32,33 +32,6 @@ fn a_server_that_hangs_is_seen() {
 }
 
 #[test]
-#[ignore = "core::plan::serve does not restart a server that hangs yet (design, decision 2)"]
-fn a_server_that_hangs_is_restarted_without_a_controller() {
-    let mut fleet = Setup::of(&[MEDIA]).up();
-    let before = fleet.deploy(MEDIA);
-    fleet.kill_controller();
-    fleet.control(MEDIA, "hang=true\n");
-    let now = fleet.await_container(MEDIA.container, "be restarted by its agent", |seen| {
-        let since = seen["State"]["StartedAt"].as_str().unwrap_or_default();
-        since != before.started_at && seen["State"]["Running"] == true
-    });
-    assert_eq!(
-        now["Id"],
-        before.id.as_str(),
-        "a health restart keeps the container"
-    );
-    fleet.control(MEDIA, "");
-    fleet.start_controller();
-    fleet.await_health(MEDIA, "healthy");
-    let shown = fleet.server(MEDIA).unwrap();
-    assert!(
-        shown["agent_restarts"].as_u64().unwrap() >= 1,
-        "it is counted: {shown:#}"
-    );
-    fleet.assert_serves_alone(MEDIA);
-}
-
-#[test]
 fn an_engine_that_hangs_or_restarts_is_waited_for() {
     let mut private = PrivateEngine::start();
     let engine = private.engine().clone();
