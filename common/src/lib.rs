@@ -7,6 +7,7 @@
 pub mod backoff;
 pub mod clock;
 pub mod duration;
+pub mod event;
 pub mod exit;
 pub mod files;
 pub mod ids;

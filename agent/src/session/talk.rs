@@ -161,7 +161,7 @@ async fn take(
             Ok(None)
         }
         // A newer controller may say more than this agent knows.
-        None => Ok(None),
+        Some(Heard::EventsKept(_)) | None => Ok(None),
     }
 }
 

@@ -3,6 +3,7 @@
 use extend_proto::v1;
 
 use super::WireError;
+use crate::event::EventKind;
 use crate::operation::{TargetState, Verb};
 use crate::record::{PullPolicy, RunState};
 use crate::status::{ContainerState, Health, NodeState, OutcomeKind, Phase};
@@ -48,6 +49,23 @@ wire_enum!(
     RunState,
     "run_state",
     [Running, Stopped, Removed, Withdrawn]
+);
+wire_enum!(
+    EventKind,
+    "kind",
+    [
+        Health,
+        Crash,
+        Restart,
+        Quarantine,
+        DockerRestart,
+        Docker,
+        Agent,
+        Node,
+        Operation,
+        Controller,
+        Access
+    ]
 );
 wire_enum!(PullPolicy, "pull", [Always, Missing]);
 wire_enum!(

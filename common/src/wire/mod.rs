@@ -2,6 +2,7 @@
 //! wire is hostile until it has been through here: every text has a bound, every enum is known.
 
 mod enums;
+mod event;
 mod operation;
 mod record;
 mod status;
@@ -9,6 +10,7 @@ mod status;
 use extend_proto::v1;
 use jiff::Timestamp;
 
+pub use event::MAX_EVENTS;
 pub use status::{MAX_LOG_LINES, bounded_log_tail};
 
 /// Why a message cannot be understood.

@@ -12,6 +12,7 @@
 use std::pin::pin;
 use std::time::Duration;
 
+use extend_common::event::JournalPart;
 use extend_common::wire::WireError;
 use extend_proto::v1;
 use extend_proto::v1::agent_message::Kind;
@@ -210,6 +211,10 @@ impl Session {
             Some(Kind::Heartbeat(heartbeat)) => {
                 let heartbeat = wire::heartbeat(heartbeat).map_err(not_understood)?;
                 self.engine.session_heartbeat(number, node, heartbeat).await
+            }
+            Some(Kind::Events(events)) => {
+                JournalPart::try_from(events).map_err(not_understood)?;
+                return Ok(());
             }
             Some(Kind::Hello(_)) => {
                 return Err(told(Status::invalid_argument("a session has one hello")));
