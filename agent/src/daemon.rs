@@ -21,6 +21,7 @@ use crate::execute::{Executor, Settings};
 use crate::faults::Faults;
 use crate::host::{Host, SystemHost};
 use crate::identity::Identity;
+use crate::journal::Journal;
 use crate::ledger::LedgerFile;
 use crate::lock::StateLock;
 use crate::probe::{Prober, TcpProber};
@@ -84,7 +85,7 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
 /// Lives in a world until `stop`.
 ///
 /// # Errors
-/// When the ledger cannot be read.
+/// When the ledger or the journal cannot be read.
 pub async fn live(
     world: World,
     settings: Settings,
@@ -92,7 +93,10 @@ pub async fn live(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let opened = LedgerFile::open(state, world.clock.now()).context("opening the ledger")?;
-    if let Some(damage) = &opened.damage {
+    let (journal, damaged) =
+        Journal::open(state, world.clock.now()).context("opening the journal")?;
+    let damage = opened.damage.clone().or(damaged);
+    if let Some(damage) = &damage {
         tracing::error!("{damage}");
     }
     let settings = Arc::new(settings);
@@ -113,13 +117,19 @@ pub async fn live(
         prober: world.prober,
         file: opened.file,
         ledger: opened.ledger,
-        damage: opened.damage,
+        damage,
+        journal: journal.clone(),
         clock: world.clock,
         faults: world.faults,
     });
     tokio::join!(
         reconciler.run(stop.clone()),
-        session::run(handle, world.dial, about, stop.clone()),
+        session::run(
+            session::Tells { handle, journal },
+            world.dial,
+            about,
+            stop.clone()
+        ),
     );
     Ok(())
 }

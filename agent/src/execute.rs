@@ -91,7 +91,11 @@ impl Executor {
     ) -> Result<Done, StepError> {
         let desired = &entry.record.desired;
         match step {
-            Step::EndStop | Step::Promote { .. } | Step::MarkProven => {}
+            Step::EndStop
+            | Step::Promote { .. }
+            | Step::MarkProven
+            | Step::Quarantine { .. }
+            | Step::Release => {}
             Step::Resolve { first } => {
                 let served = self.resolve(entry, *first, progress).await?;
                 return Ok(Done::Resolved(Box::new(served)));
@@ -115,6 +119,17 @@ impl Executor {
             Step::Create { spec } => self.create(spec).await?,
             Step::Start { before, .. } => self.docker.start(&before.container_id).await?,
             Step::Remove { id } => self.docker.remove(id).await?,
+            Step::Witness {
+                instance, death, ..
+            } => {
+                let id = Some(instance.container_id.as_str());
+                let mut seen = self.look_at(id, observed).await;
+                if let (Some(evidence), Some(death)) = (&mut seen.evidence, death) {
+                    evidence.exit_code = Some(death.exit_code);
+                    evidence.oom_killed |= death.oom_killed;
+                }
+                return Ok(Done::Seen(seen));
+            }
             Step::Spend { container, .. } => {
                 return Ok(Done::Seen(
                     self.look_at(container.as_deref(), observed).await,

@@ -12,6 +12,7 @@ pub mod execute;
 pub mod faults;
 pub mod host;
 pub mod identity;
+pub mod journal;
 pub mod ledger;
 pub mod lock;
 pub mod probe;

@@ -2,11 +2,13 @@
 //!
 //! Everything here is pure. `ledger` writes it to disk; `reconciler` is its only writer.
 
+use extend_common::clock::since;
 use extend_common::record::{Deployment, Instance, ServerRecord, Stamp};
 use extend_common::status::{Evidence, Outcome, OutcomeKind, ResolvedImage};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::restart::BUDGET_WINDOW;
 use super::spec::ContainerSpec;
 use super::step::{Done, Step};
 
@@ -94,6 +96,48 @@ pub struct Stopping {
     pub signalled: bool,
 }
 
+/// What was wrong with a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ailment {
+    /// It ended though it should run.
+    Ended,
+    /// It runs and does not answer.
+    Hangs,
+}
+
+/// What was seen of a run that failed, before anything was done about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Incident {
+    /// When it was noted.
+    pub at: Timestamp,
+    /// What was wrong.
+    pub ailment: Ailment,
+    /// The run; the one after it when Docker had started it again by then.
+    pub instance: Instance,
+    /// Docker's count of restarts by its own policy at that time.
+    pub restart_count: u64,
+    /// How many of the kind there were, this one included, none of them longer after the one
+    /// before than [`super::restart::BUDGET_WINDOW`].
+    pub in_a_row: u32,
+    /// In words.
+    pub reason: String,
+    /// Exit code and output.
+    pub evidence: Option<Evidence>,
+}
+
+/// The agent begins no restarts any more. The container stays under Docker's own policy, and so
+/// comes back by itself when the cause goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quarantine {
+    /// Since when.
+    pub since: Timestamp,
+    /// What was wrong the last time.
+    pub reason: String,
+}
+
 /// The agent's server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -118,6 +162,12 @@ pub struct Entry {
     pub restarts: Vec<Timestamp>,
     /// All restarts that the agent ever began by itself.
     pub restarts_total: u64,
+    /// The run that the agent ends to restart it: the start after it is part of that restart.
+    pub healing: Option<Instance>,
+    /// What was seen of the run that failed last.
+    pub incident: Option<Incident>,
+    /// Set while the agent begins no restarts.
+    pub quarantine: Option<Quarantine>,
 }
 
 /// More restarts than the budget are never looked at.
@@ -137,6 +187,9 @@ impl Entry {
             data_bytes: None,
             restarts: Vec::new(),
             restarts_total: 0,
+            healing: None,
+            incident: None,
+            quarantine: None,
         }
     }
 
@@ -149,6 +202,9 @@ impl Entry {
         self.attempt = None;
         self.outcome = None;
         self.data_bytes = None;
+        // An operator's word gives the budget back.
+        self.healing = None;
+        self.quarantine = None;
         self.restarts.clear();
     }
 
@@ -181,6 +237,7 @@ impl Entry {
                     signalled: false,
                 });
                 if let Some(at) = restart {
+                    self.healing = Some(instance.clone());
                     self.note_restart(*at);
                 }
                 true
@@ -198,6 +255,7 @@ impl Entry {
                     stamp: self.record.id.stamp,
                     before: before.clone(),
                 });
+                self.healing = None;
                 if let Some(at) = restart {
                     self.note_restart(*at);
                 }
@@ -238,6 +296,37 @@ impl Entry {
                     evidence: evidence.evidence,
                 });
             }
+            (
+                Step::Witness {
+                    ailment,
+                    instance,
+                    restart_count,
+                    reason,
+                    ..
+                },
+                Done::Seen(seen),
+            ) => {
+                let in_a_row = self.in_a_row(*ailment, now);
+                self.incident = Some(Incident {
+                    at: now,
+                    ailment: *ailment,
+                    instance: instance.clone(),
+                    restart_count: *restart_count,
+                    in_a_row,
+                    reason: reason.clone(),
+                    evidence: seen.evidence,
+                });
+            }
+            (Step::Quarantine { reason }, _) => {
+                self.quarantine = Some(Quarantine {
+                    since: now,
+                    reason: reason.clone(),
+                });
+            }
+            (Step::Release, _) => {
+                self.quarantine = None;
+                self.restarts.clear();
+            }
             (Step::Settle { kind, reason, .. }, Done::Seen(seen)) => {
                 let evidence = seen
                     .evidence
@@ -260,6 +349,15 @@ impl Entry {
             _ => return false,
         }
         true
+    }
+
+    /// The place of the next incident in its row.
+    fn in_a_row(&self, ailment: Ailment, now: Timestamp) -> u32 {
+        let row = self
+            .incident
+            .as_ref()
+            .filter(|last| last.ailment == ailment && since(last.at, now) < BUDGET_WINDOW);
+        row.map_or(1, |last| last.in_a_row.saturating_add(1))
     }
 
     fn promote(&mut self, unchanged: bool, proven: bool) {

@@ -5,6 +5,7 @@ pub mod accept;
 pub mod entry;
 pub mod health;
 pub mod image;
+pub mod news;
 pub mod observed;
 pub mod plan;
 pub mod restart;

@@ -1,14 +1,16 @@
 //! What is told of the server: its health in one word and a reason, from what is known.
 
+use std::time::Duration;
+
+use extend_common::clock::since;
 use extend_common::record::RunState;
-use extend_common::status::{
-    ContainerState, ContainerStatus, Health, OutcomeKind, Phase, ServerStatus,
-};
+use extend_common::status::{ContainerState, ContainerStatus, Health, Phase, ServerStatus};
 use jiff::Timestamp;
 
+use super::entry::{Entry, Quarantine};
 use super::health::Verdict;
 use super::plan::{Decision, View, ending_words};
-use super::restart::{self, Allowance};
+use super::restart::BUDGET;
 use crate::docker::Container;
 
 /// Health and the reason for it.
@@ -50,7 +52,7 @@ pub fn condition(view: &View<'_>, decision: &Decision, now: Timestamp) -> Condit
         };
     };
     match current.state {
-        ContainerState::Running => running(view, should_run),
+        ContainerState::Running => running(view, should_run, now),
         ContainerState::Restarting => Condition::new(
             Health::Unhealthy,
             format!("{}, again and again", ending_words(current)),
@@ -60,16 +62,22 @@ pub fn condition(view: &View<'_>, decision: &Decision, now: Timestamp) -> Condit
         _ if decision.phase != Phase::Settled => {
             Condition::new(Health::Starting, decision.detail.clone())
         }
-        _ => ended(view, current, now),
+        _ => ended(view, current),
     }
 }
 
-fn running(view: &View<'_>, should_run: bool) -> Condition {
+fn running(view: &View<'_>, should_run: bool, now: Timestamp) -> Condition {
     if !should_run {
         return Condition::new(Health::Healthy, "it is about to stop");
     }
+    if let Some(quarantine) = &view.entry.quarantine {
+        return quarantined(view, quarantine);
+    }
+    if let Some(why) = view.ailment(now) {
+        return Condition::new(Health::Unhealthy, why);
+    }
     match view.verdict {
-        Verdict::Healthy => Condition::new(Health::Healthy, ""),
+        Verdict::Healthy => Condition::new(Health::Healthy, healed(view, now)),
         Verdict::Starting => Condition::new(Health::Starting, ""),
         Verdict::NotProven => Condition::new(
             Health::Starting,
@@ -79,22 +87,69 @@ fn running(view: &View<'_>, should_run: bool) -> Condition {
     }
 }
 
-fn ended(view: &View<'_>, current: &Container, now: Timestamp) -> Condition {
-    let exhausted = matches!(
-        restart::allowance(&view.entry.restarts, now),
-        Allowance::Exhausted(_)
-    );
-    let failed = view
-        .entry
-        .outcome
-        .as_ref()
-        .is_some_and(|o| o.kind == OutcomeKind::Failed);
-    let health = if exhausted && !failed {
-        Health::Quarantined
+fn ended(view: &View<'_>, current: &Container) -> Condition {
+    match &view.entry.quarantine {
+        Some(quarantine) => quarantined(view, quarantine),
+        None => Condition::new(Health::Unhealthy, ending_words(current)),
+    }
+}
+
+fn quarantined(view: &View<'_>, quarantine: &Quarantine) -> Condition {
+    let words = if *view.verdict == Verdict::Healthy {
+        "it answers again; after ten healthy minutes the quarantine is over".to_owned()
     } else {
-        Health::Unhealthy
+        format!(
+            "restarted {BUDGET} times in 10 minutes, and still: {}",
+            quarantine.reason
+        )
     };
-    Condition::new(health, ending_words(current))
+    Condition::new(Health::Quarantined, words)
+}
+
+/// A restart by the agent is told for a day.
+const TELL_HEALED: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What the agent mended, so that a healthy server does not hide it.
+fn healed(view: &View<'_>, now: Timestamp) -> String {
+    let entry = view.entry;
+    let recent = entry
+        .restarts
+        .last()
+        .filter(|at| since(**at, now) < TELL_HEALED);
+    match (recent, &entry.incident) {
+        (Some(_), Some(incident)) => format!("restarted by the agent: {}", incident.reason),
+        _ => String::new(),
+    }
+}
+
+/// What is told of a server whose role this node does not know (any more).
+pub fn undefined(entry: &Entry, since: Timestamp) -> ServerStatus {
+    let desired = &entry.record.desired;
+    ServerStatus {
+        record: entry.record.id,
+        name: desired.name.clone(),
+        role: desired.role.clone(),
+        health: Health::Unknown,
+        reason: undefined_words(entry),
+        since,
+        phase: Phase::Settled,
+        detail: String::new(),
+        outcome: entry.outcome.clone(),
+        current: None,
+        serving: entry.serving.as_ref().map(|serving| serving.deployment),
+        serving_image: entry.serving.as_ref().map(|serving| serving.image.clone()),
+        data_directory: String::new(),
+        data_bytes: None,
+        agent_restarts: entry.restarts_total,
+    }
+}
+
+/// Why nothing can be done for such a server.
+pub fn undefined_words(entry: &Entry) -> String {
+    format!(
+        "this node has no definition of the role {}: put its file back and restart the agent",
+        entry.record.desired.role
+    )
 }
 
 /// Puts everything that is told of the server together.

@@ -8,9 +8,10 @@ use extend_common::roles::RestartPolicy;
 use extend_common::status::{Evidence, OutcomeKind};
 use jiff::Timestamp;
 
-use super::entry::Served;
+use super::entry::{Ailment, Served};
 use super::observed::Place;
 use super::spec::ContainerSpec;
+use crate::docker::Death;
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +91,27 @@ pub enum Step {
     },
     /// Note that the serving container has been seen healthy.
     MarkProven,
+    /// Look at a run that failed before anything is done about it, and write what is seen.
+    Witness {
+        /// What is wrong.
+        ailment: Ailment,
+        /// The run; the one after it when Docker has started it again already.
+        instance: Instance,
+        /// Docker's count of restarts by its own policy.
+        restart_count: u64,
+        /// Why, in words.
+        reason: String,
+        /// How the Engine said that it ended; an inspection does not show it any more once
+        /// Docker has started it again.
+        death: Option<Death>,
+    },
+    /// Begin no more restarts.
+    Quarantine {
+        /// What is wrong, in words.
+        reason: String,
+    },
+    /// It has been healthy for long enough: restarts may be begun again.
+    Release,
     /// Write the record's end.
     Settle {
         /// Which end.
@@ -118,12 +140,15 @@ pub enum StepKind {
     Spend,
     Promote,
     MarkProven,
+    Witness,
+    Quarantine,
+    Release,
     Settle,
 }
 
 impl StepKind {
     /// Every kind. The match in [`Step::kind`] and the test beside it keep this complete.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::EndStop,
         Self::Resolve,
         Self::Recall,
@@ -137,6 +162,9 @@ impl StepKind {
         Self::Spend,
         Self::Promote,
         Self::MarkProven,
+        Self::Witness,
+        Self::Quarantine,
+        Self::Release,
         Self::Settle,
     ];
 }
@@ -158,8 +186,25 @@ impl Step {
             Self::Spend { .. } => StepKind::Spend,
             Self::Promote { .. } => StepKind::Promote,
             Self::MarkProven => StepKind::MarkProven,
+            Self::Witness { .. } => StepKind::Witness,
+            Self::Quarantine { .. } => StepKind::Quarantine,
+            Self::Release => StepKind::Release,
             Self::Settle { .. } => StepKind::Settle,
         }
+    }
+
+    /// Whether the agent begins it by itself: then it does not wait for a disk that is full.
+    pub fn is_unasked(&self) -> bool {
+        matches!(
+            self,
+            Self::Stop {
+                restart: Some(_),
+                ..
+            } | Self::Start { .. }
+                | Self::Witness { .. }
+                | Self::Quarantine { .. }
+                | Self::Release
+        )
     }
 
     /// Whether the step may take minutes and is given up when a newer record comes.

@@ -141,6 +141,11 @@ pub struct Container {
 }
 
 impl Container {
+    /// Whether its process runs; one that Docker is about to start again does not.
+    pub fn is_up(&self) -> bool {
+        self.state.is_live() && self.state != ContainerState::Restarting
+    }
+
     /// Which run of it this is.
     pub fn instance(&self) -> Instance {
         Instance {
@@ -148,6 +153,28 @@ impl Container {
             started_at: self.started_at.clone(),
         }
     }
+}
+
+/// How a container's process ended, as the Engine told when it happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Death {
+    /// Docker's full id.
+    pub container_id: String,
+    /// The exit code.
+    pub exit_code: i64,
+    /// Whether the kernel killed it for memory.
+    pub oom_killed: bool,
+}
+
+/// Something that the Engine told of: a hint to look again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Happening {
+    /// A container may look different now.
+    Changed,
+    /// The kernel killed a process of this container for memory; its end follows.
+    OutOfMemory(String),
+    /// A container's process ended.
+    Died(Death),
 }
 
 /// An image as an inspection shows it.
@@ -227,9 +254,9 @@ pub trait Docker: Send + Sync + 'static {
     /// The last lines of its output, oldest first.
     async fn log_tail(&self, id: &str, lines: usize) -> Result<Vec<String>, DockerError>;
 
-    /// Ends with an item whenever something may have happened to a container: a hint to look
-    /// again, never a fact. Breaks off with an error when the Engine goes.
-    fn events(&self) -> BoxStream<'static, Result<(), DockerError>>;
+    /// An item whenever something may have happened to a container. An end is told as it was;
+    /// everything else is a hint to look again. Breaks off with an error when the Engine goes.
+    fn events(&self) -> BoxStream<'static, Result<Happening, DockerError>>;
 }
 
 /// A container in a list.

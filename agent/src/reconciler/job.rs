@@ -169,13 +169,7 @@ impl Means {
             return Ended::NotWritten("there is no record".to_owned());
         };
         // What was stopped and has to run again does not wait for a disk.
-        let unasked = matches!(
-            *step,
-            Step::Stop {
-                restart: Some(_),
-                ..
-            } | Step::Start { .. }
-        );
+        let unasked = step.is_unasked();
         let mut unwritten = None;
         if entry.intend(&step)
             && let Err(error) = self.write(&ledger).await
@@ -202,7 +196,7 @@ impl Means {
                     && let Err(error) = self.write(&ledger).await
                 {
                     // That a stop was sent or is over is seen again by a look.
-                    if !matches!(*step, Step::EndStop | Step::Stop { .. }) {
+                    if !unasked && !matches!(*step, Step::EndStop | Step::Stop { .. }) {
                         return Ended::NotWritten(error);
                     }
                     unwritten = Some(error);

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use dial::{Dial, dialled};
 
+use crate::journal::Journal;
 use crate::reconciler::Handle;
 
 /// Between sessions. The most keeps a fleet's return after an outage of the controller short; the
@@ -37,14 +38,23 @@ pub struct About {
     pub definitions: Vec<(RoleName, Digest)>,
 }
 
+/// What a session tells from, and whom it tells what it hears.
+#[derive(Debug, Clone)]
+pub struct Tells {
+    /// The reconciler.
+    pub handle: Handle,
+    /// The events that wait to be told.
+    pub journal: Journal,
+}
+
 /// Holds a session for as long as `stop` allows.
-pub async fn run(handle: Handle, dial: Arc<dyn Dial>, about: About, stop: CancellationToken) {
+pub async fn run(tells: Tells, dial: Arc<dyn Dial>, about: About, stop: CancellationToken) {
     let mut attempt = 0;
     while !stop.is_cancelled() {
         let mut welcomed = false;
         let outcome = tokio::select! {
             () = stop.cancelled() => return,
-            outcome = once(&handle, dial.as_ref(), &about, &mut welcomed) => outcome,
+            outcome = once(&tells, dial.as_ref(), &about, &mut welcomed) => outcome,
         };
         attempt = if welcomed { 0 } else { attempt };
         let wait = AGAIN.wait(attempt, jitter());
@@ -61,14 +71,14 @@ pub async fn run(handle: Handle, dial: Arc<dyn Dial>, about: About, stop: Cancel
 }
 
 async fn once(
-    handle: &Handle,
+    tells: &Tells,
     dial: &dyn Dial,
     about: &About,
     welcomed: &mut bool,
 ) -> anyhow::Result<()> {
     let channel = dial.channel().await?;
     tokio::select! {
-        outcome = talk::talk(handle, channel.clone(), about, welcomed) => outcome,
+        outcome = talk::talk(tells, channel.clone(), about, welcomed) => outcome,
         // Never ends: it keeps the certificate good for as long as there is a connection.
         () = dial.keep_identity(channel.clone()) => Ok(()),
     }

@@ -15,7 +15,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
-use super::About;
+use super::{About, Tells};
 use crate::core::accept::SessionFacts;
 use crate::reconciler::{AgentView, Command, Handle};
 
@@ -30,12 +30,17 @@ const HEARTBEATS: std::ops::RangeInclusive<u64> = 50..=60_000;
 const WELCOME_LIMIT: Duration = Duration::from_secs(10);
 
 pub(super) async fn talk(
-    handle: &Handle,
+    tells: &Tells,
     channel: Channel,
     about: &About,
     welcomed: &mut bool,
 ) -> anyhow::Result<()> {
+    let Tells { handle, journal } = tells;
     let mut view = handle.view();
+    let mut events = journal.changed();
+    // Events that were there before the session are news to it.
+    let mut news = true;
+    let mut kept = true;
     let (to, outbound) = mpsc::channel(OUTBOUND);
     let mut told = view.borrow_and_update().clone();
     to.send(message(Said::Hello(hello(about, &told)))).await?;
@@ -58,6 +63,11 @@ pub(super) async fn talk(
             heard = inbound.message() => match heard.map_err(|status| refused(&status))? {
                 None => return Ok(()),
                 Some(message) => {
+                    if let Some(Heard::EventsKept(until)) = &message.kind {
+                        journal.kept(&until.journal, until.sequence);
+                        (kept, news) = (true, true);
+                        continue;
+                    }
                     let period = take(handle, message, &mut facts).await?;
                     *welcomed = facts.is_some();
                     if let Some(period) = period {
@@ -77,6 +87,18 @@ pub(super) async fn talk(
                     permit.context("the stream is closed")?.send(message(Said::Status(status.into())));
                 }
                 told = now;
+            }
+            changed = events.changed() => {
+                changed.context("the journal has ended")?;
+                news = true;
+            }
+            // One part at a time: the next is sent when this one is kept.
+            permit = to.reserve(), if news && kept && *welcomed => {
+                news = false;
+                if let Some(part) = journal.part() {
+                    kept = false;
+                    permit.context("the stream is closed")?.send(message(Said::Events(part.into())));
+                }
             }
             _ = beat.tick() => {
                 sequence += 1;
@@ -161,6 +183,7 @@ async fn take(
             Ok(None)
         }
         // A newer controller may say more than this agent knows.
+        // Events that are kept have been seen to before.
         Some(Heard::EventsKept(_)) | None => Ok(None),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use extend_agent::docker::Happening;
 use extend_common::roles::RestartPolicy;
 use extend_common::status::ContainerState::{Created, Exited, Paused, Restarting, Running};
 use futures_util::{FutureExt, StreamExt};
@@ -246,11 +247,20 @@ pub(crate) async fn a_start_and_an_end_are_hinted_at(bench: &dyn Bench) {
             "start" => docker.start(&id).await.unwrap(),
             _ => bench.kill_process(&spec.name).await,
         }
-        assert_eq!(
-            timeout(limit, events.next()).await,
-            Ok(Some(Ok(()))),
-            "{act}"
-        );
+        let mut told = false;
+        while !told {
+            let item = timeout(limit, events.next()).await;
+            let Ok(Some(Ok(happening))) = item else {
+                panic!("{act}: {item:?}");
+            };
+            told = match (act, happening) {
+                ("end", Happening::Died(death)) => {
+                    assert_eq!((death.container_id.as_str(), death.exit_code), (&*id, 137));
+                    true
+                }
+                (act, _) => act == "start",
+            };
+        }
         while events.next().now_or_never().flatten().is_some() {}
     }
 }

@@ -108,7 +108,7 @@ fn make_room(view: &View<'_>, now: Timestamp) -> Option<Decision> {
         return Some(remove(current, now));
     }
     if current.state.is_live() {
-        return Some(view.end(current, view.grace(), now));
+        return Some(view.end(current, view.grace(now), now));
     }
     if current.policy != RestartPolicy::No {
         let step = Step::SetPolicy {

@@ -7,11 +7,13 @@
 //!   tombstone ───────── remove: stop and remove what is ours
 //!   new deployment ──── deploy: resolve → old aside → create → start → verify → promote
 //!   otherwise ───────── serve: the serving container under the official name, run state as wanted
+//!                       └ once that is so ── tend: what ends or hangs is started again
 //! ```
 
 mod deploy;
 mod remove;
 mod serve;
+mod tend;
 
 use std::time::Duration;
 
@@ -25,7 +27,7 @@ use super::entry::Entry;
 use super::health::Verdict;
 use super::observed::{Observed, Owner};
 use super::step::{Step, StepKind};
-use crate::docker::Container;
+use crate::docker::{Container, Death};
 
 /// A step that the Engine or the host refuses is tried so often before the record fails.
 pub const MAX_TRIES: u32 = 3;
@@ -66,6 +68,10 @@ pub struct View<'a> {
     /// Since when this process has seen the current container's present run. Docker's own start
     /// time is the wall clock's, which may be stepped.
     pub seen: Timestamp,
+    /// Since when, without a break, the verdict has been of its present kind.
+    pub verdict_since: Timestamp,
+    /// How a process ended that the Engine told of last.
+    pub death: Option<&'a Death>,
     /// The step that was refused last.
     pub trouble: Option<&'a Trouble>,
 }
@@ -113,13 +119,8 @@ pub fn plan(view: &View<'_>, now: Timestamp) -> Decision {
     if let Some(decision) = stop_in_flight(view, now) {
         return decision;
     }
-    if view
-        .entry
-        .outcome
-        .as_ref()
-        .is_some_and(|o| o.kind == OutcomeKind::Failed)
-    {
-        // The next word is the operator's.
+    if view.is_settled() && !view.is_tended() {
+        // It failed: the next word is the operator's.
         return Decision::wait(None, Phase::Settled, "");
     }
     let given_up = view.given_up();
@@ -273,10 +274,10 @@ impl View<'_> {
     }
 
     /// The time a container gets to end: the long one only for a service that was not failing.
-    fn grace(&self) -> Duration {
-        match self.verdict {
-            Verdict::Unhealthy(_) => self.timing.short_grace,
-            _ => self.timing.stop_grace,
+    fn grace(&self, now: Timestamp) -> Duration {
+        match self.ailment(now) {
+            Some(_) => self.timing.short_grace,
+            None => self.timing.stop_grace,
         }
     }
 
@@ -332,10 +333,34 @@ pub(crate) fn ending_words(container: &Container) -> String {
             container.name, container.error
         );
     }
-    format!(
-        "{} exited with code {}",
-        container.name, container.exit_code
-    )
+    match signal_name(container.exit_code) {
+        Some(signal) => format!(
+            "{} was ended by {signal} (exit code {})",
+            container.name, container.exit_code
+        ),
+        None => format!(
+            "{} exited with code {}",
+            container.name, container.exit_code
+        ),
+    }
+}
+
+/// The signal that a process was ended by, as Docker's exit codes tell it: 128 and its number.
+fn signal_name(exit_code: i64) -> Option<&'static str> {
+    Some(match exit_code - 128 {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        11 => "SIGSEGV",
+        13 => "SIGPIPE",
+        15 => "SIGTERM",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

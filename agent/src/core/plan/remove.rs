@@ -18,7 +18,7 @@ pub(super) fn plan(view: &View<'_>, now: Timestamp, given_up: Option<&str>) -> D
             let grace = if withdrawn {
                 view.timing.short_grace
             } else {
-                view.grace()
+                view.grace(now)
             };
             return view.end(current, grace, now);
         }

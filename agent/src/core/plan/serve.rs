@@ -7,11 +7,10 @@ use extend_common::roles::RestartPolicy;
 use extend_common::status::{OutcomeKind, Phase};
 use jiff::Timestamp;
 
-use super::{Decision, View};
+use super::{Decision, View, tend};
 use crate::core::entry::Served;
 use crate::core::health::Verdict;
 use crate::core::observed::Place;
-use crate::core::restart::{self, Allowance};
 use crate::core::step::Step;
 use crate::docker::Container;
 
@@ -96,7 +95,9 @@ fn bring_back(view: &View<'_>, serving: &Served, now: Timestamp) -> Decision {
         };
         return Decision::step(step, phase, "putting the old container back");
     }
-    if let Some(wait) = unasked(view, now) {
+    if view.is_settled()
+        && let Some(wait) = tend::missing(view, now)
+    {
         return wait;
     }
     let words = format!("making {} again: it is gone", view.official);
@@ -111,7 +112,7 @@ fn bring_back(view: &View<'_>, serving: &Served, now: Timestamp) -> Decision {
 
 fn stopped(view: &View<'_>, current: &Container, now: Timestamp) -> Decision {
     if current.state.is_live() {
-        return view.end(current, view.grace(), now);
+        return view.end(current, view.grace(now), now);
     }
     if current.policy != RestartPolicy::No {
         let step = Step::SetPolicy {
@@ -139,10 +140,15 @@ fn running(view: &View<'_>, serving: &Served, current: &Container, now: Timestam
         return view.fail(with_spent(view, &reason), Some(current));
     }
     if !current.state.is_live() {
-        if let Some(wait) = unasked(view, now) {
-            return wait;
+        if view.is_settled()
+            && let Some(decision) = tend::lying(view, current, now)
+        {
+            return decision;
         }
-        let restart = view.is_settled().then_some(now);
+        // What the agent ended to restart it is charged already.
+        let is_healed = view.entry.healing.as_ref() == Some(&current.instance());
+        let charged = view.is_settled() && !is_healed;
+        let restart = charged.then_some(now);
         let step = Step::Start {
             before: current.instance(),
             restart,
@@ -157,7 +163,7 @@ fn running(view: &View<'_>, serving: &Served, current: &Container, now: Timestam
         return Decision::step(Step::MarkProven, Phase::Verifying, "it answers");
     }
     if view.is_settled() {
-        return finish(view, "", now);
+        return tend::living(view, current, now).unwrap_or_else(|| finish(view, "", now));
     }
     verify(view, serving, current, now)
 }
@@ -166,7 +172,7 @@ fn running(view: &View<'_>, serving: &Served, current: &Container, now: Timestam
 fn replace(view: &View<'_>, current: &Container, now: Timestamp) -> Option<Decision> {
     let replace: &Instance = view.desired().replace.as_ref()?;
     let meant = *replace == current.instance() && current.state.is_live() && !view.is_settled();
-    meant.then(|| view.signal(current, view.grace(), now, None))
+    meant.then(|| view.signal(current, view.grace(now), now, None))
 }
 
 fn verify(view: &View<'_>, serving: &Served, current: &Container, now: Timestamp) -> Decision {
@@ -230,21 +236,6 @@ fn found_nothing_to_change(view: &View<'_>, serving: &Served) -> bool {
     let record = &view.entry.record;
     serving.made_by != serving.deployment
         && record.desired.deployment.0 == record.id.stamp.generation
-}
-
-/// After the record's end the agent acts by itself, within its budget, and not at all when the
-/// record failed: then the next word is the operator's.
-fn unasked(view: &View<'_>, now: Timestamp) -> Option<Decision> {
-    let outcome = view.entry.outcome.as_ref()?;
-    let wait = |until, words: &str| Some(Decision::wait(until, Phase::Settled, words));
-    if outcome.kind == OutcomeKind::Failed || view.desired().run_state != RunState::Running {
-        return wait(None, "");
-    }
-    match restart::allowance(&view.entry.restarts, now) {
-        Allowance::Now => None,
-        Allowance::NotBefore(at) => wait(Some(at), "waiting before it is started again"),
-        Allowance::Exhausted(at) => wait(Some(at), "restarted too often: waiting"),
-    }
 }
 
 fn with_spent(view: &View<'_>, reason: &str) -> String {

@@ -28,7 +28,9 @@ use bollard::query_parameters::{
 use extend_common::roles::RestartPolicy;
 use futures_util::stream::BoxStream;
 
-use super::{Container, ContainerName, Docker, DockerError, Image, PullProgress, RegistryAuth};
+use super::{
+    Container, ContainerName, Docker, DockerError, Happening, Image, PullProgress, RegistryAuth,
+};
 use crate::core::spec::ContainerSpec;
 pub(super) use trouble::silent;
 use trouble::{explain, unreachable};
@@ -269,9 +271,9 @@ impl Docker for Engine {
         .await
     }
 
-    fn events(&self) -> BoxStream<'static, Result<(), DockerError>> {
+    fn events(&self) -> BoxStream<'static, Result<Happening, DockerError>> {
         match self.client(events::DOING) {
-            Ok(client) => events::hints(client, self.timeouts.read),
+            Ok(client) => events::happenings(client, self.timeouts.read),
             Err(error) => Box::pin(futures_util::stream::iter([Err(error)])),
         }
     }

@@ -5,7 +5,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::{MemoryDocker, closed};
-use crate::docker::DockerError;
+use crate::docker::{DockerError, Happening};
 
 const DOING: &str = "listening to events";
 
@@ -21,9 +21,11 @@ struct Listener {
     stage: Stage,
 }
 
-/// A hint whenever the daemon has told of an event, several at once as one; one error when it
-/// goes, and the end.
-pub(super) fn hints(docker: MemoryDocker) -> BoxStream<'static, Result<(), DockerError>> {
+/// What the daemon tells: each end as it was, everything else as hints, several at once as one;
+/// one error when it goes, and the end.
+pub(super) fn happenings(
+    docker: MemoryDocker,
+) -> BoxStream<'static, Result<Happening, DockerError>> {
     let wake = docker.shared.wake.subscribe();
     let listener = Listener {
         docker,
@@ -40,7 +42,7 @@ pub(super) fn hints(docker: MemoryDocker) -> BoxStream<'static, Result<(), Docke
 }
 
 impl Listener {
-    async fn next(&mut self) -> Option<Result<(), DockerError>> {
+    async fn next(&mut self) -> Option<Result<Happening, DockerError>> {
         loop {
             self.wake.mark_unchanged();
             let (events, run, next) = self
@@ -61,8 +63,13 @@ impl Listener {
                     return Some(Err(closed(DOING)));
                 }
                 Stage::Open { seen, .. } if *seen != events => {
-                    *seen = events;
-                    return Some(Ok(()));
+                    let death = self.docker.look(|state, _| state.death_after(*seen));
+                    let (upto, happening) = match death {
+                        Some((number, death)) => (number, Happening::Died(death)),
+                        None => (events, Happening::Changed),
+                    };
+                    *seen = upto;
+                    return Some(Ok(happening));
                 }
                 Stage::Open { .. } => {}
             }

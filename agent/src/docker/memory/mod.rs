@@ -40,7 +40,9 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::engine::{EngineTimeouts, silent};
-use super::{Container, ContainerName, Docker, DockerError, Image, PullProgress, RegistryAuth};
+use super::{
+    Container, ContainerName, Docker, DockerError, Happening, Image, PullProgress, RegistryAuth,
+};
 use crate::core::spec::ContainerSpec;
 use calls::{Call, Given};
 use state::State;
@@ -296,8 +298,8 @@ impl Docker for MemoryDocker {
         found.await?
     }
 
-    fn events(&self) -> BoxStream<'static, Result<(), DockerError>> {
-        events::hints(self.clone())
+    fn events(&self) -> BoxStream<'static, Result<Happening, DockerError>> {
+        events::happenings(self.clone())
     }
 }
 

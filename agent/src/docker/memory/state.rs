@@ -14,12 +14,14 @@ use super::container::{Simulated, Status};
 use super::history::{Effect, EffectKind};
 use super::images::Images;
 use super::process::{KILLED, Process};
-use crate::docker::DockerError;
+use crate::docker::{Death, DockerError};
 
 /// The wall clock of a simulated Engine begins in 2026.
 const EPOCH_S: i64 = 1_767_225_600;
 /// Far more than any test run causes. The oldest are dropped first.
 const MAX_HISTORY: usize = 1_000_000;
+/// Whoever listens takes them at once.
+const MAX_DEATHS: usize = 64;
 /// What Docker itself did.
 pub(super) const DOCKER: &str = "docker";
 /// What a process did.
@@ -65,6 +67,8 @@ pub(super) struct State {
     pub(super) version: u64,
     /// The events that the daemon has told of.
     pub(super) events: u64,
+    /// The ends among them, each with its number; the oldest are dropped first.
+    deaths: VecDeque<(u64, Death)>,
     /// Raised when the daemon goes: its connections break.
     pub(super) run: u64,
     pub(super) daemon: Daemon,
@@ -89,6 +93,7 @@ impl State {
         Self {
             version: 0,
             events: 0,
+            deaths: VecDeque::new(),
             run: 0,
             daemon: Daemon::Up { since: now },
             containers: BTreeMap::new(),
@@ -203,7 +208,24 @@ impl State {
             Some(wait) => Status::Restarting { due: at + wait },
             None => Status::Exited,
         };
+        let death = Death {
+            container_id: id.to_owned(),
+            exit_code: end.code,
+            oom_killed: end.by_kernel_for_memory,
+        };
         self.events += 1;
+        self.deaths.push_back((self.events, death));
+        if self.deaths.len() > MAX_DEATHS {
+            self.deaths.pop_front();
+        }
+    }
+
+    /// The first end that was told of after the event of this number.
+    pub(super) fn death_after(&self, seen: u64) -> Option<(u64, Death)> {
+        self.deaths
+            .iter()
+            .find(|(number, _)| *number > seen)
+            .cloned()
     }
 
     /// Starts a container's process; on purpose, or because the policy wants it back.

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use super::fake::{End, Fake, Reply, stream};
 use crate::docker::engine::pull::options;
 use crate::docker::engine::{Engine, EngineTimeouts};
-use crate::docker::{Docker, DockerError, PullProgress, RegistryAuth};
+use crate::docker::{Death, Docker, DockerError, Happening, PullProgress, RegistryAuth};
 
 fn progress() -> PullProgress {
     PullProgress::new(String::new())
@@ -180,21 +180,44 @@ fn one_tag_is_pulled_and_never_all() {
 }
 
 #[tokio::test]
-async fn events_are_hints_until_the_connection_breaks() {
+async fn ends_are_told_and_the_rest_is_hinted_at_until_the_connection_breaks() {
     let event = |action: &str| json!({ "Type": "container", "Action": action }).to_string() + "\n";
     let parts = [
         event("start"),
         event("exec_create: /bin/sh"),
         event("die"),
+        json!({
+            "Type": "container", "Action": "oom", "Actor": { "ID": "c1", "Attributes": {} },
+        })
+        .to_string()
+            + "\n",
+        json!({
+            "Type": "container",
+            "Action": "die",
+            "Actor": { "ID": "c1", "Attributes": { "exitCode": "137", "name": "x" } },
+        })
+        .to_string()
+            + "\n",
         json!({ "Type": "newfangled", "Action": "x" }).to_string() + "\n",
     ];
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     let fake = Fake::new(stream(&parts, End::Broken));
     let items: Vec<_> = fake.engine().events().collect().await;
-    assert_eq!(items.len(), 4, "{items:?}");
-    assert!(items[..3].iter().all(Result::is_ok), "{items:?}");
+    let died = Happening::Died(Death {
+        container_id: "c1".to_owned(),
+        exit_code: 137,
+        oom_killed: false,
+    });
+    let told = [
+        Happening::Changed,
+        Happening::Changed,
+        Happening::OutOfMemory("c1".to_owned()),
+        died,
+        Happening::Changed,
+    ];
+    assert_eq!(items[..5], told.map(Ok), "{items:?}");
     assert!(
-        matches!(&items[3], Err(DockerError::Unavailable(_))),
+        matches!(&items[5..], [Err(DockerError::Unavailable(_))]),
         "{items:?}"
     );
     let line = fake.asked().line;
@@ -208,7 +231,10 @@ async fn events_are_hints_until_the_connection_breaks() {
     let fake = Fake::new(stream(&[&event("start")], End::Proper));
     let items: Vec<_> = fake.engine().events().collect().await;
     let words = "docker closed the connection (listening to events)".to_owned();
-    assert_eq!(items, [Ok(()), Err(DockerError::Unavailable(words))]);
+    assert_eq!(
+        items,
+        [Ok(Happening::Changed), Err(DockerError::Unavailable(words))]
+    );
 }
 
 #[tokio::test]

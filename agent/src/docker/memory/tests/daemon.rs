@@ -68,7 +68,7 @@ async fn a_frozen_daemon_learns_later_of_what_ended() {
     assert_eq!(kinds(&docker).len(), 3, "nobody starts it again");
     assert!(events.next().now_or_never().is_none());
     docker.freeze_daemon(false);
-    assert_eq!(events.next().await, Some(Ok(())));
+    assert_eq!(died(events.next().await), 3);
     assert_eq!(state(&docker).await, ContainerState::Restarting);
     pass(100).await;
     assert_eq!(state(&docker).await, ContainerState::Running);
@@ -189,7 +189,7 @@ async fn the_event_stream_ends_with_the_daemon() {
     let mut events = docker.events();
     assert!(events.next().now_or_never().is_none());
     assert!(docker.crash(NAME, 1));
-    assert_eq!(events.next().await, Some(Ok(())));
+    assert_eq!(died(events.next().await), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 use futures_util::StreamExt;
 
 use super::*;
-use crate::docker::DockerHealth;
+use crate::docker::{DockerHealth, Happening};
 
 #[tokio::test(start_paused = true)]
 async fn a_crash_loop_has_dockers_pauses() {
@@ -269,9 +269,9 @@ async fn events_come_without_anybody_looking() {
     let silence = tokio::time::timeout(Duration::from_secs(60), events.next()).await;
     assert!(silence.is_err(), "nothing happens: {silence:?}");
     docker.signal(&id, "SIGTERM").await.unwrap();
-    assert_eq!(events.next().await, Some(Ok(())));
+    assert_eq!(died(events.next().await), 0);
     docker.start(&id).await.unwrap();
-    assert_eq!(events.next().await, Some(Ok(())));
+    assert_eq!(events.next().await, Some(Ok(Happening::Changed)));
     let begun = Instant::now();
     let exits_after = Some((Duration::from_secs(30), 1));
     docker.behave(
@@ -281,20 +281,20 @@ async fn events_come_without_anybody_looking() {
             ..Behaviour::default()
         }),
     );
-    assert_eq!(events.next().await, Some(Ok(())));
+    assert_eq!(died(events.next().await), 1);
     assert_eq!(
         begun.elapsed(),
         Duration::from_secs(30),
         "it ended by itself"
     );
-    assert_eq!(events.next().await, Some(Ok(())));
+    assert_eq!(events.next().await, Some(Ok(Happening::Changed)));
     assert_eq!(
         begun.elapsed(),
         Duration::from_millis(30_100),
         "and was started again"
     );
     assert!(docker.set_health(NAME, Some(DockerHealth::Unhealthy)));
-    assert_eq!(events.next().await, Some(Ok(())));
+    assert_eq!(events.next().await, Some(Ok(Happening::Changed)));
     assert_eq!(seen(&docker).await.health, Some(DockerHealth::Unhealthy));
 }
 

@@ -60,6 +60,14 @@ fn spec(deployment: u64) -> ContainerSpec {
     render(role, &desired, &facts, "portsip/pbx:22")
 }
 
+/// The exit code of the end that the Engine told of.
+fn died(item: Option<Result<Happening, DockerError>>) -> i64 {
+    match item {
+        Some(Ok(Happening::Died(death))) => death.exit_code,
+        other => panic!("no end was told: {other:?}"),
+    }
+}
+
 /// A container that runs.
 async fn running() -> (MemoryDocker, String) {
     let docker = engine();

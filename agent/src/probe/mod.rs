@@ -1,6 +1,9 @@
 //! Asks a service whether it answers: one task that probes the run it was last told of, and sends
 //! what it finds. It judges nothing; that is `core::health`'s.
 
+mod backlog;
+mod tcp;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +13,10 @@ use extend_common::ids::NodeAddr;
 use extend_common::record::Instance;
 use extend_common::roles::{ProbeDefinition, ProbeKind};
 use futures_util::future::join_all;
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
+
+pub use tcp::TcpProber;
 
 /// How often a run is probed until it has answered for the first time.
 const EAGER_INTERVAL: Duration = Duration::from_millis(200);
@@ -22,26 +26,8 @@ const EAGER_ROUNDS: u32 = 600;
 /// Connects to ports.
 #[async_trait]
 pub trait Prober: Send + Sync + 'static {
-    /// Whether the port takes a connection within `limit`; why not, in words.
+    /// Whether the service at the port takes a connection within `limit`; why not, in words.
     async fn tcp(&self, address: SocketAddr, limit: Duration) -> Result<(), String>;
-}
-
-/// Connects for real.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct TcpProber;
-
-#[async_trait]
-impl Prober for TcpProber {
-    async fn tcp(&self, address: SocketAddr, limit: Duration) -> Result<(), String> {
-        match timeout(limit, TcpStream::connect(address)).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!(
-                "no connection within {}",
-                extend_common::duration::show(limit)
-            )),
-        }
-    }
 }
 
 /// What is to be probed.
@@ -52,7 +38,7 @@ pub struct Aim {
     /// At which address.
     pub node: NodeAddr,
     /// How.
-    pub probe: ProbeDefinition,
+    pub probes: Vec<ProbeDefinition>,
     /// It has answered before: the ordinary interval will do.
     pub armed: bool,
 }
@@ -68,57 +54,70 @@ pub struct Round {
     pub results: Vec<(u16, Result<(), String>)>,
 }
 
-/// Probes whatever `aims` holds until its sender is gone.
+/// Probes whatever `aims` holds until its sender is gone: one loop for each definition, so that
+/// each keeps its own interval and no probe waits for another.
 pub async fn run(
     prober: Arc<dyn Prober>,
     mut aims: watch::Receiver<Option<Aim>>,
     rounds: mpsc::Sender<Round>,
 ) {
-    let mut eager = 0;
-    let mut instance = None;
     loop {
         let aim = aims.borrow_and_update().clone();
-        let Some(aim) = aim else {
-            if aims.changed().await.is_err() {
-                return;
+        let probing = async {
+            match aim {
+                Some(aim) => {
+                    let probes = aim.probes.iter();
+                    join_all(probes.map(|probe| repeat(prober.as_ref(), &aim, probe, &rounds)))
+                        .await;
+                }
+                None => std::future::pending().await,
             }
-            continue;
-        };
-        if instance.as_ref() != Some(&aim.instance) {
-            instance = Some(aim.instance.clone());
-            eager = 0;
-        }
-        let started = Instant::now();
-        let results = round(prober.as_ref(), &aim).await;
-        let done = Round {
-            instance: aim.instance,
-            probe: aim.probe.clone(),
-            results,
-        };
-        if rounds.send(done).await.is_err() {
-            return;
-        }
-        eager += 1;
-        let is_eager = !aim.armed && eager < EAGER_ROUNDS;
-        let interval = if is_eager {
-            EAGER_INTERVAL
-        } else {
-            aim.probe.interval
         };
         tokio::select! {
-            () = sleep_until(started + interval) => {}
+            () = probing => return,
             changed = aims.changed() => if changed.is_err() { return },
         }
     }
 }
 
-async fn round(prober: &dyn Prober, aim: &Aim) -> Vec<(u16, Result<(), String>)> {
-    let ports = aim.probe.ports.ports();
+/// Round after round, until nobody takes the results.
+async fn repeat(
+    prober: &dyn Prober,
+    aim: &Aim,
+    probe: &ProbeDefinition,
+    rounds: &mpsc::Sender<Round>,
+) {
+    let mut eager = if aim.armed { EAGER_ROUNDS } else { 0 };
+    loop {
+        let started = Instant::now();
+        let done = Round {
+            instance: aim.instance.clone(),
+            probe: probe.clone(),
+            results: round(prober, aim, probe).await,
+        };
+        if rounds.send(done).await.is_err() {
+            return;
+        }
+        let interval = if eager < EAGER_ROUNDS {
+            eager += 1;
+            EAGER_INTERVAL
+        } else {
+            probe.interval
+        };
+        sleep_until(started + interval).await;
+    }
+}
+
+async fn round(
+    prober: &dyn Prober,
+    aim: &Aim,
+    probe: &ProbeDefinition,
+) -> Vec<(u16, Result<(), String>)> {
     let ask = |port| async move {
         let address = SocketAddr::from((aim.node.ip(), port));
-        match aim.probe.kind {
-            ProbeKind::Tcp => (port, prober.tcp(address, aim.probe.timeout).await),
+        match probe.kind {
+            ProbeKind::Tcp => (port, prober.tcp(address, probe.timeout).await),
         }
     };
-    join_all(ports.map(ask)).await
+    join_all(probe.ports.ports().map(ask)).await
 }

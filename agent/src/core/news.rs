@@ -1,0 +1,245 @@
+//! What is worth telling people: compares what was told last with what is known now. Pure.
+//!
+//! The [`Mark`] is kept beside the events on disk, so that an agent that was killed between a
+//! happening and its telling tells it after its next start.
+
+use extend_common::event::{Event, EventKind};
+use extend_common::ids::{NodeAddr, ServerName};
+use extend_common::status::Health;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::entry::{Ailment, Entry, Incident};
+use super::status::Condition;
+
+/// What has been told so far.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mark {
+    /// Of which server; another one begins anew.
+    pub server: Option<ServerName>,
+    /// The health that was told last.
+    pub health: Option<Health>,
+    /// The count of restarts by the agent.
+    pub restarts: u64,
+    /// When the last incident was noted.
+    pub incident: Option<Timestamp>,
+    /// Whether it is in quarantine.
+    pub quarantined: bool,
+    /// Whether the Engine was said to be silent.
+    pub docker_silent: bool,
+    /// Whether the agent's own trouble was told.
+    pub agent_trouble: bool,
+}
+
+/// What is known now.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// The node.
+    pub node: NodeAddr,
+    /// What the agent remembers of its server, if it has one.
+    pub entry: Option<&'a Entry>,
+    /// How the server is; none while that cannot be said.
+    pub condition: Option<&'a Condition>,
+    /// Empty while Docker answers.
+    pub docker_trouble: &'a str,
+    /// Empty while the agent can write its own state.
+    pub agent_trouble: &'a str,
+}
+
+/// What to tell, in order, and the mark once it is told.
+pub fn news(before: &Mark, known: &Known<'_>, now: Timestamp) -> (Mark, Vec<Event>) {
+    let mut teller = Teller {
+        mark: before.clone(),
+        events: Vec::new(),
+        known,
+        now,
+    };
+    teller.own_troubles();
+    if let Some(entry) = known.entry {
+        teller.same_server(entry);
+        teller.incident(entry);
+        teller.restart(entry);
+        teller.quarantine(entry);
+        teller.health();
+    }
+    (teller.mark, teller.events)
+}
+
+struct Teller<'a> {
+    mark: Mark,
+    events: Vec<Event>,
+    known: &'a Known<'a>,
+    now: Timestamp,
+}
+
+impl Teller<'_> {
+    fn tell(&mut self, kind: EventKind, text: String) {
+        let desired = self.known.entry.map(|entry| &entry.record.desired);
+        let about_server = !matches!(kind, EventKind::Docker | EventKind::Agent);
+        let desired = desired.filter(|_| about_server);
+        self.events.push(Event {
+            at: self.now,
+            kind,
+            node: Some(self.known.node),
+            name: desired.map(|desired| desired.name.clone()),
+            role: desired.map(|desired| desired.role.clone()),
+            text,
+            evidence: None,
+            operation: None,
+            by: String::new(),
+        });
+    }
+
+    fn tell_with(&mut self, kind: EventKind, text: String, incident: &Incident) {
+        self.tell(kind, text);
+        if let Some(event) = self.events.last_mut() {
+            event.evidence.clone_from(&incident.evidence);
+        }
+    }
+
+    fn own_troubles(&mut self) {
+        let silent = !self.known.docker_trouble.is_empty();
+        if silent != self.mark.docker_silent {
+            self.mark.docker_silent = silent;
+            let words = if silent {
+                self.known.docker_trouble
+            } else {
+                "docker answers again"
+            };
+            self.tell(EventKind::Docker, words.to_owned());
+        }
+        let trouble = !self.known.agent_trouble.is_empty();
+        if trouble != self.mark.agent_trouble {
+            self.mark.agent_trouble = trouble;
+            let words = if trouble {
+                self.known.agent_trouble
+            } else {
+                "the agent can write its own state again"
+            };
+            self.tell(EventKind::Agent, words.to_owned());
+        }
+    }
+
+    /// Another server on this node is another story.
+    fn same_server(&mut self, entry: &Entry) {
+        let name = &entry.record.desired.name;
+        if self.mark.server.as_ref() != Some(name) {
+            self.mark = Mark {
+                server: Some(name.clone()),
+                restarts: entry.restarts_total,
+                docker_silent: self.mark.docker_silent,
+                agent_trouble: self.mark.agent_trouble,
+                ..Mark::default()
+            };
+        }
+    }
+
+    /// An end is told by itself; what hung is told with the restart that mends it.
+    fn incident(&mut self, entry: &Entry) {
+        let Some(incident) = &entry.incident else {
+            return;
+        };
+        if self.mark.incident == Some(incident.at) {
+            return;
+        }
+        self.mark.incident = Some(incident.at);
+        if incident.ailment == Ailment::Hangs || !is_worth_telling(incident.in_a_row) {
+            return;
+        }
+        self.mark.health = Some(Health::Unhealthy);
+        let text = match incident.in_a_row {
+            1 => incident.reason.clone(),
+            count => format!("{} (the {} in a row)", incident.reason, ordinal(count)),
+        };
+        self.tell_with(EventKind::Crash, text, incident);
+    }
+
+    fn restart(&mut self, entry: &Entry) {
+        if entry.restarts_total <= self.mark.restarts {
+            return;
+        }
+        self.mark.restarts = entry.restarts_total;
+        self.mark.health = Some(Health::Unhealthy);
+        match &entry.incident {
+            Some(hung) if hung.ailment == Ailment::Hangs => {
+                let text = format!("restarting it: {}", hung.reason);
+                self.tell_with(EventKind::Restart, text, hung);
+            }
+            Some(ended) => {
+                let text = format!("starting it again: {}", ended.reason);
+                self.tell(EventKind::Restart, text);
+            }
+            None => self.tell(EventKind::Restart, "starting it again".to_owned()),
+        }
+    }
+
+    fn quarantine(&mut self, entry: &Entry) {
+        let is = entry.quarantine.is_some();
+        if is == self.mark.quarantined {
+            return;
+        }
+        self.mark.quarantined = is;
+        let text = match &entry.quarantine {
+            Some(quarantine) => {
+                self.mark.health = Some(Health::Quarantined);
+                format!(
+                    "quarantined: restarted too often, and still: {}",
+                    quarantine.reason
+                )
+            }
+            None => "the quarantine is over".to_owned(),
+        };
+        self.tell(EventKind::Quarantine, text);
+    }
+
+    /// What passes through on the way is not told; an end has been told as a crash.
+    fn health(&mut self) {
+        let Some(condition) = self.known.condition else {
+            return;
+        };
+        let before = self.mark.health;
+        let health = condition.health;
+        let is_told = match health {
+            Health::Healthy => before != Some(Health::Healthy),
+            Health::Stopped => before.is_some_and(|before| before != Health::Stopped),
+            Health::Unhealthy => before == Some(Health::Healthy),
+            _ => false,
+        };
+        if !is_told {
+            return;
+        }
+        self.mark.health = Some(health);
+        let text = match (health, before) {
+            (Health::Unhealthy, _) => format!("unhealthy: {}", condition.reason),
+            (Health::Healthy, Some(Health::Unhealthy | Health::Quarantined)) => {
+                "healthy again".to_owned()
+            }
+            _ => health.to_string(),
+        };
+        self.tell(EventKind::Health, text);
+    }
+}
+
+/// A crash loop is told less and less often: 1, 2, 3, 5, 10, 20, 50, 100 …
+fn is_worth_telling(count: u32) -> bool {
+    let mut rest = count;
+    while rest >= 10 && rest.is_multiple_of(10) {
+        rest /= 10;
+    }
+    matches!(rest, 1 | 2 | 5) || count == 3
+}
+
+fn ordinal(count: u32) -> String {
+    let ending = match (count % 10, count % 100) {
+        (_, 11..=13) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        _ => "th",
+    };
+    format!("{count}{ending}")
+}
+
+#[cfg(test)]
+mod tests;

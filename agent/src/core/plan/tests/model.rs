@@ -1,0 +1,158 @@
+//! A server under random luck: probes fail and pass, processes end, operators say something,
+//! the agent is killed. Whatever happens, the agent keeps to its rules.
+
+use std::time::Duration;
+
+use extend_common::clock::since;
+use proptest::prelude::*;
+
+use super::*;
+use crate::core::restart::{BUDGET, BUDGET_WINDOW};
+
+/// What happens next.
+#[derive(Debug, Clone, Copy)]
+enum Luck {
+    Hangs,
+    Answers,
+    Ends(i64),
+    DockerRestarts,
+    Restart,
+    Stop,
+    Start,
+    AgentKilled,
+    Time(u64),
+}
+
+fn luck() -> impl Strategy<Value = Luck> {
+    prop_oneof![
+        4 => Just(Luck::Hangs),
+        3 => Just(Luck::Answers),
+        2 => prop_oneof![Just(1), Just(137), Just(139)].prop_map(Luck::Ends),
+        2 => Just(Luck::DockerRestarts),
+        1 => Just(Luck::Restart),
+        1 => Just(Luck::Stop),
+        1 => Just(Luck::Start),
+        2 => Just(Luck::AgentKilled),
+        5 => (1_u64..400).prop_map(Luck::Time),
+    ]
+}
+
+/// A life with its rules checked at every step.
+struct Watched {
+    life: Life,
+    /// When the agent began restarts since the operator's last word or the quarantine's end.
+    charged: Vec<Timestamp>,
+}
+
+impl Watched {
+    fn happens(&mut self, luck: Luck) {
+        let life = &mut self.life;
+        let now = life.now;
+        match luck {
+            Luck::Hangs => life.verdict = Verdict::Unhealthy("no answer".to_owned()),
+            Luck::Answers => life.verdict = Verdict::Healthy,
+            Luck::Ends(code) => {
+                if let Some(current) = life.observed.current.clone() {
+                    life.exit(&current.id, code);
+                }
+            }
+            Luck::DockerRestarts => {
+                if let Some(current) = life.observed.current.as_mut().filter(|c| c.is_up()) {
+                    current.restart_count += 1;
+                    current.started_at = now.to_string();
+                    life.seen = now;
+                }
+            }
+            Luck::Restart => {
+                let named = life.observed.current.as_ref().map(Container::instance);
+                life.assign(|desired, _| {
+                    desired.replace = named;
+                    desired.run_state = RunState::Running;
+                });
+                self.charged.clear();
+            }
+            Luck::Stop => {
+                life.assign(|desired, _| desired.run_state = RunState::Stopped);
+                self.charged.clear();
+            }
+            Luck::Start => {
+                life.assign(|desired, _| desired.run_state = RunState::Running);
+                self.charged.clear();
+            }
+            Luck::AgentKilled => {
+                life.verdict = Verdict::Starting;
+                life.death = None;
+                life.seen = now;
+            }
+            Luck::Time(seconds) => self.pass(Duration::from_secs(seconds)),
+        }
+        self.life.verdict_since = self.life.now;
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let end = after(self.life.now, time);
+        for _ in 0..500 {
+            match self.life.decide().next {
+                Next::Do(step) => self.step(&step),
+                Next::Wait(Some(at)) if at <= end => self.life.pass_until(at),
+                Next::Wait(_) => {
+                    self.life.now = end;
+                    return;
+                }
+            }
+        }
+        panic!("it never comes to rest: {:#?}", self.life.log);
+    }
+
+    fn step(&mut self, step: &Step) {
+        let entry = &self.life.entry;
+        let charge = match step {
+            Step::Stop { restart, .. } | Step::Start { restart, .. } => *restart,
+            _ => None,
+        };
+        if let Some(at) = charge {
+            assert!(entry.outcome.is_some(), "a restart during an operation");
+            assert!(entry.quarantine.is_none(), "a restart in quarantine");
+            assert_eq!(entry.record.desired.run_state, RunState::Running);
+            self.charged.push(at);
+            let recent = |then: &&Timestamp| since(**then, at) < BUDGET_WINDOW;
+            let count = self.charged.iter().filter(recent).count();
+            assert!(count <= BUDGET, "over budget: {:?}", self.charged);
+        }
+        let touches = matches!(
+            step,
+            Step::Stop { .. } | Step::Start { .. } | Step::Kill { .. }
+        );
+        let is_on_its_own = entry.outcome.is_some() && entry.stopping.is_none();
+        let finishes_restart = entry.healing.is_some();
+        assert!(
+            !(touches && is_on_its_own && entry.quarantine.is_some()) || finishes_restart,
+            "touched in quarantine: {step:?}"
+        );
+        if matches!(step, Step::Release) {
+            self.charged.clear();
+        }
+        // As after a kill: what the agent goes on with is what is on disk.
+        self.life.apply(step);
+        let text = serde_json::to_string(&self.life.entry).unwrap();
+        self.life.entry = serde_json::from_str(&text).unwrap();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn never_over_budget_never_in_an_operation_never_in_quarantine(
+        lucks in proptest::collection::vec(luck(), 1..60)
+    ) {
+        let mut watched = Watched {
+            life: Life::running(),
+            charged: Vec::new(),
+        };
+        for luck in lucks {
+            watched.happens(luck);
+            watched.pass(Duration::from_secs(1));
+        }
+    }
+}

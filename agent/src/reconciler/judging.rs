@@ -1,0 +1,136 @@
+//! What is to be thought of the current container: probe rounds and Docker's own word become a
+//! verdict, with the time since when it has been so.
+
+use extend_common::roles::RoleDefinition;
+use jiff::Timestamp;
+
+use super::hints::Heard;
+use super::{Aim, Reconciler, Round};
+use crate::core::health::{Health, Verdict};
+use crate::core::observed::Owner;
+use crate::core::plan::View;
+use crate::docker::Death;
+
+/// What is known of the present run.
+#[derive(Debug)]
+pub(super) struct Judged {
+    health: Option<Health>,
+    verdict: Verdict,
+    since: Timestamp,
+    deaths: u64,
+    death: Option<Death>,
+}
+
+impl Judged {
+    pub(super) fn new(now: Timestamp) -> Self {
+        Self {
+            health: None,
+            verdict: Verdict::Starting,
+            since: now,
+            deaths: 0,
+            death: None,
+        }
+    }
+
+    /// The Engine has told of something.
+    pub(super) fn hear(&mut self, heard: &Heard) {
+        if self.deaths != heard.deaths {
+            self.deaths = heard.deaths;
+            self.death.clone_from(&heard.last);
+        }
+    }
+
+    /// How a process ended is of no further use.
+    pub(super) fn forget_death(&mut self) {
+        self.death = None;
+    }
+}
+
+impl Reconciler {
+    pub(super) fn note_round(&mut self, round: Round) {
+        let health = self.judged.health.as_mut();
+        if let Some(health) = health.filter(|h| *h.instance() == round.instance) {
+            health.note(&round.probe, round.results);
+        }
+    }
+
+    /// Points the prober at the present run, forgets what was known of another, and judges.
+    pub(super) fn judge(&mut self, now: Timestamp) {
+        let probes = self
+            .definition()
+            .map(|definition| definition.probes.clone())
+            .unwrap_or_default();
+        let current = self
+            .observed
+            .as_ref()
+            .and_then(|observed| observed.current.as_ref());
+        let docker = current.and_then(|current| current.health);
+        let live = current.filter(|c| c.state.is_live()).map(|c| c.instance());
+        let judged = &mut self.judged;
+        let another_run = judged.health.as_ref().map(Health::instance) != live.as_ref();
+        if another_run {
+            judged.health = live.clone().map(|instance| Health::of(instance, now));
+        }
+        let verdict = judged
+            .health
+            .as_ref()
+            .map_or(Verdict::Starting, |health| health.verdict(docker));
+        let same_kind = std::mem::discriminant(&verdict) == std::mem::discriminant(&judged.verdict);
+        if another_run || !same_kind {
+            judged.since = now;
+        }
+        judged.verdict = verdict;
+        let armed = judged.health.as_ref().is_some_and(Health::is_armed);
+        let node = self.parts.settings.facts.node;
+        let aim = live.filter(|_| !probes.is_empty()).map(|instance| Aim {
+            instance,
+            node,
+            probes,
+            armed,
+        });
+        self.aim(aim);
+    }
+
+    pub(super) fn aim(&self, aim: Option<Aim>) {
+        self.aims.send_if_modified(|held| {
+            let changed = *held != aim;
+            *held = aim;
+            changed
+        });
+    }
+
+    pub(super) fn definition(&self) -> Option<&RoleDefinition> {
+        let entry = self.parts.ledger.server.as_ref()?;
+        self.parts.settings.roles.get(&entry.record.desired.role)
+    }
+
+    /// Everything that a decision depends on; none without a record, before the first look, and
+    /// when the role is not known here.
+    pub(super) fn with_view<T>(&self, ask: impl FnOnce(&View<'_>) -> T) -> Option<T> {
+        let entry = self.parts.ledger.server.as_ref()?;
+        let observed = self.observed.as_ref()?;
+        let definition = self.definition()?;
+        let container = definition.main_container();
+        let owner = Owner {
+            node: self.parts.settings.facts.node,
+            role: entry.record.desired.role.clone(),
+        };
+        let judged = &self.judged;
+        Some(ask(&View {
+            entry,
+            observed,
+            verdict: &judged.verdict,
+            verdict_since: judged.since,
+            owner: &owner,
+            official: &container.name,
+            timing: &definition.timing,
+            policy: container.restart,
+            seen: judged
+                .health
+                .as_ref()
+                .map_or_else(|| self.parts.clock.now(), Health::seen),
+            death: judged.death.as_ref(),
+            trouble: self.trouble.as_ref(),
+        }))
+    }
+}
