@@ -162,7 +162,8 @@ pub struct Entry {
     pub restarts: Vec<Timestamp>,
     /// All restarts that the agent ever began by itself.
     pub restarts_total: u64,
-    /// The run that the agent ends to restart it: the start after it is part of that restart.
+    /// The run that the agent ended last to restart it: the start after it is part of that
+    /// restart.
     pub healing: Option<Instance>,
     /// What was seen of the run that failed last.
     pub incident: Option<Incident>,
@@ -255,7 +256,6 @@ impl Entry {
                     stamp: self.record.id.stamp,
                     before: before.clone(),
                 });
-                self.healing = None;
                 if let Some(at) = restart {
                     self.note_restart(*at);
                 }

@@ -193,14 +193,16 @@ impl Step {
         }
     }
 
-    /// Whether the agent begins it by itself: then it does not wait for a disk that is full.
-    pub fn is_unasked(&self) -> bool {
+    /// Whether it does not wait for a disk that is full: the agent begins it by itself, or what
+    /// was begun before would stay half done.
+    pub fn goes_on_without_disk(&self) -> bool {
         matches!(
             self,
             Self::Stop {
                 restart: Some(_),
                 ..
             } | Self::Start { .. }
+                | Self::Kill { .. }
                 | Self::Witness { .. }
                 | Self::Quarantine { .. }
                 | Self::Release

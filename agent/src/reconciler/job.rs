@@ -168,15 +168,14 @@ impl Means {
         let Some(entry) = ledger.server.as_mut() else {
             return Ended::NotWritten("there is no record".to_owned());
         };
-        // What was stopped and has to run again does not wait for a disk.
-        let unasked = step.is_unasked();
+        let without_disk = step.goes_on_without_disk();
         let mut unwritten = None;
         if entry.intend(&step)
             && let Err(error) = self.write(&ledger).await
         {
             // A service that hung is restarted even when the disk is full; what an operator asked
             // for waits.
-            if !unasked {
+            if !without_disk {
                 return Ended::NotWritten(error);
             }
             unwritten = Some(error);
@@ -196,7 +195,7 @@ impl Means {
                     && let Err(error) = self.write(&ledger).await
                 {
                     // That a stop was sent or is over is seen again by a look.
-                    if !unasked && !matches!(*step, Step::EndStop | Step::Stop { .. }) {
+                    if !without_disk && !matches!(*step, Step::EndStop | Step::Stop { .. }) {
                         return Ended::NotWritten(error);
                     }
                     unwritten = Some(error);

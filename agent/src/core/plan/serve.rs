@@ -145,9 +145,7 @@ fn running(view: &View<'_>, serving: &Served, current: &Container, now: Timestam
         {
             return decision;
         }
-        // What the agent ended to restart it is charged already.
-        let is_healed = view.entry.healing.as_ref() == Some(&current.instance());
-        let charged = view.is_settled() && !is_healed;
+        let charged = view.is_settled() && !tend::is_begun(view, current);
         let restart = charged.then_some(now);
         let step = Step::Start {
             before: current.instance(),

@@ -37,7 +37,7 @@ pub(super) fn living(view: &View<'_>, current: &Container, now: Timestamp) -> Op
 
 /// A container that does not run: none when it is to be started now.
 pub(super) fn lying(view: &View<'_>, current: &Container, now: Timestamp) -> Option<Decision> {
-    if view.entry.healing.as_ref() == Some(&current.instance()) {
+    if is_begun(view, current) {
         return None;
     }
     if view.entry.quarantine.is_none() && !is_witnessed(view, current, Ailment::Ended) {
@@ -45,6 +45,16 @@ pub(super) fn lying(view: &View<'_>, current: &Container, now: Timestamp) -> Opt
         return Some(Decision::step(step, Phase::Settled, ""));
     }
     may_act(view, &ending_words(current), now)
+}
+
+/// Whether its start belongs to a restart that was begun: the agent ended it to start it again,
+/// or a start was begun that has had no effect.
+pub(super) fn is_begun(view: &View<'_>, current: &Container) -> bool {
+    let entry = view.entry;
+    let attempt = entry.attempt.as_ref();
+    let attempt = attempt.filter(|attempt| attempt.stamp == entry.record.id.stamp);
+    let run = Some(current.instance());
+    run.as_ref() == entry.healing.as_ref() || run.as_ref() == attempt.map(|a| &a.before)
 }
 
 /// Nothing bears the official name: none when it is to be made again now.

@@ -247,6 +247,11 @@ impl MemoryDocker {
         self.look(|state, _| state.history.iter().cloned().collect())
     }
 
+    /// The present time of the history's clock.
+    pub fn uptime(&self) -> Duration {
+        self.look(|state, now| state.since_origin(now))
+    }
+
     /// The pulls that were asked for, oldest first.
     pub fn pulls(&self) -> Vec<Pull> {
         self.look(|state, _| state.images.pulls.clone())

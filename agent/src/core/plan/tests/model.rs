@@ -124,7 +124,10 @@ impl Watched {
             Step::Stop { .. } | Step::Start { .. } | Step::Kill { .. }
         );
         let is_on_its_own = entry.outcome.is_some() && entry.stopping.is_none();
-        let finishes_restart = entry.healing.is_some();
+        let current = self.life.observed.current.as_ref();
+        let run = current.map(Container::instance);
+        let attempt = entry.attempt.as_ref().map(|attempt| attempt.before.clone());
+        let finishes_restart = run.is_some() && (run == entry.healing || run == attempt);
         assert!(
             !(touches && is_on_its_own && entry.quarantine.is_some()) || finishes_restart,
             "touched in quarantine: {step:?}"

@@ -77,7 +77,6 @@ fn what_hangs_is_looked_at_then_ended_in_short_grace_and_started() {
         (Ailment::Hangs, HANG)
     );
     assert!(incident.evidence.is_some());
-    assert_eq!(life.entry.healing, None);
 }
 
 #[test]
@@ -95,6 +94,39 @@ fn the_agent_that_was_killed_between_stop_and_start_starts_without_another_charg
     life.verdict = Verdict::Starting;
     assert_eq!(life.steps(), ["endstop", "start c1"]);
     assert_eq!(life.entry.restarts_total, 1);
+}
+
+#[test]
+fn a_start_that_had_no_effect_is_begun_again_without_another_charge() {
+    // The agent was killed, or Docker had no space, at the last restart of the budget.
+    for hung in [true, false] {
+        let mut life = Life::running();
+        for count in 1..=BUDGET {
+            if hung {
+                life.hang();
+            } else {
+                life.exit("c1", 1);
+            }
+            loop {
+                match life.decide().next {
+                    Next::Do(step @ Step::Start { .. }) if count == BUDGET => {
+                        life.entry.intend(&step);
+                        break;
+                    }
+                    Next::Do(step) => {
+                        let is_start = step.kind() == StepKind::Start;
+                        life.apply(&step);
+                        if is_start {
+                            break;
+                        }
+                    }
+                    Next::Wait(at) => life.pass_until(at.unwrap()),
+                }
+            }
+        }
+        assert_eq!(life.steps(), ["start c1"], "hung: {hung}");
+        assert_eq!(life.entry.restarts_total, BUDGET as u64);
+    }
 }
 
 #[test]
