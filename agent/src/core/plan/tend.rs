@@ -10,7 +10,9 @@
 //!
 //! Never while a record is being carried out: then the operation decides.
 
-use extend_common::clock::after;
+use std::time::Duration;
+
+use extend_common::clock::{after, since};
 use extend_common::record::RunState;
 use extend_common::status::{OutcomeKind, Phase};
 use jiff::Timestamp;
@@ -18,7 +20,7 @@ use jiff::Timestamp;
 use super::{Decision, View, ending_words};
 use crate::core::entry::Ailment;
 use crate::core::health::Verdict;
-use crate::core::restart::{self, Allowance, RELEASE_AFTER};
+use crate::core::restart::{self, Allowance, BUDGET, BUDGET_WINDOW, RELEASE_AFTER};
 use crate::core::step::Step;
 use crate::docker::{Container, Death};
 
@@ -183,17 +185,26 @@ impl View<'_> {
         }
         let silent = self.silent_until().is_some_and(|at| at <= now);
         silent.then(|| {
-            let window = extend_common::duration::show(self.timing.start_window);
+            let window = extend_common::duration::show(self.patience());
             format!("no port has answered for {window} since it was started")
         })
     }
 
-    /// A service that has answered before must do so again in its start window: until when it
-    /// may be silent. None when it answers, or never has.
+    /// A service that has answered before must do so again: until when it may be silent. None
+    /// when it answers, or never has.
     fn silent_until(&self) -> Option<Timestamp> {
         let proven = self.entry.serving.as_ref().is_some_and(|s| s.proven);
         let silent = *self.verdict == Verdict::NotProven && proven;
-        silent.then(|| after(self.seen, self.timing.start_window))
+        silent.then(|| after(self.seen, self.patience()))
+    }
+
+    /// How long a started service may be silent: the start window, doubled with each restart that
+    /// has not helped. One that starts slowly for once is not kept from starting at all.
+    fn patience(&self) -> Duration {
+        let recent = |at: &&Timestamp| since(**at, self.seen) < BUDGET_WINDOW;
+        let restarts = self.entry.restarts.iter().filter(recent).count();
+        let factor = 1_u32 << restarts.min(BUDGET);
+        self.timing.start_window.saturating_mul(factor)
     }
 
     /// Whether the record has come to its end and the agent is on its own.

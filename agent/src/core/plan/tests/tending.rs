@@ -294,22 +294,26 @@ fn what_docker_is_about_to_start_again_is_not_taken_to_hang() {
 }
 
 #[test]
-fn a_service_that_has_answered_before_must_answer_in_its_start_window() {
+fn a_service_that_has_answered_before_must_do_so_again_with_more_patience_each_time() {
     let mut life = Life::running();
-    life.exit("c1", 1);
+    life.docker_restarts(1);
+    life.seen = life.now;
+    life.judge(Verdict::NotProven);
     life.silent = vec!["22.3".to_owned()];
-    let steps = life.steps_for(Duration::from_secs(59));
-    assert_eq!(steps, ["witness", "start c1"]);
-    let steps = life.steps_for(Duration::from_secs(60));
-    assert_eq!(steps, ["witness", "stop c1", "endstop", "start c1"]);
-    assert!(
-        life.entry
-            .incident
-            .as_ref()
-            .unwrap()
-            .reason
-            .contains("no port has answered for 1m")
-    );
+    assert_eq!(life.steps_for(Duration::from_secs(59)), ["witness"]);
+    for minutes in [1, 2, 4] {
+        let steps = life.steps_for(Duration::from_secs(11));
+        assert_eq!(
+            steps,
+            ["witness", "stop c1", "endstop", "start c1"],
+            "{minutes}"
+        );
+        let incident = life.entry.incident.as_ref().unwrap();
+        let words = format!("no port has answered for {minutes}m since");
+        assert!(incident.reason.contains(&words), "{}", incident.reason);
+        let rest = Duration::from_secs(2 * minutes * 60 - 1);
+        assert_eq!(life.steps_for(rest), Vec::<String>::new(), "{minutes}");
+    }
 }
 
 #[test]
