@@ -93,6 +93,7 @@ impl From<StoredEvent> for v1::StoredEvent {
             sequence: stored.sequence,
             told_ms: stored.told.as_millisecond(),
             event: Some(stored.event.into()),
+            passed_over: 0,
         }
     }
 }

@@ -78,6 +78,7 @@ pub fn caller(method: Method) -> Caller {
         | Method::OperatorCancelOperation
         | Method::OperatorListServers
         | Method::OperatorListNodes
+        | Method::OperatorWatchEvents
         | Method::OperatorMintToken
         | Method::OperatorRevokeNode
         | Method::OperatorRemoveNode => Caller::Operator,

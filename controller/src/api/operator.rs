@@ -5,6 +5,7 @@
 
 mod archive;
 mod caller;
+mod events;
 mod watching;
 
 use std::net::SocketAddrV4;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use self::archive::Chunks;
+use self::events::{Reader, Reading};
 use self::watching::Watching;
 use super::{show, status, wire};
 use crate::engine::EngineHandle;
@@ -31,6 +33,8 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 const LISTED: usize = 20;
 /// As many as the controller keeps.
 const MOST_LISTED: usize = 1_000;
+/// More people than look at one fleet at a time.
+const MOST_READERS: usize = 64;
 
 /// What the operators' face is told by the daemon.
 #[derive(Debug, Clone)]
@@ -54,6 +58,8 @@ pub struct OperatorApi {
     settings: OperatorSettings,
     /// One backup at a time: each holds a copy of the store.
     backup: Arc<Semaphore>,
+    /// Those who read events: each asks the engine again whenever something happens.
+    readers: Arc<Semaphore>,
 }
 
 /// The operators' face, for a server of any kind of connection whose requests bear an
@@ -64,6 +70,7 @@ pub fn service(engine: EngineHandle, settings: OperatorSettings) -> OperatorServ
         engine,
         settings,
         backup: Arc::new(Semaphore::new(1)),
+        readers: Arc::new(Semaphore::new(MOST_READERS)),
     })
     .max_decoding_message_size(MAX_MESSAGE_BYTES)
     .max_encoding_message_size(MAX_ANSWER_BYTES)
@@ -79,6 +86,7 @@ fn parsed<T>(result: Result<T, extend_common::wire::WireError>) -> Result<T, Sta
 #[tonic::async_trait]
 impl Operator for OperatorApi {
     type WatchOperationStream = Watching;
+    type WatchEventsStream = Reading;
     type BackupStream = Chunks;
 
     async fn submit(&self, request: Request<v1::SubmitRequest>) -> Answer<v1::SubmitResponse> {
@@ -94,6 +102,25 @@ impl Operator for OperatorApi {
             changes,
             &self.settings.shutdown,
         )))
+    }
+
+    async fn watch_events(&self, request: Request<v1::WatchEventsRequest>) -> Answer<Reading> {
+        let request = request.into_inner();
+        let place = Arc::clone(&self.readers)
+            .try_acquire_owned()
+            .map_err(|_| Status::resource_exhausted("too many others read the events"))?;
+        let begin = self
+            .engine
+            .begin_events(parsed(wire::events(&request))?)
+            .await?;
+        let reader = Reader {
+            engine: self.engine.clone(),
+            begin,
+            follow: request.follow,
+            shutdown: self.settings.shutdown.clone(),
+            place,
+        };
+        Ok(Response::new(reader.start()))
     }
 
     async fn list_operations(
@@ -156,7 +183,7 @@ impl Operator for OperatorApi {
         let ttl = wire::seconds(ttl_seconds);
         let expires = self
             .engine
-            .mint_token(node, ttl, token.secret_hash())
+            .mint_token(node, ttl, token.secret_hash(), &by)
             .await?;
         tracing::info!(by, %node, until = %expires, "join token made");
         Ok(Response::new(v1::MintTokenResponse {
@@ -169,7 +196,7 @@ impl Operator for OperatorApi {
         let by = caller::name(&request).await?;
         let node = parsed(wire::parse("node", &request.into_inner().node))?;
         let (view, notes) = self.engine.revoke(node, &by).await?;
-        Ok(Response::new(show::noted(Some(view), notes)))
+        Ok(Response::new(show::noted(view, notes)))
     }
 
     async fn remove_node(

@@ -24,6 +24,9 @@ pub(super) fn to_agent(message: ToAgent) -> v1::ControllerMessage {
             record: Some((*record).into()),
             recovered,
         }),
+        ToAgent::EventsKept { journal, sequence } => {
+            Kind::EventsKept(v1::EventsKept { journal, sequence })
+        }
     };
     v1::ControllerMessage { kind: Some(kind) }
 }
@@ -41,6 +44,8 @@ pub(super) fn servers(view: ServersView) -> v1::ListServersResponse {
         node_state: server.node_state.to_wire(),
         status: server.status.map(Into::into),
         operation: text(server.operation.as_ref()),
+        node_reason: server.node_reason,
+        node_away_since_ms: optional_ms(server.node_away_since),
     };
     let unclaimed = |(node, unclaimed): (extend_common::ids::NodeAddr, _)| {
         let v1::Unclaimed {
@@ -76,6 +81,7 @@ pub(super) fn node(view: NodeView) -> v1::NodeView {
         stamp: view.stamp.map(Into::into),
         docker_trouble: view.docker_trouble,
         ledger_trouble: view.ledger_trouble,
+        away_since_ms: optional_ms(view.away_since),
     }
 }
 

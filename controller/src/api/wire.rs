@@ -7,6 +7,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 
+use extend_common::event::EventKind;
 use extend_common::ids::{NodeAddr, RoleName};
 use extend_common::operation::Verb;
 use extend_common::roles::Digest;
@@ -14,12 +15,14 @@ use extend_common::status::Unclaimed;
 use extend_common::wire::{WireError, shown_text};
 use extend_proto::v1;
 
-use crate::core::request::{Heartbeat, Hello, SelectorWords, Submission};
+use crate::core::request::{EventsWanted, Heartbeat, Hello, SelectorWords, Submission};
 
 /// A selector cannot name more nodes than a fleet has.
 const MAX_NODES: usize = 10_000;
 /// An agent knows the built-in roles and a handful of its administrator's.
 const MAX_DEFINITIONS: usize = 64;
+/// More kinds of events than there are.
+const MAX_KINDS: usize = 32;
 /// No word that is a role is longer; what else was typed is shown back, cut.
 const MAX_WORD: usize = 80;
 /// An image reference, bounded as in records.
@@ -87,6 +90,22 @@ pub(super) fn submission(request: v1::SubmitRequest, by: String) -> Result<Submi
         message: shown_text(request.message),
         force: request.force,
         by,
+    })
+}
+
+pub(super) fn events(request: &v1::WatchEventsRequest) -> Result<EventsWanted, WireError> {
+    if request.kinds.len() > MAX_KINDS {
+        return Err(WireError::new(
+            "kinds",
+            format!("there are more than {MAX_KINDS}"),
+        ));
+    }
+    let kinds = request.kinds.iter().map(|kind| EventKind::from_wire(*kind));
+    Ok(EventsWanted {
+        words: selector(request.selector.clone())?,
+        kinds: kinds.collect::<Result<_, _>>()?,
+        tail: usize::try_from(request.tail).unwrap_or(usize::MAX),
+        after: request.after,
     })
 }
 

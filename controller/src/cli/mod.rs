@@ -9,6 +9,7 @@ mod client;
 mod confirm;
 mod context;
 mod controller;
+mod events;
 mod failure;
 mod interrupt;
 mod lifecycle;
@@ -68,6 +69,8 @@ enum Command {
     Rm(lifecycle::rm::Args),
     /// Show how the servers are
     Status(status::Args),
+    /// Show what happened, and with -f what happens
+    Events(events::Args),
     /// List, show, watch and cancel operations
     #[command(subcommand)]
     Op(op::Command),
@@ -131,6 +134,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
         Command::Upgrade(args) => lifecycle::upgrade::run(context, args).await,
         Command::Rm(args) => lifecycle::rm::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,
+        Command::Events(args) => events::run(context, args).await,
         Command::Op(command) => op::run(context, command).await,
         Command::Node(command) => node::run(context, command).await,
         Command::Controller(args) => controller::run(context, args).await,

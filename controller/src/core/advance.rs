@@ -6,6 +6,7 @@ use extend_common::ids::{NodeAddr, OperationId};
 use extend_common::operation::{PhaseEntry, TargetState};
 use extend_common::status::{Evidence, Phase};
 
+use super::event::words;
 use super::fleet::Fleet;
 use super::key::Key;
 use super::rollout::{self, Advance};
@@ -59,9 +60,11 @@ impl Fleet {
         };
         if entry.is_done() {
             entry.row.ended = Some(now);
+            let told = words::ended(entry, now);
             self.ended += 1;
             self.write(Key::Operation(id));
             self.draft.changed(id);
+            self.note(told);
             self.forget_old();
         } else if entry.has_queued() && !rollout::is_rolling(entry.row.verb) {
             self.backlog.insert(id);

@@ -6,9 +6,11 @@ use jiff::Timestamp;
 use subtle::ConstantTimeEq;
 
 use extend_common::clock::after;
+use extend_common::event::EventKind;
 use extend_common::ids::NodeAddr;
 
 use super::door::RENEWAL_WINDOW;
+use super::event::own;
 use super::fleet::Fleet;
 use super::key::Key;
 use super::refusal::{Action, Misuse, PeerFault, Refusal, Stranger, TokenFault, Unfound, moment};
@@ -30,6 +32,7 @@ impl Fleet {
         node: NodeAddr,
         ttl: Option<Duration>,
         secret_hash: [u8; 32],
+        by: &str,
         now: Timestamp,
     ) -> Turn<Result<Timestamp, Refusal>> {
         let given = ttl.unwrap_or(DEFAULT_TTL);
@@ -49,6 +52,9 @@ impl Fleet {
         self.tokens.insert(node, row);
         self.write(Key::Token(node));
         self.door_changed();
+        let until = moment(expires);
+        let text = format!("{by} made a join token for node {node}, good until {until}");
+        self.note_by(node, by, own(EventKind::Access, now, text));
         self.turn(Ok(expires))
     }
 
@@ -69,6 +75,7 @@ impl Fleet {
         self.close(node, CloseReason::EnrolledAgain);
         self.await_node(node);
         self.enrol(node, facts, now);
+        self.joined(node, now);
         self.turn(Ok(()))
     }
 
@@ -154,18 +161,26 @@ impl Fleet {
         node: NodeAddr,
         by: &str,
         now: Timestamp,
-    ) -> Turn<Result<Noted<NodeView>, Refusal>> {
+    ) -> Turn<Result<Noted<Option<NodeView>>, Refusal>> {
         let mut notes = Vec::new();
-        if self.tokens.remove(&node).is_some() {
+        let had_token = self.tokens.remove(&node).is_some();
+        if had_token {
             self.write(Key::Token(node));
             self.door_changed();
             notes.push("its unspent token was dropped".to_owned());
+            let text = format!("{by} dropped the join token of node {node}");
+            self.note_by(node, by, own(EventKind::Access, now, text));
         }
         let enrolment = self
             .nodes
             .get_mut(&node)
             .and_then(|entry| entry.row.enrolment.as_mut());
         let Some(enrolment) = enrolment else {
+            if had_token {
+                notes.push("it had not joined".to_owned());
+                let view = self.node_view(node, now);
+                return self.turn(Ok((view, notes)));
+            }
             let refusal = Unfound::NoSuchNode {
                 action: Action::RevokeNode(node),
             };
@@ -185,14 +200,12 @@ impl Fleet {
             self.write(Key::Node(node));
             self.door_changed();
             self.note_revocation(node, &mut notes);
+            self.comings.forget(node);
+            let text = format!("{by} revoked node {node}");
+            self.note_by(node, by, own(EventKind::Access, now, text));
         }
         let view = self.node_view(node, now);
-        self.turn(view.map(|view| (view, notes)).ok_or_else(|| {
-            Unfound::NoSuchNode {
-                action: Action::RevokeNode(node),
-            }
-            .into()
-        }))
+        self.turn(Ok((view, notes)))
     }
 
     fn note_revocation(&mut self, node: NodeAddr, notes: &mut Vec<String>) {

@@ -7,13 +7,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
+use extend_common::event::Event;
 use extend_common::ids::{NodeAddr, OperationId, RequestId};
 use extend_common::operation::Operation;
 use extend_common::record::{Desired, RecordId, ServerRecord, Stamp};
 
+use super::event::Events;
 use super::key::Key;
 use super::node::Node;
 use super::operation::OperationEntry;
+use super::presence::Comings;
 use super::refusal::{Refusal, Unfound};
 use super::request::{SessionNumber, ToAgent};
 use super::row::{Mark, TokenRow};
@@ -48,6 +51,10 @@ pub struct Fleet {
     pub(super) ticked: Timestamp,
     /// When the passing of time alone changes the door; none when that has to be found out.
     pub(super) door_changes: Option<Timestamp>,
+    pub(super) events: Events,
+    /// An event that is written with the next thing that is.
+    pub(super) unsaid: Option<Event>,
+    pub(super) comings: Comings,
     pub(super) draft: Draft,
 }
 
@@ -68,6 +75,8 @@ impl Fleet {
             Key::Token(node) => json(self.tokens.get(node)?),
             Key::Recovering => json(self.recovering.as_ref()?),
             Key::Removed(node) => json(self.removed.get(node)?),
+            Key::Away(node) => json(self.nodes.get(node)?.away.as_ref()?),
+            Key::Event(sequence) => json(self.events.get(*sequence)?),
         }
     }
 
@@ -133,6 +142,11 @@ impl Fleet {
 
     /// Ends a turn.
     pub(super) fn turn<T>(&mut self, answer: T) -> Turn<T> {
+        if !self.draft.writes.is_empty()
+            && let Some(event) = self.unsaid.take()
+        {
+            self.note(event);
+        }
         let Draft { writes, effects } = std::mem::take(&mut self.draft);
         Turn {
             answer,

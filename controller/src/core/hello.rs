@@ -9,7 +9,7 @@ use extend_common::status::ServerStatus;
 use super::fleet::Fleet;
 use super::node::{Node, Session};
 use super::refusal::{PeerFault, Refusal, Stranger};
-use super::request::{Hello, PeerFacts, SessionNumber, ToAgent, Welcome};
+use super::request::{Hello, PeerFacts, SessionEnd, SessionNumber, ToAgent, Welcome};
 use super::turn::{CloseReason, Turn};
 
 impl Fleet {
@@ -45,6 +45,7 @@ impl Fleet {
             .session
             .as_ref()
             .and_then(|session| session.hello.status.clone());
+        self.came(node, now);
         self.greet(node, status, now);
         self.turn(Ok(number))
     }
@@ -84,6 +85,7 @@ impl Fleet {
         if let Some(held) = held.filter(|held| entry.row.chain.contains(held)) {
             entry.row.held = Some(held);
         }
+        self.judge_ahead(node, now);
         self.welcome(node);
         if is_ahead {
             if let Some(entry) = self.nodes.get_mut(&node)
@@ -232,6 +234,7 @@ impl Fleet {
         &mut self,
         session: SessionNumber,
         node: NodeAddr,
+        end: SessionEnd,
         now: Timestamp,
     ) -> Turn<()> {
         let present = self
@@ -239,19 +242,35 @@ impl Fleet {
             .get(&node)
             .and_then(|entry| entry.session.as_ref());
         if present.is_some_and(|present| present.number == session) {
-            self.lose(node, now);
+            match end {
+                SessionEnd::Closed => self.lose(node, "its connection was closed".to_owned(), now),
+                SessionEnd::GivenUp(why) => self.lose(node, why, now),
+                SessionEnd::Stopping => self.leave(node),
+            }
         }
         self.turn(())
     }
 
     /// Takes the session away and lets the node's target wait.
-    pub(super) fn lose(&mut self, node: NodeAddr, now: Timestamp) {
+    pub(super) fn lose(&mut self, node: NodeAddr, reason: String, now: Timestamp) {
         let Some(entry) = self.nodes.get_mut(&node) else {
             return;
         };
         entry.session = None;
         entry.fresh = false;
         entry.last_seen = Some(entry.last_seen.unwrap_or(now));
+        self.went(node, reason, now);
+        self.await_node(node);
+        self.drop_stranger(node);
+    }
+
+    /// The controller itself ends the session because it stops: the node has not gone.
+    fn leave(&mut self, node: NodeAddr) {
+        if let Some(entry) = self.nodes.get_mut(&node) {
+            entry.session = None;
+            entry.fresh = false;
+            entry.expected = entry.row.enrolment.is_some();
+        }
         self.await_node(node);
         self.drop_stranger(node);
     }

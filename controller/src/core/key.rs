@@ -21,7 +21,14 @@ pub enum Key {
     Recovering,
     /// A node that was removed while [`Key::Recovering`] was set: nothing else would keep it out.
     Removed(NodeAddr),
+    /// A node that has gone and is not back: since when, and why.
+    Away(NodeAddr),
+    /// Something that happened, by its number.
+    Event(u64),
 }
+
+/// The digits of the largest number of an event.
+const SEQUENCE_DIGITS: usize = 20;
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -32,6 +39,9 @@ impl fmt::Display for Key {
             Self::Token(node) => write!(f, "token/{node}"),
             Self::Recovering => f.write_str("meta/recovering"),
             Self::Removed(node) => write!(f, "removed/{node}"),
+            Self::Away(node) => write!(f, "away/{node}"),
+            // As long as any number is: keys sort as their numbers do.
+            Self::Event(sequence) => write!(f, "event/{sequence:020}"),
         }
     }
 }
@@ -56,6 +66,8 @@ impl FromStr for Key {
             ("token", None) => Ok(Self::Token(id(rest)?)),
             ("meta", None) if rest == "recovering" => Ok(Self::Recovering),
             ("removed", None) => Ok(Self::Removed(id(rest)?)),
+            ("away", None) => Ok(Self::Away(id(rest)?)),
+            ("event", None) if rest.len() == SEQUENCE_DIGITS => Ok(Self::Event(id(rest)?)),
             _ => Err(KeyError),
         }
     }
@@ -79,6 +91,9 @@ mod tests {
             (Key::Token(node), "token/172.31.16.139"),
             (Key::Recovering, "meta/recovering"),
             (Key::Removed(node), "removed/172.31.16.139"),
+            (Key::Away(node), "away/172.31.16.139"),
+            (Key::Event(7), "event/00000000000000000007"),
+            (Key::Event(u64::MAX), "event/18446744073709551615"),
         ] {
             assert_eq!(key.to_string(), text);
             assert_eq!(text.parse(), Ok(key));
@@ -92,6 +107,7 @@ mod tests {
             "op/x/y/z",
             "meta/other",
             "other/1",
+            "event/7",
         ] {
             assert_eq!(wrong.parse::<Key>(), Err(KeyError), "{wrong}");
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use extend_common::clock::{after, since};
+use extend_common::duration;
 use extend_common::ids::NodeAddr;
 use extend_common::operation::TargetState;
 
@@ -61,6 +62,9 @@ impl Fleet {
 
     /// The controller was held up: that time is nobody's silence.
     fn forgive(&mut self, gap: Duration, now: Timestamp) {
+        if !self.warm {
+            self.started = after(self.started, gap);
+        }
         for entry in self.nodes.values_mut() {
             if let Some(session) = entry.session.as_mut() {
                 session.heard = after(session.heard, gap).min(now);
@@ -70,23 +74,14 @@ impl Fleet {
 
     /// Half-open connections say nothing for ever: the agent dials again when it can.
     fn give_up(&mut self, node: NodeAddr, now: Timestamp) {
+        let silence = self.nodes.get(&node).and_then(|entry| entry.silence(now));
+        let silence = duration::show(silence.unwrap_or_default());
         self.close(node, CloseReason::Silent);
-        self.lose(node, now);
+        self.lose(node, format!("nothing was heard of it for {silence}"), now);
     }
 
-    /// Once agents have had the time to come back after the controller's start, targets of those
-    /// that did not are said to wait.
-    pub(super) fn warm_up(&mut self, now: Timestamp) {
-        if self.warm || now < after(self.started, self.settings.lost_after()) {
-            return;
-        }
-        self.warm = true;
-        for node in self.away_with_running_target() {
-            self.await_node(node);
-        }
-    }
-
-    fn away_with_running_target(&self) -> Vec<NodeAddr> {
+    /// Nodes without a session whose target is said to be under way.
+    pub(super) fn away_with_running_target(&self) -> Vec<NodeAddr> {
         self.nodes
             .iter()
             .filter(|(_, entry)| entry.session.is_none())

@@ -8,17 +8,23 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
-use extend_common::ids::OperationId;
+use extend_common::event::{EventKind, StoredEvent};
+use extend_common::ids::{NodeAddr, OperationId};
 use extend_common::operation::TargetState;
 
+use super::event::{Events, own};
 use super::fleet::Fleet;
 use super::key::Key;
 use super::node::Node;
 use super::operation::OperationEntry;
-use super::row::{OperationRow, TargetRow};
+use super::presence::Comings;
+use super::row::{Away, OperationRow, TargetRow};
 use super::settings::Settings;
 use super::turn::Draft;
 use crate::store::StoreId;
+
+/// What our keys begin with.
+const PREFIXES: [&str; 7] = ["node", "op", "token", "meta", "removed", "away", "event"];
 
 /// What a fleet is made from beside its rows.
 #[derive(Debug, Clone)]
@@ -56,9 +62,10 @@ impl Fleet {
         let mut fleet = Self::empty(loading, now);
         let mut headers: BTreeMap<OperationId, OperationRow> = BTreeMap::new();
         let mut targets: BTreeMap<OperationId, Vec<TargetRow>> = BTreeMap::new();
+        let mut away: Vec<(NodeAddr, Away)> = Vec::new();
         for (text, value) in rows {
             let prefix = text.split('/').next().unwrap_or_default();
-            if !["node", "op", "token", "meta", "removed"].contains(&prefix) {
+            if !PREFIXES.contains(&prefix) {
                 continue;
             }
             let key: Key = text.parse().map_err(|error| damaged(text, error))?;
@@ -78,6 +85,14 @@ impl Fleet {
                 Key::Token(node) => drop(fleet.tokens.insert(node, read(text, value)?)),
                 Key::Recovering => fleet.recovering = Some(read(text, value)?),
                 Key::Removed(node) => drop(fleet.removed.insert(node, read(text, value)?)),
+                Key::Away(node) => away.push((node, read(text, value)?)),
+                Key::Event(sequence) => {
+                    let stored: StoredEvent = read(text, value)?;
+                    if stored.sequence != sequence {
+                        return Err(damaged(text, "it bears another number"));
+                    }
+                    fleet.events.load(stored);
+                }
             }
         }
         if let Some(id) = targets.keys().find(|id| !headers.contains_key(id)) {
@@ -89,7 +104,21 @@ impl Fleet {
                 targets.remove(&id).unwrap_or_default(),
             ));
         }
+        fleet.expect_nodes(away);
         Ok(fleet)
+    }
+
+    /// Nodes that were here when the store was last written have the time of the warm-up to come
+    /// back.
+    fn expect_nodes(&mut self, away: Vec<(NodeAddr, Away)>) {
+        for (node, row) in away {
+            if let Some(entry) = self.nodes.get_mut(&node) {
+                entry.away = Some(row);
+            }
+        }
+        for entry in self.nodes.values_mut() {
+            entry.expected = entry.away.is_none() && entry.revoked().is_none();
+        }
     }
 
     fn empty(loading: Loading, now: Timestamp) -> Self {
@@ -110,6 +139,9 @@ impl Fleet {
             warm: false,
             ticked: now,
             door_changes: None,
+            events: Events::default(),
+            unsaid: None,
+            comings: Comings::default(),
             draft: Draft::default(),
         }
     }
@@ -149,6 +181,9 @@ impl Fleet {
             });
             self.write(Key::Recovering);
             self.door_changed();
+            let text = "the store is newer than the certificate authority: nodes that it does not \
+                        have are let in, to be taken back";
+            self.note(own(EventKind::Controller, now, text));
         }
         self.turn(())
     }

@@ -10,6 +10,7 @@
 //! hello ───────► ahead? ─► abandoned? ─► welcome, assignment             (hello)
 //! status ──────► outcome of a target, of a reversal, or told late        (report)
 //! deadline, cancel ──► reversal ──► end                                  (ending)
+//! whatever of it people want to know ──► event                           (event, presence)
 //! ```
 
 pub mod admit;
@@ -18,6 +19,7 @@ mod begin;
 mod door;
 mod ending;
 mod enrol;
+mod event;
 mod fleet;
 mod hello;
 mod key;
@@ -25,6 +27,7 @@ mod liveness;
 mod load;
 mod node;
 mod operation;
+mod presence;
 mod recover;
 pub mod refusal;
 mod remove;

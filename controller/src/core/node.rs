@@ -12,7 +12,7 @@ use extend_common::status::{Health, NodeState, OutcomeKind, ServerStatus, Unclai
 
 use super::refusal::{Known, moment};
 use super::request::{Hello, PeerFacts, SessionNumber};
-use super::row::{NodeRow, Revoked};
+use super::row::{Away, NodeRow, Revoked};
 
 /// So many ended targets of one node are remembered for what the node may still tell about them.
 const LATE: usize = 8;
@@ -37,6 +37,12 @@ pub(super) struct Node {
     pub(super) open: Option<OperationId>,
     /// Targets that ended without the node's word, and have not got it since.
     pub(super) untold: Vec<(Stamp, OperationId)>,
+    /// It has gone and is not back.
+    pub(super) away: Option<Away>,
+    /// It was here before the controller's start, and may still come back by itself.
+    pub(super) expected: bool,
+    /// It was told that the node is ahead.
+    pub(super) said_ahead: bool,
 }
 
 /// A connection of a node's agent.
@@ -88,6 +94,7 @@ impl Node {
             Some(session) if session.suspect => NodeState::Suspect,
             Some(_) => NodeState::Online,
             None if self.row.enrolment.is_none() => NodeState::Pending,
+            None if self.expected => NodeState::Suspect,
             None => NodeState::Offline,
         }
     }
@@ -169,11 +176,29 @@ impl Node {
         if let Some(revoked) = self.revoked() {
             return format!("node {node} is revoked since {}", moment(revoked.at));
         }
-        match (&self.session, self.last_seen) {
+        match (&self.session, &self.away) {
             (Some(_), _) => format!("node {node} is ahead of this controller's store"),
-            (None, Some(at)) => format!("node {node} is offline since {}", moment(at)),
+            (None, Some(away)) => {
+                let since = moment(away.since);
+                format!("node {node} is offline since {since}: {}", away.reason)
+            }
             (None, None) => format!("node {node} has not been heard since the controller's start"),
         }
+    }
+
+    /// Since when it has been suspect or offline.
+    pub(super) fn away_since(&self) -> Option<Timestamp> {
+        match (self.state(), &self.session, &self.away) {
+            (NodeState::Suspect, Some(session), _) => Some(session.heard),
+            (NodeState::Offline, None, Some(away)) => Some(away.since),
+            _ => None,
+        }
+    }
+
+    /// When it was last heard, as far as anybody knows.
+    pub(super) fn last_heard(&self) -> Option<Timestamp> {
+        let before = self.away.as_ref().and_then(|away| away.heard);
+        self.last_seen.or(before)
     }
 
     /// Remembers that the agent holds a record of ours.

@@ -5,11 +5,13 @@
 
 use jiff::Timestamp;
 
+use extend_common::event::{Event, EventKind};
 use extend_common::ids::NodeAddr;
 use extend_common::operation::TargetState;
 use extend_common::record::{ServerRecord, Stamp};
 
 use super::advance::End;
+use super::event::own;
 use super::fleet::Fleet;
 use super::key::Key;
 use super::node::Node;
@@ -19,6 +21,8 @@ use super::turn::{CloseReason, Turn};
 /// No store that has really run is so far ahead: a node that says so is not believed. Counters
 /// have an end, and no single node may drive the fleet near it.
 const MOST_PLAUSIBLE: u64 = 1 << 48;
+/// So many nodes that were taken back have an event of their own.
+const ONE_BY_ONE: usize = 10;
 
 impl Fleet {
     /// The epoch that the store must have at least, for the chosen nodes' records to be taken
@@ -44,7 +48,7 @@ impl Fleet {
         &mut self,
         nodes: &[NodeAddr],
         finish: bool,
-        epoch: u64,
+        (epoch, by): (u64, &str),
         now: Timestamp,
     ) -> Turn<Recovered> {
         let raised = epoch > self.epoch;
@@ -64,14 +68,31 @@ impl Fleet {
                 Err(note) => recovered.notes.push(note),
             }
         }
+        self.tell_recovered(&recovered, by, now);
         if raised {
             let taken: Vec<_> = recovered.nodes.iter().map(|(view, _)| view.node).collect();
             self.welcome_again(&taken, now);
         }
         if finish {
-            self.finish(&mut recovered);
+            self.finish(&mut recovered, by, now);
         }
         self.turn(recovered)
+    }
+
+    fn tell_recovered(&mut self, recovered: &Recovered, by: &str, now: Timestamp) {
+        let nodes: Vec<_> = recovered.nodes.iter().map(|(view, _)| view.node).collect();
+        for node in nodes.iter().take(ONE_BY_ONE) {
+            let text = format!("{by} took the record of node {node} back from its ledger");
+            self.note_by(*node, by, own(EventKind::Node, now, text));
+        }
+        if let more @ 1.. = nodes.len().saturating_sub(ONE_BY_ONE) {
+            let text = format!("{by} took the records of {more} nodes more back");
+            let by = by.to_owned();
+            self.note(Event {
+                by,
+                ..own(EventKind::Node, now, text)
+            });
+        }
     }
 
     fn chosen(&self, nodes: &[NodeAddr]) -> Vec<NodeAddr> {
@@ -116,6 +137,10 @@ impl Fleet {
             notes.push("enrolled with the key of its certificate".to_owned());
         }
         self.give_up_target(node, now);
+        if let Some(entry) = self.nodes.get_mut(&node) {
+            // Told by name, with who did it.
+            entry.said_ahead = false;
+        }
         let has_record = held.is_some();
         match held {
             Some(held) => notes.push(self.seal_again(node, held)),
@@ -223,7 +248,7 @@ impl Fleet {
         }
     }
 
-    fn finish(&mut self, recovered: &mut Recovered) {
+    fn finish(&mut self, recovered: &mut Recovered, by: &str, now: Timestamp) {
         if self.recovering.take().is_none() {
             recovered
                 .notes
@@ -231,6 +256,11 @@ impl Fleet {
             return;
         }
         self.write(Key::Recovering);
+        let text = format!("{by} closed the door to nodes that the store does not have");
+        self.note(Event {
+            by: by.to_owned(),
+            ..own(EventKind::Controller, now, text)
+        });
         for node in std::mem::take(&mut self.removed).into_keys() {
             self.write(Key::Removed(node));
         }

@@ -2,11 +2,13 @@
 
 use jiff::Timestamp;
 
+use extend_common::event::EventKind;
 use extend_common::ids::NodeAddr;
 use extend_common::operation::TargetState;
 
 use super::admit::busy;
 use super::advance::End;
+use super::event::own;
 use super::fleet::Fleet;
 use super::key::Key;
 use super::node::known;
@@ -78,11 +80,15 @@ impl Fleet {
                 server.name
             ));
         }
+        let text = format!("{by} removed node {node}");
+        self.note_by(node, by, own(EventKind::Node, now, text));
+        self.comings.forget(node);
         self.close(node, CloseReason::Removed);
         if let Some(entry) = self.nodes.remove(&node)
             && entry.row.enrolment.is_some()
         {
             self.write(Key::Node(node));
+            self.write(Key::Away(node));
         }
         // Nothing else would keep its certificate out.
         if self.recovering.is_some() {

@@ -55,7 +55,7 @@ impl Fleet {
     }
 
     /// Notes that a session is alive. False when it is not the node's present one.
-    fn hear(&mut self, session: SessionNumber, node: NodeAddr, now: Timestamp) -> bool {
+    pub(super) fn hear(&mut self, session: SessionNumber, node: NodeAddr, now: Timestamp) -> bool {
         let Some(entry) = self.nodes.get_mut(&node) else {
             return false;
         };

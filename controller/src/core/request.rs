@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use extend_common::event::EventKind;
 use extend_common::ids::{NodeAddr, RequestId, RoleName, ServerName};
 use extend_common::operation::{Operation, PlannedTarget, Verb};
 use extend_common::record::ServerRecord;
@@ -62,6 +63,19 @@ pub struct Submitted {
     pub plan: Vec<PlannedTarget>,
     /// None for a plan, and when every server is already so.
     pub operation: Option<Operation>,
+}
+
+/// Which events an operator wants to see.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EventsWanted {
+    /// Of which servers and nodes.
+    pub words: SelectorWords,
+    /// Of which kinds; empty is all.
+    pub kinds: Vec<EventKind>,
+    /// So many of the newest ones,
+    pub tail: usize,
+    /// or all after this one, if it is not 0.
+    pub after: u64,
 }
 
 /// SHA-256 of a public key (its DER `SubjectPublicKeyInfo`).
@@ -171,6 +185,17 @@ impl fmt::Display for SessionNumber {
     }
 }
 
+/// How a session came to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionEnd {
+    /// The agent has gone, or the network between.
+    Closed,
+    /// The controller gave it up, for this reason.
+    GivenUp(String),
+    /// The controller is stopping: nothing is wrong with the node.
+    Stopping,
+}
+
 /// What is said to an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ToAgent {
@@ -182,6 +207,13 @@ pub enum ToAgent {
         record: Box<ServerRecord>,
         /// It was taken back from this node's own ledger: the agent may change stores.
         recovered: bool,
+    },
+    /// So far its journal is kept.
+    EventsKept {
+        /// Which journal.
+        journal: String,
+        /// The sequence of the last entry that is.
+        sequence: u64,
     },
 }
 

@@ -33,6 +33,33 @@ pub(super) struct NodeRow {
     pub(super) held: Option<RecordId>,
     /// The record belongs to an operation that ended without the node's word.
     pub(super) abandoned: Option<Abandoned>,
+    /// How far the agent's journal is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) journal: Option<Journal>,
+}
+
+/// How far a journal of an agent is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Journal {
+    /// Which journal: another one after the agent lost its own.
+    pub(super) name: String,
+    /// The sequence of the last entry that is kept.
+    pub(super) kept: u64,
+}
+
+/// A node that has gone and is not back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Away {
+    /// When it went.
+    pub(super) since: Timestamp,
+    /// When it was last heard; none if not since the start of the controller that noticed.
+    pub(super) heard: Option<Timestamp>,
+    /// Why, in words.
+    pub(super) reason: String,
+    /// It has joined and was never here.
+    pub(super) new: bool,
 }
 
 /// How a node joined.

@@ -9,8 +9,14 @@ use extend_common::roles::RoleSet;
 const SUSPECT_HEARTBEATS: u32 = 4;
 /// A node that has said nothing for so many heartbeats is given up.
 const LOST_HEARTBEATS: u32 = 8;
-/// Below this, a lost packet or two would raise an alarm: TCP repeats it after 200, 400, 800 ms …
-const LEAST_SUSPECT: Duration = Duration::from_secs(4);
+/// Below this, a few lost packets would raise an alarm: TCP repeats one after 200, 400, 800 and
+/// 1,600 ms, and with an interval of one second that makes four seconds.
+const LEAST_SUSPECT: Duration = Duration::from_millis(4_500);
+/// The same for a node that is given up.
+const LEAST_LOST: Duration = Duration::from_secs(8);
+/// Agents dial again every five seconds at the latest, and a fleet of thousands needs a while for
+/// its handshakes.
+const LEAST_WARM_UP: Duration = Duration::from_secs(15);
 
 /// The settings of the core. Fixed for the life of a controller.
 #[derive(Debug, Clone)]
@@ -35,6 +41,11 @@ impl Settings {
 
     /// After how much silence its session is given up.
     pub(super) fn lost_after(&self) -> Duration {
-        (self.heartbeat_interval * LOST_HEARTBEATS).max(LEAST_SUSPECT * 2)
+        (self.heartbeat_interval * LOST_HEARTBEATS).max(LEAST_LOST)
+    }
+
+    /// How long after the controller's start nothing is said about nodes that are not back.
+    pub(super) fn warm_up(&self) -> Duration {
+        self.lost_after().max(LEAST_WARM_UP)
     }
 }

@@ -18,7 +18,7 @@ impl Fleet {
     ///
     /// # Errors
     /// When the selector is wrong, or means nothing at all.
-    pub fn servers(&self, words: &SelectorWords) -> Result<ServersView, Refusal> {
+    pub fn servers(&self, words: &SelectorWords, now: Timestamp) -> Result<ServersView, Refusal> {
         let asked = Asked::status(words);
         let selector = resolve(self, words, &asked)?;
         let mut view = ServersView::default();
@@ -26,7 +26,7 @@ impl Fleet {
             let Some(entry) = self.nodes.get(&node) else {
                 continue;
             };
-            if let Some(server) = self.server_view(entry)
+            if let Some(server) = self.server_view(node, entry, now)
                 && selector
                     .role
                     .as_ref()
@@ -81,12 +81,14 @@ impl Fleet {
         Mismatch::NothingMatches { asked, servers }.into()
     }
 
-    fn server_view(&self, entry: &Node) -> Option<ServerView> {
+    fn server_view(&self, node: NodeAddr, entry: &Node, now: Timestamp) -> Option<ServerView> {
         Some(ServerView {
             record: entry.row.record.clone()?,
             node_state: entry.state(),
             status: entry.status.clone(),
             operation: entry.open,
+            node_reason: reason(node, entry, None, now),
+            node_away_since: entry.away_since(),
         })
     }
 
@@ -135,7 +137,7 @@ impl Fleet {
             reason: reason(node, entry, token, now),
             agent_version: entry.agent_version.clone(),
             enrolled: enrolment.map(|enrolment| enrolment.at),
-            last_seen: entry.last_seen,
+            last_seen: entry.last_heard(),
             leaf_expires: enrolment.map(|enrolment| enrolment.leaf_not_after),
             token_expires: token,
             server_name: server.map(|desired| desired.name.clone()),
@@ -143,6 +145,7 @@ impl Fleet {
             stamp: entry.row.record.as_ref().map(|record| record.id.stamp),
             docker_trouble: entry.docker_trouble.clone(),
             ledger_trouble: entry.ledger_trouble.clone(),
+            away_since: entry.away_since(),
         })
     }
 }
@@ -155,6 +158,9 @@ fn words_are_empty(words: &SelectorWords) -> bool {
 fn reason(node: NodeAddr, entry: &Node, token: Option<Timestamp>, now: Timestamp) -> String {
     match entry.state() {
         NodeState::Online => String::new(),
+        NodeState::Suspect if entry.session.is_none() => {
+            "it has not come back yet since the controller's start".to_owned()
+        }
         NodeState::Suspect => {
             let silence = entry.silence(now).map(duration::show).unwrap_or_default();
             format!("its agent has been silent for {silence}")

@@ -8,6 +8,7 @@ use extend_common::operation::{Operation, PhaseEntry, PlannedTarget, Target, Tar
 use extend_common::status::Phase;
 
 use super::admit::{Admission, DEFAULT_TIMEOUT, Plan, admit};
+use super::event::words;
 use super::fleet::Fleet;
 use super::key::Key;
 use super::operation::OperationEntry;
@@ -93,8 +94,10 @@ impl Fleet {
             }
         }
         self.requests.insert(submission.request, id);
+        let begun = words::begun(&entry);
         self.operations.insert(id, entry);
         self.draft.changed(id);
+        self.note(begun);
         self.advance(id, now);
     }
 }

@@ -58,6 +58,8 @@ pub enum Effect {
     Changed(OperationId),
     /// Other sources may knock now.
     Door,
+    /// There are events that nobody has been shown.
+    Events,
 }
 
 impl Effect {
@@ -65,7 +67,7 @@ impl Effect {
     pub fn changed(&self) -> Option<OperationId> {
         match self {
             Self::Changed(id) => Some(*id),
-            Self::Send { .. } | Self::Close { .. } | Self::Door => None,
+            Self::Send { .. } | Self::Close { .. } | Self::Door | Self::Events => None,
         }
     }
 }
@@ -132,9 +134,17 @@ impl Draft {
         }
     }
 
+    pub(super) fn events(&mut self) {
+        self.once(Effect::Events);
+    }
+
     pub(super) fn door(&mut self) {
-        if !self.effects.contains(&Effect::Door) {
-            self.effects.push(Effect::Door);
+        self.once(Effect::Door);
+    }
+
+    fn once(&mut self, effect: Effect) {
+        if !self.effects.contains(&effect) {
+            self.effects.push(effect);
         }
     }
 }

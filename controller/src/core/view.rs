@@ -7,7 +7,9 @@ use std::net::Ipv4Addr;
 
 use jiff::Timestamp;
 
+use extend_common::event::{EventKind, StoredEvent};
 use extend_common::ids::{NodeAddr, OperationId, RoleName, ServerName};
+use extend_common::operation::Selector;
 use extend_common::record::{ServerRecord, Stamp};
 use extend_common::status::{NodeState, ServerStatus, Unclaimed};
 
@@ -22,6 +24,10 @@ pub struct ServerView {
     pub status: Option<ServerStatus>,
     /// The open operation on it, if any.
     pub operation: Option<OperationId>,
+    /// Why its node is in its state; empty when there is nothing to explain.
+    pub node_reason: String,
+    /// Since when its node has been suspect or offline.
+    pub node_away_since: Option<Timestamp>,
 }
 
 /// The servers that a selector means, and the containers beside them that nobody claims.
@@ -62,6 +68,39 @@ pub struct NodeView {
     pub docker_trouble: String,
     /// Empty while the agent can write its own state.
     pub ledger_trouble: String,
+    /// Since when it has been suspect or offline.
+    pub away_since: Option<Timestamp>,
+}
+
+/// Which events somebody reads, with the role under its own name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Of which servers and nodes.
+    pub selector: Selector,
+    /// Of which kinds; empty is all.
+    pub kinds: Vec<EventKind>,
+}
+
+/// Where somebody begins to read the events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventsBegin {
+    /// Which ones.
+    pub filter: EventFilter,
+    /// From the one after this on.
+    pub after: u64,
+    /// The newest one there is.
+    pub last: u64,
+}
+
+/// Some events, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventsPage {
+    /// The ones that are meant.
+    pub events: Vec<StoredEvent>,
+    /// Everything up to this one has been looked at.
+    pub upto: u64,
+    /// So many before the first are no longer kept.
+    pub passed_over: u64,
 }
 
 /// Something with what else is to be said about it, a sentence each.

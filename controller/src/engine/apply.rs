@@ -60,9 +60,10 @@ impl Ground<'_> {
                 node,
                 ttl,
                 hash,
+                by,
                 reply,
             } => {
-                let answer = gathering.add(kind, fleet.mint_token(node, ttl, hash, now));
+                let answer = gathering.add(kind, fleet.mint_token(node, ttl, hash, &by, now));
                 gathering.answer(reply, refused(answer));
             }
             NodeCommand::SpendToken {
@@ -137,9 +138,16 @@ impl Ground<'_> {
             } => {
                 gathering.add(kind, fleet.heartbeat(session, node, heartbeat, now));
             }
-            SessionCommand::Closed { session, node } => {
+            SessionCommand::Events {
+                session,
+                node,
+                part,
+            } => {
+                gathering.add(kind, fleet.journal(session, node, part, now));
+            }
+            SessionCommand::Closed { session, node, end } => {
                 sessions.forget(node, session);
-                gathering.add(kind, fleet.session_closed(session, node, now));
+                gathering.add(kind, fleet.session_closed(session, node, end, now));
             }
         }
     }
@@ -167,10 +175,20 @@ impl Ground<'_> {
                 Err(refusal) => gathering.answer(reply, Err(refusal.into())),
             },
             Question::Servers { words, reply } => {
-                gathering.answer(reply, refused(fleet.servers(&words)));
+                gathering.answer(reply, refused(fleet.servers(&words, now)));
             }
             Question::Nodes { node, reply } => {
                 gathering.answer(reply, refused(fleet.nodes(node, now)));
+            }
+            Question::BeginEvents { wanted, reply } => {
+                gathering.answer(reply, refused(fleet.begin_events(&wanted)));
+            }
+            Question::EventsAfter {
+                filter,
+                after,
+                reply,
+            } => {
+                gathering.answer(reply, Ok(fleet.events_after(&filter, after)));
             }
             Question::RenewalAllowed { node, key, reply } => {
                 gathering.answer(reply, refused(fleet.renewal_allowed(node, key, now)));

@@ -119,6 +119,7 @@ impl Gathering {
         let sealed = Sealed {
             kinds: self.kinds,
             door,
+            last_event: fleet.last_event(),
             pictures,
             effects: self.effects,
             answers: self.answers,
@@ -132,6 +133,7 @@ impl Gathering {
 pub(super) struct Sealed {
     pub(super) kinds: BTreeSet<InputKind>,
     pub(super) door: Option<DoorSets>,
+    pub(super) last_event: u64,
     pub(super) pictures: BTreeMap<OperationId, Arc<Operation>>,
     pub(super) effects: Vec<Effect>,
     pub(super) answers: Vec<Answer>,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
 
+use extend_common::event::JournalPart;
 use extend_common::ids::NodeAddr;
 use extend_common::operation::Operation;
 use extend_common::status::ServerStatus;
@@ -16,10 +17,10 @@ use super::batch::send;
 use super::crash::InputKind;
 use super::session::SessionSender;
 use crate::core::request::{
-    Heartbeat, Hello, KeyHash, PeerFacts, Recovered, SelectorWords, SessionNumber, Submission,
-    Submitted,
+    EventsWanted, Heartbeat, Hello, KeyHash, PeerFacts, Recovered, SelectorWords, SessionEnd,
+    SessionNumber, Submission, Submitted,
 };
-use crate::core::view::{NodeView, Noted, ServersView};
+use crate::core::view::{EventFilter, EventsBegin, EventsPage, NodeView, Noted, ServersView};
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
 
@@ -52,6 +53,7 @@ pub(super) enum NodeCommand {
         node: NodeAddr,
         ttl: Option<Duration>,
         hash: [u8; 32],
+        by: String,
         reply: Reply<Timestamp>,
     },
     SpendToken {
@@ -68,7 +70,7 @@ pub(super) enum NodeCommand {
     Revoke {
         node: NodeAddr,
         by: String,
-        reply: Reply<Noted<NodeView>>,
+        reply: Reply<Noted<Option<NodeView>>>,
     },
     Remove {
         node: NodeAddr,
@@ -91,9 +93,15 @@ pub(super) enum SessionCommand {
         node: NodeAddr,
         heartbeat: Heartbeat,
     },
+    Events {
+        session: SessionNumber,
+        node: NodeAddr,
+        part: JournalPart,
+    },
     Closed {
         session: SessionNumber,
         node: NodeAddr,
+        end: SessionEnd,
     },
 }
 
@@ -134,6 +142,15 @@ pub(super) enum Question {
         key: KeyHash,
         reply: Reply<()>,
     },
+    BeginEvents {
+        wanted: EventsWanted,
+        reply: Reply<EventsBegin>,
+    },
+    EventsAfter {
+        filter: EventFilter,
+        after: u64,
+        reply: Reply<EventsPage>,
+    },
 }
 
 /// `extend controller recover`
@@ -157,15 +174,19 @@ impl Command {
                 NodeCommand::SpendToken { reply, .. } | NodeCommand::Renewed { reply, .. },
             )
             | Self::Question(Question::RenewalAllowed { reply, .. }) => send(reply, Err(error)),
-            Self::Node(NodeCommand::Revoke { reply, .. }) => send(reply, Err(error)),
-            Self::Node(NodeCommand::Remove { reply, .. }) => send(reply, Err(error)),
+            Self::Node(NodeCommand::Revoke { reply, .. } | NodeCommand::Remove { reply, .. }) => {
+                send(reply, Err(error));
+            }
             Self::Session(SessionCommand::Opened(opening)) => send(opening.reply, Err(error)),
             Self::Session(
                 SessionCommand::Report { .. }
                 | SessionCommand::Heartbeat { .. }
+                | SessionCommand::Events { .. }
                 | SessionCommand::Closed { .. },
             ) => {}
             Self::Question(Question::Operations { reply, .. }) => send(reply, Err(error)),
+            Self::Question(Question::BeginEvents { reply, .. }) => send(reply, Err(error)),
+            Self::Question(Question::EventsAfter { reply, .. }) => send(reply, Err(error)),
             Self::Question(Question::Watch { reply, .. }) => send(reply, Err(error)),
             Self::Question(Question::Servers { reply, .. }) => send(reply, Err(error)),
             Self::Question(Question::Nodes { reply, .. }) => send(reply, Err(error)),
@@ -201,6 +222,7 @@ impl SessionCommand {
             Self::Opened(_) => InputKind::SessionOpened,
             Self::Report { .. } => InputKind::Report,
             Self::Heartbeat { .. } => InputKind::Heartbeat,
+            Self::Events { .. } => InputKind::Events,
             Self::Closed { .. } => InputKind::SessionClosed,
         }
     }

@@ -47,6 +47,8 @@ kinds! {
     Report => "report",
     /// A sign of life.
     Heartbeat => "heartbeat",
+    /// A piece of an agent's journal.
+    Events => "events",
     /// A connection is gone.
     SessionClosed => "session-closed",
     /// `extend controller recover`

@@ -11,6 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use extend_common::event::JournalPart;
 use extend_common::ids::NodeAddr;
 use extend_common::operation::Operation;
 use extend_common::status::ServerStatus;
@@ -21,10 +22,12 @@ use super::command::{
 use super::session::SessionSender;
 use crate::core::refusal::Refusal;
 use crate::core::request::{
-    Heartbeat, Hello, KeyHash, PeerFacts, Recovered, SelectorWords, SessionNumber, Submission,
-    Submitted,
+    EventsWanted, Heartbeat, Hello, KeyHash, PeerFacts, Recovered, SelectorWords, SessionEnd,
+    SessionNumber, Submission, Submitted,
 };
-use crate::core::view::{DoorSets, NodeView, Noted, ServersView};
+use crate::core::view::{
+    DoorSets, EventFilter, EventsBegin, EventsPage, NodeView, Noted, ServersView,
+};
 use crate::store::{StoreError, StoreHandle, StoreId};
 
 /// So many inputs wait for the engine; beyond it, callers do. One turn takes microseconds: a full
@@ -51,6 +54,7 @@ pub enum EngineError {
 pub struct EngineHandle {
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) door: watch::Receiver<Arc<DoorSets>>,
+    pub(super) events: watch::Receiver<u64>,
     pub(super) store: StoreHandle,
 }
 
@@ -127,11 +131,13 @@ impl EngineHandle {
         node: NodeAddr,
         ttl: Option<Duration>,
         secret_hash: [u8; 32],
+        by: &str,
     ) -> Result<Timestamp, EngineError> {
         self.ask(|reply| NodeCommand::MintToken {
             node,
             ttl,
             hash: secret_hash,
+            by: by.to_owned(),
             reply,
         })
         .await
@@ -167,8 +173,13 @@ impl EngineHandle {
             .await
     }
 
-    /// Stops accepting a node's certificate and closes its session.
-    pub async fn revoke(&self, node: NodeAddr, by: &str) -> Result<Noted<NodeView>, EngineError> {
+    /// Stops accepting a node's certificate and token, and closes its session. The node is none
+    /// any more if it had only a token.
+    pub async fn revoke(
+        &self,
+        node: NodeAddr,
+        by: &str,
+    ) -> Result<Noted<Option<NodeView>>, EngineError> {
         self.ask(|reply| NodeCommand::Revoke {
             node,
             by: by.to_owned(),
@@ -250,8 +261,50 @@ impl EngineHandle {
         &self,
         session: SessionNumber,
         node: NodeAddr,
+        end: SessionEnd,
     ) -> Result<(), EngineError> {
-        self.tell(SessionCommand::Closed { session, node }).await
+        self.tell(SessionCommand::Closed { session, node, end })
+            .await
+    }
+
+    /// Hands over a piece of an agent's journal. The agent is told when it is kept.
+    pub async fn session_events(
+        &self,
+        session: SessionNumber,
+        node: NodeAddr,
+        part: JournalPart,
+    ) -> Result<(), EngineError> {
+        self.tell(SessionCommand::Events {
+            session,
+            node,
+            part,
+        })
+        .await
+    }
+
+    /// Where to begin to read the events that are wanted.
+    pub async fn begin_events(&self, wanted: EventsWanted) -> Result<EventsBegin, EngineError> {
+        self.ask(|reply| Question::BeginEvents { wanted, reply })
+            .await
+    }
+
+    /// A page of the events after a place.
+    pub async fn events_after(
+        &self,
+        filter: EventFilter,
+        after: u64,
+    ) -> Result<EventsPage, EngineError> {
+        self.ask(|reply| Question::EventsAfter {
+            filter,
+            after,
+            reply,
+        })
+        .await
+    }
+
+    /// The number of the newest committed event. It may fall when the store is read again.
+    pub fn events_told(&self) -> watch::Receiver<u64> {
+        self.events.clone()
     }
 
     /// Takes the records of nodes that are ahead back from their ledgers: the named nodes, or all

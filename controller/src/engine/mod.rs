@@ -88,13 +88,16 @@ impl Engine {
     ) -> Result<(EngineHandle, JoinHandle<Result<(), EngineFailure>>), StartError> {
         let (commands, queue) = mpsc::channel(handle::QUEUE);
         let (door_sender, door) = latest::channel(Arc::default());
+        let (events_sender, events) = latest::channel(0);
         let inputs = (queue, shutdown);
-        let task = task::Task::start(store.clone(), config, door_sender, inputs).await?;
+        let task =
+            task::Task::start(store.clone(), config, (door_sender, events_sender), inputs).await?;
         let running = tokio::spawn(task.run());
         Ok((
             EngineHandle {
                 commands,
                 door,
+                events,
                 store,
             },
             running,

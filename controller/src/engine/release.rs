@@ -6,6 +6,10 @@ use super::batch::{Sealed, send};
 use super::crash::{CrashPoint, InputKind, Moment};
 use super::task::Task;
 use crate::core::Effect;
+use crate::core::request::SessionEnd;
+
+/// Why a node is away whose agent is alive and was left.
+const SLOW: &str = "its agent does not take its messages";
 
 impl Task {
     /// Tells the world: first who may knock, then agents and watchers, then whoever asked.
@@ -23,7 +27,8 @@ impl Task {
                     message,
                 } => {
                     if !self.sessions.send(node, session, message) {
-                        let turn = self.fleet.session_closed(session, node, now);
+                        let end = SessionEnd::GivenUp(SLOW.to_owned());
+                        let turn = self.fleet.session_closed(session, node, end, now);
                         self.gathering.add(InputKind::SessionClosed, turn);
                     }
                 }
@@ -41,6 +46,9 @@ impl Task {
                 }
                 // Opened or shut above, before anybody could try it.
                 Effect::Door => {}
+                Effect::Events => {
+                    self.events.send_replace(sealed.last_event);
+                }
             }
         }
         self.hit(&sealed, Moment::BeforeReplies).await;

@@ -95,7 +95,9 @@ impl Task {
         self.fleet = memory.fleet;
         self.epoch = memory.epoch;
         self.revisions = memory.revisions;
+        self.fleet.say_read_again(self.clock().now());
         self.publish_door();
+        self.events.send_replace(self.fleet.last_event());
         self.show_again();
         tracing::info!(epoch = %self.epoch, "the memory was read again");
         Ok(())

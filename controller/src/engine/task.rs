@@ -19,6 +19,7 @@ use super::revival::{self, Memory};
 use super::sessions::Sessions;
 use super::watch::Watchers;
 use super::{EngineError, EngineFailure, StartError};
+use crate::core::request::SessionEnd;
 use crate::core::view::DoorSets;
 use crate::core::{CloseReason, Fleet, Key, Turn};
 use crate::store::{CommitError, Epoch, PendingCommit, Revision, StoreHandle};
@@ -37,6 +38,8 @@ pub(super) struct Task {
     pub(super) sessions: Sessions,
     pub(super) watchers: Watchers,
     pub(super) door: latest::Sender<Arc<DoorSets>>,
+    /// The newest event that is committed.
+    pub(super) events: latest::Sender<u64>,
     pub(super) gathering: Gathering,
     /// When the fleet wants its next tick.
     wake: Timestamp,
@@ -66,7 +69,7 @@ impl Task {
     pub(super) async fn start(
         store: StoreHandle,
         config: EngineConfig,
-        door: latest::Sender<Arc<DoorSets>>,
+        (door, events): (latest::Sender<Arc<DoorSets>>, latest::Sender<u64>),
         (queue, shutdown): (mpsc::Receiver<Command>, CancellationToken),
     ) -> Result<Self, StartError> {
         let Memory {
@@ -84,6 +87,7 @@ impl Task {
             sessions: Sessions::default(),
             watchers: Watchers::default(),
             door,
+            events,
             gathering: Gathering::default(),
             wake: now,
             waiting: VecDeque::new(),
@@ -94,6 +98,10 @@ impl Task {
             task.note_recovering().await?;
         }
         task.publish_door();
+        task.events.send_replace(task.fleet.last_event());
+        // Committed as the first thing that the loop does.
+        let turn = task.fleet.say_started(task.clock().now());
+        task.gathering.add(InputKind::Tick, turn);
         Ok(task)
     }
 
@@ -225,7 +233,8 @@ impl Task {
         let now = self.clock().now();
         for (node, number) in self.sessions.gone() {
             self.sessions.forget(node, number);
-            let turn = self.fleet.session_closed(number, node, now);
+            let end = SessionEnd::Closed;
+            let turn = self.fleet.session_closed(number, node, end, now);
             self.gathering.add(InputKind::SessionClosed, turn);
         }
         self.watchers.sweep();
@@ -276,7 +285,7 @@ impl Task {
         tracing::info!(by, %epoch, finish, "taking records back from the nodes' ledgers");
         let turn = self
             .fleet
-            .recover(&nodes, finish, epoch.0, self.clock().now());
+            .recover(&nodes, finish, (epoch.0, &by), self.clock().now());
         let answer = self.gathering.add(InputKind::Recover, turn);
         self.gathering.answer(reply, Ok(answer));
         Ok(())

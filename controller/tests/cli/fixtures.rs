@@ -93,6 +93,7 @@ pub(crate) fn fleet() -> v1::ListServersResponse {
         node_state: state.into(),
         status,
         operation: String::new(),
+        ..v1::ServerView::default()
     };
     let healthy = view(
         0,
@@ -260,4 +261,51 @@ pub(crate) fn operations() -> Vec<v1::Operation> {
     old.ended_ms = old.begun_ms + 72_000;
     old.by = "root (says bob)".to_owned();
     vec![open, old]
+}
+
+/// The moment of the first event: 2026-11-22 10:13:00 UTC.
+pub(crate) fn event(sequence: u64, kind: v1::EventKind, text: &str) -> v1::StoredEvent {
+    let (name, role, node) = SERVERS[2];
+    let at_ms = BEGUN_MS + i64::try_from(sequence).unwrap() * 1_000;
+    v1::StoredEvent {
+        sequence,
+        told_ms: at_ms + 40,
+        event: Some(v1::Event {
+            at_ms,
+            kind: kind.into(),
+            node: node.to_owned(),
+            name: name.to_owned(),
+            role: role.to_owned(),
+            text: text.to_owned(),
+            ..v1::Event::default()
+        }),
+        passed_over: 0,
+    }
+}
+
+/// A controller that starts, a service that crashes with evidence, and one that was told late.
+pub(crate) fn events() -> Vec<v1::StoredEvent> {
+    let mut started = event(
+        1,
+        v1::EventKind::Controller,
+        "the controller started at epoch 3",
+    );
+    let fleet = started.event.as_mut().unwrap();
+    (fleet.node, fleet.name, fleet.role) = Default::default();
+    let mut crash = event(
+        2,
+        v1::EventKind::Crash,
+        "portsip.mediaserver ended with exit code 137",
+    );
+    let crashed = crash.event.as_mut().unwrap();
+    crashed.evidence = Some(v1::Evidence {
+        container_id: "3f2a9c41d0aa".repeat(5),
+        exit_code: Some(137),
+        oom_killed: true,
+        log_tail: vec!["allocating".to_owned(), "\u{1b}[31mno memory".to_owned()],
+    });
+    let mut late = event(3, v1::EventKind::Restart, "restart 1 of 5 begun");
+    late.told_ms += 60_000;
+    late.event.as_mut().unwrap().operation = ID.to_owned();
+    vec![started, crash, late]
 }

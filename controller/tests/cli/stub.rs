@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use extend_proto::v1;
 use extend_proto::v1::operator_server::{Operator, OperatorServer};
+use futures_util::StreamExt;
 use prost::Message;
 use tokio::net::UnixListener;
 use tokio::runtime::Runtime;
@@ -51,6 +52,8 @@ pub(crate) struct Script {
     /// The chunks of a backup, and how the stream ends.
     pub(crate) backup: Mutex<(Vec<Vec<u8>>, Option<Status>)>,
     pub(crate) operation: watch::Sender<v1::Operation>,
+    /// The events there are; their numbers have no gaps.
+    pub(crate) events: watch::Sender<Vec<v1::StoredEvent>>,
     pub(crate) watches: AtomicUsize,
 }
 
@@ -66,6 +69,7 @@ impl Script {
             nodes: Mutex::new(fixtures::nodes()),
             backup: Mutex::new((vec![b"archive".to_vec()], None)),
             operation: watch::Sender::new(fixtures::succeeded()),
+            events: watch::Sender::new(fixtures::events()),
             watches: AtomicUsize::new(0),
         })
     }
@@ -175,6 +179,7 @@ type Streamed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 #[tonic::async_trait]
 impl Operator for Face {
     type WatchOperationStream = Streamed<v1::Operation>;
+    type WatchEventsStream = Streamed<v1::StoredEvent>;
     type BackupStream = Streamed<v1::BackupChunk>;
 
     async fn submit(
@@ -204,6 +209,35 @@ impl Operator for Face {
             done: false,
         };
         Ok(Response::new(Box::pin(stream)))
+    }
+
+    async fn watch_events(
+        &self,
+        request: Request<v1::WatchEventsRequest>,
+    ) -> Result<Response<Self::WatchEventsStream>, Status> {
+        let request = request.into_inner();
+        self.0.ask(format!(
+            "events tail {} after {} follow {} kinds {:?}",
+            request.tail, request.after, request.follow, request.kinds
+        ))?;
+        let wanted = move |event: &v1::StoredEvent| event.sequence > request.after;
+        let told = WatchStream::new(self.0.events.subscribe());
+        if !request.follow {
+            let events = self.0.events.borrow().clone();
+            let events = events.into_iter().filter(wanted).map(Ok);
+            return Ok(Response::new(Box::pin(tokio_stream::iter(events))));
+        }
+        let mut shown = request.after;
+        let fresh = told.flat_map(move |events| {
+            let fresh: Vec<_> = events
+                .into_iter()
+                .filter(|event| event.sequence > shown)
+                .map(Ok)
+                .collect();
+            shown = shown.max(fresh.len() as u64 + shown);
+            futures_util::stream::iter(fresh)
+        });
+        Ok(Response::new(Box::pin(fresh)))
     }
 
     async fn list_operations(

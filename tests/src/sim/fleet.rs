@@ -98,7 +98,8 @@ impl Fleet {
         let mut hash = [0; 32];
         hash.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, &secret).as_ref());
         let engine = self.engine();
-        engine.mint_token(addr, None, hash).await.expect("a token");
+        let minted = engine.mint_token(addr, None, hash, "anna").await;
+        minted.expect("a token");
         engine
             .spend_token(addr, secret, self.facts(addr))
             .await

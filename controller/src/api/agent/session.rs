@@ -25,7 +25,7 @@ use super::{AgentSettings, IDLE_MARGIN};
 use crate::api::connection::AgentPeer;
 use crate::api::pace::{Pace, Rate};
 use crate::api::{status, wire};
-use crate::core::request::{Hello, PeerFacts, SessionNumber};
+use crate::core::request::{Hello, PeerFacts, SessionEnd, SessionNumber};
 use crate::engine::EngineHandle;
 use crate::engine::session::{self, SessionSender};
 
@@ -153,8 +153,26 @@ impl Session {
         };
         let end = self.listen(number, closed).await;
         // An engine that has stopped has no sessions.
-        let _ = self.engine.session_closed(number, node).await;
+        let why = self.why(&end);
+        let _ = self.engine.session_closed(number, node, why).await;
         end
+    }
+
+    /// The end in words for those who ask why the node is away.
+    fn why(&self, end: &End) -> SessionEnd {
+        if self.settings.shutdown.is_cancelled() {
+            return SessionEnd::Stopping;
+        }
+        let Some(Verdict::Told(status)) = end else {
+            return SessionEnd::Closed;
+        };
+        match status.code() {
+            // The library's words for a connection that broke help nobody.
+            Code::Unavailable | Code::Cancelled | Code::Unknown | Code::Internal => {
+                SessionEnd::Closed
+            }
+            _ => SessionEnd::GivenUp(status.message().to_owned()),
+        }
     }
 
     async fn listen(&mut self, number: SessionNumber, closed: impl Future<Output = ()>) -> End {
@@ -213,8 +231,8 @@ impl Session {
                 self.engine.session_heartbeat(number, node, heartbeat).await
             }
             Some(Kind::Events(events)) => {
-                JournalPart::try_from(events).map_err(not_understood)?;
-                return Ok(());
+                let part = JournalPart::try_from(events).map_err(not_understood)?;
+                self.engine.session_events(number, node, part).await
             }
             Some(Kind::Hello(_)) => {
                 return Err(told(Status::invalid_argument("a session has one hello")));

@@ -69,7 +69,7 @@ impl World {
         };
         world
             .engine
-            .mint_token(node, None, token.secret_hash())
+            .mint_token(node, None, token.secret_hash(), "anna")
             .await
             .unwrap();
         let facts = PeerFacts {

@@ -36,10 +36,10 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
         node: node.to_string(),
     };
     let answer = ask(&what, client.rpc().revoke_node(request)).await?;
-    tell(
-        context,
-        args.output.format,
-        &format!("node {node} is revoked"),
-        answer,
-    )
+    // A node that had only a token is none any more.
+    let done = match &answer.node {
+        Some(_) => format!("node {node} is revoked"),
+        None => format!("node {node} can no longer join"),
+    };
+    tell(context, args.output.format, &done, answer)
 }

@@ -17,3 +17,15 @@ pub(crate) fn render(format: Format, value: &impl Serialize) -> Result<Option<St
             .map_err(|error| Failure::local("cannot write YAML", &error)),
     }
 }
+
+/// A document on a line of its own, for those that follow each other without end.
+pub(crate) fn json_line(value: &impl Serialize) -> Result<String, Failure> {
+    serde_json::to_string(value).map_err(|error| Failure::local("cannot write JSON", &error))
+}
+
+/// A document that others follow.
+pub(crate) fn yaml_document(value: &impl Serialize) -> Result<String, Failure> {
+    serde_saphyr::to_string(value)
+        .map(|text| format!("---\n{text}"))
+        .map_err(|error| Failure::local("cannot write YAML", &error))
+}

@@ -66,6 +66,13 @@ pub(crate) fn moment(at: Timestamp) -> String {
         .to_string()
 }
 
+/// A moment by this machine's time zone, for columns: `2026-11-22 14:03:22`.
+pub(crate) fn second(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::system())
+        .strftime("%Y-%m-%d %H:%M:%S")
+        .to_string()
+}
+
 /// The time of day by this machine's time zone.
 pub(crate) fn time_of_day(at: Timestamp) -> String {
     at.to_zoned(TimeZone::system())

@@ -7,6 +7,7 @@
 //! Every text that came from elsewhere has been through `shown_text`: no node and no operator can
 //! write escape sequences to somebody's terminal.
 
+pub(crate) mod event;
 pub(crate) mod node;
 pub(crate) mod operation;
 pub(crate) mod plan;

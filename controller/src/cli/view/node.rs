@@ -38,6 +38,8 @@ pub(crate) struct Node {
     pub(crate) enrolled_at: Option<Timestamp>,
     /// When its agent was last heard.
     pub(crate) last_seen_at: Option<Timestamp>,
+    /// Since when it has been suspect or offline.
+    pub(crate) away_since: Option<Timestamp>,
     /// When its certificate ends; its agent renews it at half of its life.
     pub(crate) certificate_expires_at: Option<Timestamp>,
     /// When its join token ends, if one is open.
@@ -71,6 +73,7 @@ impl TryFrom<v1::NodeView> for Node {
             agent_version: text(view.agent_version),
             enrolled_at: moment("enrolled_ms", view.enrolled_ms)?,
             last_seen_at: moment("last_seen_ms", view.last_seen_ms)?,
+            away_since: moment("away_since_ms", view.away_since_ms)?,
             certificate_expires_at: moment("leaf_expires_ms", view.leaf_expires_ms)?,
             token_expires_at: moment("token_expires_ms", view.token_expires_ms)?,
             record: view.stamp.map(|stamp| Stamp::from(stamp).into()),
@@ -133,6 +136,9 @@ impl Node {
         let seen = self
             .last_seen_at
             .map(|at| format!("{} ({} ago)", words::moment(at), age(at, now)));
+        let away = self
+            .away_since
+            .map(|at| format!("{} ({})", words::moment(at), age(at, now)));
         let facts = [
             ("Address", Some(self.address.to_string())),
             ("State", Some(self.state.to_string())),
@@ -142,6 +148,7 @@ impl Node {
             ("Agent", self.agent_version.clone()),
             ("Enrolled", at(self.enrolled_at)),
             ("Last seen", seen),
+            ("Away since", away),
             ("Certificate ends", both(self.certificate_expires_at)),
             ("Join token ends", both(self.token_expires_at)),
             ("Record", self.record.map(|record| record.to_string())),

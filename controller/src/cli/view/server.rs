@@ -8,7 +8,7 @@ use extend_proto::v1;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{health_tone, node_tone, not_understood};
+use super::{health_tone, moment, node_tone, not_understood, text};
 use crate::cli::failure::Failure;
 use crate::cli::output::table::{Cell, Table};
 use crate::cli::output::text::{age, short_hash};
@@ -67,6 +67,10 @@ pub(crate) struct Server {
     pub(crate) data_directory: Option<String>,
     /// How its node is.
     pub(crate) node_state: NodeState,
+    /// Why its node is so, in words.
+    pub(crate) node_reason: Option<String>,
+    /// Since when its node has been suspect or offline.
+    pub(crate) node_away_since: Option<Timestamp>,
     /// The open operation that holds it.
     pub(crate) operation: Option<OperationId>,
 }
@@ -115,7 +119,12 @@ impl TryFrom<v1::ServerView> for Server {
         let operation = operation.map(|id| id.parse::<OperationId>()).transpose();
         let operation =
             operation.map_err(|e| Failure::local("cannot understand the controller", &e))?;
-        Ok(Self::new(record, node_state, status, operation))
+        let node_away_since = moment("node_away_since_ms", view.node_away_since_ms)?;
+        Ok(Self {
+            node_reason: text(view.node_reason),
+            node_away_since,
+            ..Self::new(record, node_state, status, operation)
+        })
     }
 }
 
@@ -156,6 +165,8 @@ impl Server {
             container_state: None,
             data_directory: None,
             node_state,
+            node_reason: None,
+            node_away_since: None,
             operation,
         };
         if let Some(status) = status {
@@ -190,9 +201,18 @@ impl Server {
     fn explanation(&self) -> String {
         let mut words = Vec::new();
         match (is_heard(self.node_state), self.reported_health) {
-            (_, None) => words.push("its node has not been heard yet".to_owned()),
+            (_, None) => words.push(
+                self.node_reason
+                    .clone()
+                    .unwrap_or_else(|| "its node has not been heard yet".to_owned()),
+            ),
             (false, Some(health)) => {
-                words.push(format!("its node is {}; it was {health}", self.node_state));
+                let state = format!("its node is {}", self.node_state);
+                words.push(self.node_reason.clone().unwrap_or(state));
+                words.push(format!("it was {health}"));
+            }
+            (true, Some(_)) if self.node_state == NodeState::Suspect => {
+                words.extend(self.node_reason.clone());
             }
             (true, Some(_)) => {}
         }

@@ -117,7 +117,12 @@ fn is_free(fleet: &Fleet, asked: &Asked, site: &Site<'_>, entry: &Node) -> Resul
     {
         let (asked, found) = (asked.clone(), known(server));
         return Err(if server.run_state.is_tombstone() {
-            Obstacle::BeingRemoved { asked, found }.into()
+            Obstacle::BeingRemoved {
+                asked,
+                found,
+                withdrawn: server.run_state == RunState::Withdrawn,
+            }
+            .into()
         } else {
             Obstacle::NodeOccupied { asked, found }.into()
         });

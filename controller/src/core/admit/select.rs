@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use extend_common::ids::NodeAddr;
 use extend_common::operation::{Selector, Verb};
-use extend_common::record::Desired;
+use extend_common::record::{Desired, RunState};
 
 use super::super::fleet::Fleet;
 use super::super::node::{Node, known};
@@ -201,6 +201,7 @@ fn not_going(verb: Verb, asked: &Asked, server: &Desired) -> Result<(), Refusal>
     Err(Obstacle::BeingRemoved {
         asked: asked.clone(),
         found: known(server),
+        withdrawn: server.run_state == RunState::Withdrawn,
     }
     .into())
 }

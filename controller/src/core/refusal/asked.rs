@@ -8,6 +8,7 @@ use extend_common::ids::{NodeAddr, RoleName, ServerName};
 use extend_common::operation::Verb;
 
 use super::super::request::{SelectorWords, Submission};
+use super::Known;
 
 /// What was to be done, for sentences: `cannot …`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub enum Action {
     Verb(Verb),
     /// `extend status`
     Status,
+    /// `extend events`
+    Events,
     /// `extend node show`
     ShowNode(NodeAddr),
     /// `extend node token`
@@ -32,6 +35,7 @@ impl Action {
         match self {
             Self::Verb(verb) => format!("extend {verb}"),
             Self::Status => "extend status".to_owned(),
+            Self::Events => "extend events".to_owned(),
             Self::ShowNode(node) => format!("extend node show {node}"),
             Self::MintToken(node) => format!("extend node token {node}"),
             Self::RevokeNode(node) => format!("extend node revoke {node}"),
@@ -46,6 +50,7 @@ impl fmt::Display for Action {
             Self::Verb(Verb::Rm) => f.write_str("remove"),
             Self::Verb(verb) => verb.fmt(f),
             Self::Status => f.write_str("show"),
+            Self::Events => f.write_str("show events"),
             Self::ShowNode(node) => write!(f, "show the node {node}"),
             Self::MintToken(node) => write!(f, "make a token for {node}"),
             Self::RevokeNode(node) => write!(f, "revoke the node {node}"),
@@ -57,8 +62,8 @@ impl fmt::Display for Action {
 /// A command on servers, as it was typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
-    /// The verb; none is `extend status`.
-    pub verb: Option<Verb>,
+    /// What was to be done: a verb, [`Action::Status`] or [`Action::Events`].
+    pub action: Action,
     /// The word after `-s`.
     pub role: Option<String>,
     /// `-n`
@@ -77,7 +82,7 @@ impl Asked {
     /// A request to show servers.
     pub fn status(selector: &SelectorWords) -> Self {
         Self {
-            verb: None,
+            action: Action::Status,
             role: Some(selector.role.clone()).filter(|word| !word.is_empty()),
             name: selector.name.clone(),
             nodes: selector.nodes.clone(),
@@ -87,10 +92,18 @@ impl Asked {
         }
     }
 
+    /// A request to show events.
+    pub fn events(selector: &SelectorWords) -> Self {
+        Self {
+            action: Action::Events,
+            ..Self::status(selector)
+        }
+    }
+
     /// A submission.
     pub fn submission(submission: &Submission) -> Self {
         Self {
-            verb: Some(submission.verb),
+            action: Action::Verb(submission.verb),
             public_address: submission.public_address,
             image: submission.image.clone(),
             force: submission.force,
@@ -100,7 +113,21 @@ impl Asked {
 
     /// What was to be done.
     pub fn action(&self) -> Action {
-        self.verb.map_or(Action::Status, Action::Verb)
+        self.action.clone()
+    }
+
+    /// Whether this verb was to be done.
+    pub(super) fn is(&self, verb: Verb) -> bool {
+        self.action == Action::Verb(verb)
+    }
+
+    /// The servers in words: the options as they were given.
+    pub(super) fn selector(&self) -> String {
+        let line = self.line();
+        line.strip_prefix(&self.action.line())
+            .unwrap_or_default()
+            .trim_start()
+            .to_owned()
     }
 
     /// The same with another role.
@@ -135,6 +162,15 @@ impl Asked {
         }
     }
 
+    /// What to do once the withdrawal of a server is confirmed: the same `run`; any other verb
+    /// has nothing left to work on.
+    pub(super) fn again_after_withdrawal(&self, found: &Known) -> String {
+        if self.is(Verb::Run) {
+            return self.line();
+        }
+        format!("extend status -a {}", found.node)
+    }
+
     /// The same without an option that does not apply.
     pub fn without(&self, option: &str) -> Self {
         let mut asked = self.clone();
@@ -148,12 +184,8 @@ impl Asked {
 
     /// The command line. What `run` needs and was not given stands there as a placeholder.
     pub fn line(&self) -> String {
-        let mut words = vec!["extend".to_owned()];
-        words.push(
-            self.verb
-                .map_or("status".to_owned(), |verb| verb.to_string()),
-        );
-        let needs = self.verb == Some(Verb::Run);
+        let mut words = vec![self.action.line()];
+        let needs = self.is(Verb::Run);
         let nodes: Vec<_> = self.nodes.iter().map(NodeAddr::to_string).collect();
         let nodes = (!nodes.is_empty()).then(|| nodes.join(","));
         let parts = [

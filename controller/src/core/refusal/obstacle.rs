@@ -49,6 +49,8 @@ pub enum Obstacle {
         asked: Asked,
         /// Which.
         found: Known,
+        /// It is taken back because its first deployment failed or was cancelled.
+        withdrawn: bool,
     },
     /// The node would render another container than the controller expects.
     DefinitionDiffers {
@@ -131,7 +133,25 @@ impl Obstacle {
                 "since {}; a new token lets it join again",
                 moment(*since)
             )),
-            Self::BeingRemoved { asked, found } => Text::new(
+            Self::BeingRemoved {
+                asked,
+                found,
+                withdrawn: true,
+            } => Text::new(
+                "being-withdrawn",
+                format!(
+                    "cannot {}: {found} is being taken back just now",
+                    asked.action()
+                ),
+                asked.again_after_withdrawal(found),
+            )
+            .because("its deployment did not come about, and its node has yet to confirm that")
+            .because("try again in a moment"),
+            Self::BeingRemoved {
+                asked,
+                found,
+                withdrawn: false,
+            } => Text::new(
                 "being-removed",
                 format!("cannot {} {found}: it is being removed", asked.action()),
                 format!("extend rm -s {} -a {}", found.role, found.node),

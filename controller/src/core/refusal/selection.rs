@@ -136,7 +136,7 @@ fn nothing_matches(asked: &Asked, servers: &[Known]) -> Text {
 
 fn other_role(asked: &Asked, role: &RoleName, found: &Known, of_role: &[Known]) -> Text {
     // Which half of the command is the slip is not known: a removal is not suggested on a guess.
-    let hint = if asked.verb == Some(Verb::Rm) {
+    let hint = if asked.is(Verb::Rm) {
         format!("extend status -a {}", found.node)
     } else {
         asked.with_role(&found.role).line()
@@ -160,7 +160,7 @@ fn other_role(asked: &Asked, role: &RoleName, found: &Known, of_role: &[Known]) 
 }
 
 fn other_name(asked: &Asked, name: &ServerName, found: &Known, named: Option<&Known>) -> Text {
-    let hint = if asked.verb == Some(Verb::Rm) {
+    let hint = if asked.is(Verb::Rm) {
         format!("extend status -a {}", found.node)
     } else {
         asked.with_name(&found.name).line()

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use extend_common::ids::OperationId;
 
 use super::asked::quoted;
-use super::{Action, MOST_NAMED, RefusalKind, Text, moment};
+use super::{Action, Asked, MOST_NAMED, RefusalKind, Text, moment};
 
 /// What cannot be found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,11 @@ pub enum Unfound {
         /// When.
         ended: Timestamp,
     },
+    /// The selector means nothing that is there, and no kept event is of anything it means.
+    NoEvents {
+        /// The command.
+        asked: Asked,
+    },
     /// The address is no node of the fleet.
     NoSuchNode {
         /// What was to be done.
@@ -41,7 +46,9 @@ pub enum Unfound {
 impl Unfound {
     pub(super) fn kind(&self) -> RefusalKind {
         match self {
-            Self::NoSuchOperation { .. } | Self::NoSuchNode { .. } => RefusalKind::NotFound,
+            Self::NoSuchOperation { .. } | Self::NoSuchNode { .. } | Self::NoEvents { .. } => {
+                RefusalKind::NotFound
+            }
             Self::AmbiguousOperation { .. } | Self::OperationEnded { .. } => RefusalKind::Rule,
         }
     }
@@ -72,6 +79,15 @@ impl Unfound {
                 format!("extend op show {}", operation.short()),
             )
             .because(format!("its outcome is: {summary}")),
+            Self::NoEvents { asked } => Text::new(
+                "no-events",
+                format!(
+                    "cannot show events of {}: there is no such server or node",
+                    asked.selector()
+                ),
+                "extend status".to_owned(),
+            )
+            .because("there is no event of one that was removed, either"),
             Self::NoSuchNode { action } => Text::new(
                 "no-such-node",
                 format!("cannot {action}: it is no node of this fleet"),

@@ -25,6 +25,8 @@ pub(crate) struct Agent {
     pub(crate) container: Option<ContainerStatus>,
     pub(crate) session: Option<SessionNumber>,
     pub(crate) ahead: bool,
+    /// What it was told of its journal.
+    pub(crate) kept: Vec<(String, u64)>,
     /// Counts starts of containers, for instances that differ.
     starts: u64,
 }
@@ -41,6 +43,7 @@ impl Agent {
             container: None,
             session: None,
             ahead: false,
+            kept: Vec::new(),
             starts: 0,
         }
     }
@@ -70,6 +73,9 @@ impl Agent {
                 );
                 self.record = Some(*record);
                 self.outcome = None;
+            }
+            ToAgent::EventsKept { journal, sequence } => {
+                self.kept.push((journal, sequence));
             }
         }
     }

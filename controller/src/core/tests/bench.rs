@@ -17,7 +17,7 @@ use extend_common::status::OutcomeKind;
 use super::agent::Agent;
 use crate::core::refusal::Refusal;
 use crate::core::request::{
-    KeyHash, PeerFacts, SelectorWords, SessionNumber, Submission, Submitted, sha256,
+    KeyHash, PeerFacts, SelectorWords, SessionEnd, SessionNumber, Submission, Submitted, sha256,
 };
 use crate::core::turn::{CloseReason, Effect, Turn};
 use crate::core::{Fleet, Key, Loading, Settings};
@@ -150,7 +150,9 @@ impl Bench {
 
     pub(crate) fn enrol(&mut self, node: NodeAddr) {
         let secret = [7; 16];
-        let turn = self.fleet.mint_token(node, None, sha256(&secret), self.now);
+        let turn = self
+            .fleet
+            .mint_token(node, None, sha256(&secret), "anna", self.now);
         self.commit(turn).unwrap();
         let turn = self.fleet.spend_token(node, &secret, facts(node), self.now);
         self.commit(turn).unwrap();
@@ -169,7 +171,9 @@ impl Bench {
 
     pub(crate) fn disconnect(&mut self, node: NodeAddr) {
         let session = self.agents.get_mut(&node).unwrap().session.take().unwrap();
-        let turn = self.fleet.session_closed(session, node, self.now);
+        let turn = self
+            .fleet
+            .session_closed(session, node, SessionEnd::Closed, self.now);
         self.commit(turn);
     }
 
@@ -342,7 +346,7 @@ impl Bench {
                     agent.session = None;
                 }
             }
-            Effect::Changed(_) | Effect::Door => {}
+            Effect::Changed(_) | Effect::Door | Effect::Events => {}
         }
     }
 

@@ -24,7 +24,7 @@ fn mint(bench: &mut Bench, ttl: Option<u64>) -> Result<Timestamp, Refusal> {
     let ttl = ttl.map(Duration::from_secs);
     let turn = bench
         .fleet
-        .mint_token(media(), ttl, sha256(&SECRET), bench.now);
+        .mint_token(media(), ttl, sha256(&SECRET), "anna", bench.now);
     bench.commit(turn)
 }
 
@@ -202,7 +202,7 @@ fn revoking_shuts_a_node_out_and_leaves_its_target_waiting() {
     let session = bench.agents[&media()].session.unwrap();
     let turn = bench.fleet.revoke(media(), "anna", bench.now);
     let (view, notes) = bench.commit(turn).unwrap();
-    assert_eq!(view.state, NodeState::Revoked);
+    assert_eq!(view.unwrap().state, NodeState::Revoked);
     assert_eq!(notes.len(), 3, "{notes:?}");
     assert_eq!(
         bench.closed.last(),

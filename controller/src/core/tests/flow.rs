@@ -255,18 +255,21 @@ fn an_upgrade_carries_the_waiting_restart_no_further_than_its_server() {
 #[test]
 fn servers_are_shown_with_what_was_seen_of_them() {
     let mut bench = Bench::guide();
-    let all = bench.fleet.servers(&SelectorWords::default()).unwrap();
+    let all = bench
+        .fleet
+        .servers(&SelectorWords::default(), bench.now)
+        .unwrap();
     assert_eq!(all.servers.len(), 4);
     let words = SelectorWords {
         role: "ivr-server-only".to_owned(),
         ..Default::default()
     };
-    let ivr = bench.fleet.servers(&words).unwrap();
+    let ivr = bench.fleet.servers(&words, bench.now).unwrap();
     assert_eq!(ivr.servers.len(), 1);
     assert_eq!(ivr.servers[0].record.desired.name.as_str(), "ivr-server-1");
     assert!(ivr.servers[0].status.is_some());
     bench.restart();
-    let ivr = bench.fleet.servers(&words).unwrap();
+    let ivr = bench.fleet.servers(&words, bench.now).unwrap();
     assert_eq!(
         (&ivr.servers[0].status, ivr.servers[0].node_state),
         (&None, NodeState::Offline)

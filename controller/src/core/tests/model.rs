@@ -224,7 +224,12 @@ impl Model {
                 let at = node(NODES[at]);
                 let agent = self.bench.agents.get_mut(&at).unwrap();
                 if let Some(session) = agent.session.take() {
-                    let turn = self.bench.fleet.session_closed(session, at, self.bench.now);
+                    let turn = self.bench.fleet.session_closed(
+                        session,
+                        at,
+                        crate::core::request::SessionEnd::Closed,
+                        self.bench.now,
+                    );
                     self.commit(turn);
                 }
             }

@@ -12,7 +12,7 @@ use extend_common::status::{OutcomeKind, Unclaimed};
 use super::bench::{Bench, facts, node, settings, submission};
 use crate::core::Settings;
 use crate::core::refusal::{Mismatch, Refusal};
-use crate::core::request::{KeyHash, PeerFacts, SelectorWords};
+use crate::core::request::{EventsWanted, KeyHash, PeerFacts, SelectorWords};
 
 const RUN_MEDIA: &str = "-s media-server-only -n media-server-1 -a 172.31.16.139";
 
@@ -27,6 +27,7 @@ pub(super) fn provoked() -> Vec<(String, Refusal)> {
     mismatches(&mut all);
     obstacles_of_run(&mut all);
     obstacles(&mut all);
+    withdrawals(&mut all);
     nodes(&mut all);
     operations(&mut all);
     strangers(&mut all);
@@ -81,7 +82,9 @@ fn misuse(all: &mut Provoked) {
         "-s media-server-only --timeout 0",
     );
     let ttl = Some(Duration::from_secs(48 * 3600));
-    let turn = bench.fleet.mint_token(media(), ttl, [0; 32], bench.now);
+    let turn = bench
+        .fleet
+        .mint_token(media(), ttl, [0; 32], "anna", bench.now);
     let refusal = bench.commit(turn).unwrap_err();
     all.push((
         "extend node token 172.31.16.139 --ttl 48h".to_owned(),
@@ -131,7 +134,7 @@ fn mismatches(all: &mut Provoked) {
         nodes: vec![node("10.0.0.1")],
         ..SelectorWords::default()
     };
-    let refusal = bench.fleet.servers(&words).unwrap_err();
+    let refusal = bench.fleet.servers(&words, bench.now).unwrap_err();
     all.push(("extend status -a 10.0.0.1".to_owned(), refusal));
     let asked = crate::core::refusal::Asked::submission(&submission(Verb::Stop, ""));
     // Provoked for real in `scale`; here for its words.
@@ -146,7 +149,9 @@ fn mismatches(all: &mut Provoked) {
 fn obstacles_of_run(all: &mut Provoked) {
     let mut bench = Bench::new();
     refuse(all, &mut bench, Verb::Run, RUN_MEDIA);
-    let turn = bench.fleet.mint_token(media(), None, [0; 32], bench.now);
+    let turn = bench
+        .fleet
+        .mint_token(media(), None, [0; 32], "anna", bench.now);
     bench.commit(turn).unwrap();
     refuse(all, &mut bench, Verb::Run, RUN_MEDIA);
     let mut unset = Bench::with(Settings {
@@ -242,6 +247,16 @@ fn obstacles(all: &mut Provoked) {
     refuse(all, &mut bench, Verb::Restart, "-s queue-server-only");
 }
 
+fn withdrawals(all: &mut Provoked) {
+    let mut bench = Bench::new();
+    bench.join(media());
+    bench.accept(Verb::Run, RUN_MEDIA);
+    bench.work(media(), OutcomeKind::Failed, "the image is not to be had");
+    let other = "-s queue-server-only -n queue-server-1 -a 172.31.16.139";
+    refuse(all, &mut bench, Verb::Run, other);
+    refuse(all, &mut bench, Verb::Stop, "-a 172.31.16.139");
+}
+
 fn nodes(all: &mut Provoked) {
     let mut bench = Bench::guide();
     let mut remove = |bench: &mut Bench, at: &str| {
@@ -269,6 +284,21 @@ fn nodes(all: &mut Provoked) {
 
 fn operations(all: &mut Provoked) {
     let mut bench = Bench::guide();
+    for (command, at, role) in [
+        ("extend events -a 10.0.0.1", "10.0.0.1", ""),
+        ("extend events -s media", "172.31.16.139", "media"),
+    ] {
+        let wanted = EventsWanted {
+            words: SelectorWords {
+                role: role.to_owned(),
+                nodes: vec![node(at)],
+                name: None,
+            },
+            ..EventsWanted::default()
+        };
+        let refusal = bench.fleet.begin_events(&wanted).unwrap_err();
+        all.push((command.to_owned(), refusal));
+    }
     for text in ["zzzzzz", "", "'; rm -rf /"] {
         let refusal = bench.fleet.find_operation(text).unwrap_err();
         all.push((format!("extend op show {text}"), refusal));
@@ -301,7 +331,9 @@ fn strangers(all: &mut Provoked) {
         .spend_token(media(), &[1; 16], facts(media()), bench.now);
     all.push((join.clone(), bench.commit(turn).unwrap_err()));
     let hash = crate::core::request::sha256(&[1; 16]);
-    let turn = bench.fleet.mint_token(media(), None, hash, bench.now);
+    let turn = bench
+        .fleet
+        .mint_token(media(), None, hash, "anna", bench.now);
     bench.commit(turn).unwrap();
     let late = after(bench.now, Duration::from_secs(700));
     let turn = bench

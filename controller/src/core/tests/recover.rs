@@ -20,7 +20,9 @@ fn recover(bench: &mut Bench, nodes: &[&str], finish: bool) -> Recovered {
     if let Some(at_least) = bench.fleet.epoch_to_recover(&nodes) {
         bench.epoch = at_least.max(bench.epoch + 1);
     }
-    let turn = bench.fleet.recover(&nodes, finish, bench.epoch, bench.now);
+    let turn = bench
+        .fleet
+        .recover(&nodes, finish, (bench.epoch, "anna"), bench.now);
     bench.commit(turn)
 }
 

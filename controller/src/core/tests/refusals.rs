@@ -13,7 +13,7 @@ use crate::core::refusal::{
 };
 
 /// How many refusals there are: one for each arm below, which the compiler keeps complete.
-const VARIANTS: usize = 32;
+const VARIANTS: usize = 34;
 
 fn number(refusal: &Refusal) -> usize {
     match refusal {
@@ -39,7 +39,12 @@ fn number(refusal: &Refusal) -> usize {
             Obstacle::NodeAhead { .. } => 14,
             Obstacle::NotEnrolled { .. } => 15,
             Obstacle::Revoked { .. } => 16,
-            Obstacle::BeingRemoved { .. } => 17,
+            Obstacle::BeingRemoved {
+                withdrawn: false, ..
+            } => 17,
+            Obstacle::BeingRemoved {
+                withdrawn: true, ..
+            } => 33,
             Obstacle::DefinitionDiffers { .. } => 18,
             Obstacle::NoPbxAddress { .. } => 19,
             Obstacle::NodeOccupied { .. } => 20,
@@ -52,6 +57,7 @@ fn number(refusal: &Refusal) -> usize {
             Unfound::AmbiguousOperation { .. } => 25,
             Unfound::OperationEnded { .. } => 26,
             Unfound::NoSuchNode { .. } => 27,
+            Unfound::NoEvents { .. } => 32,
         },
         Refusal::Stranger(stranger) => match stranger {
             Stranger::Token {

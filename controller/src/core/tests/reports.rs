@@ -35,7 +35,10 @@ fn reports_of_an_older_session_are_dropped() {
         let turn = bench.fleet.report(stale, media(), status.clone(), now);
         assert!(turn.writes.is_empty() && turn.effects.is_empty());
     }
-    let turn = bench.fleet.session_closed(old, media(), now);
+    let turn =
+        bench
+            .fleet
+            .session_closed(old, media(), crate::core::request::SessionEnd::Closed, now);
     assert!(
         turn.writes.is_empty(),
         "the older session's end is not the node's"

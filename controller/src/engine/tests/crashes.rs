@@ -13,7 +13,7 @@ use extend_common::record::RunState;
 use ulid::Ulid;
 
 use super::rig::{DieAt, QUEUE, Rig, config, media};
-use crate::core::request::{Heartbeat, Submission, sha256};
+use crate::core::request::{Heartbeat, SessionEnd, Submission, sha256};
 use crate::core::tests::bench::{facts, node, submission};
 use crate::engine::{CrashPoint, EngineError, InputKind, Moment, NoCrash};
 use crate::store::MemoryStore;
@@ -57,7 +57,8 @@ async fn deed(rig: &mut Rig, deed: usize) -> Result<(), EngineError> {
         }
         8 => {
             let session = rig.agent(media()).session.unwrap_or_default();
-            rig.handle.session_closed(session, media()).await?;
+            let end = SessionEnd::Closed;
+            rig.handle.session_closed(session, media(), end).await?;
             connect(rig).await?;
         }
         9 => drop(rig.handle.recover(Vec::new(), false, "root").await?),
@@ -88,7 +89,8 @@ async fn connect(rig: &mut Rig) -> Result<(), EngineError> {
 async fn revoke_another(rig: &mut Rig) -> Result<(), EngineError> {
     let queue = node(QUEUE);
     if rig.handle.nodes(Some(queue)).await.is_err() {
-        rig.handle.mint_token(queue, None, sha256(&[7; 16])).await?;
+        let hash = sha256(&[7; 16]);
+        rig.handle.mint_token(queue, None, hash, "anna").await?;
         rig.handle.spend_token(queue, [7; 16], facts(queue)).await?;
     }
     rig.handle.revoke(queue, "anna").await?;

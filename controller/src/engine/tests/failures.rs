@@ -111,7 +111,7 @@ async fn everybody_who_waits_is_told_when_the_store_fails() {
     let (submitted, nodes, token) = tokio::join!(
         rig.handle.submit(stop),
         handle.nodes(None),
-        handle.mint_token(media(), None, [0; 32])
+        handle.mint_token(media(), None, [0; 32], "anna")
     );
     for error in [
         submitted.unwrap_err(),

@@ -72,7 +72,7 @@ async fn join(number: u32, handle: EngineHandle, acknowledged: mpsc::Sender<Reco
     let at = address(number);
     let secret = [7; 16];
     let hash = crate::core::request::sha256(&secret);
-    handle.mint_token(at, None, hash).await.unwrap();
+    handle.mint_token(at, None, hash, "anna").await.unwrap();
     handle.spend_token(at, secret, facts(at)).await.unwrap();
     let agent = Agent::new(at);
     let (sender, receiver) = session::channel();

@@ -62,14 +62,17 @@ async fn the_door_follows_commits_and_is_shut_before_the_answer() {
         }
     };
     assert!(!admits("agents") && !admits("enrolment"));
-    rig.handle.mint_token(media(), None, [0; 32]).await.unwrap();
+    rig.handle
+        .mint_token(media(), None, [0; 32], "anna")
+        .await
+        .unwrap();
     assert!(!admits("agents") && admits("enrolment"));
     rig.enrol(media()).await.unwrap();
     assert!(admits("agents") && !admits("enrolment"));
     rig.connect(media()).await.unwrap();
     let (view, _) = rig.handle.revoke(media(), "anna").await.unwrap();
     assert!(!admits("agents"));
-    assert_eq!(view.state, NodeState::Revoked);
+    assert_eq!(view.unwrap().state, NodeState::Revoked);
     let receiver = rig.links[&media()].receiver.as_ref().unwrap();
     timeout(SOON, receiver.closed())
         .await
@@ -78,7 +81,7 @@ async fn the_door_follows_commits_and_is_shut_before_the_answer() {
     rig.connect(media()).await.unwrap_err();
     // A token that is not spent shuts the door by itself.
     rig.handle
-        .mint_token(node(QUEUE), Some(Duration::from_secs(60)), [0; 32])
+        .mint_token(node(QUEUE), Some(Duration::from_secs(60)), [0; 32], "anna")
         .await
         .unwrap();
     assert!(door.borrow().admits_enrolment(node(QUEUE).ip()));
@@ -109,7 +112,10 @@ async fn a_newer_session_replaces_the_older_one_and_its_reports_are_dropped() {
         .session_report(old, media(), status)
         .await
         .unwrap();
-    rig.handle.session_closed(old, media()).await.unwrap();
+    rig.handle
+        .session_closed(old, media(), crate::core::request::SessionEnd::Closed)
+        .await
+        .unwrap();
     assert_eq!(
         rig.operation(&operation).await.targets[0].state,
         TargetState::Running
@@ -264,7 +270,12 @@ async fn a_store_on_its_own_thread_gathers_inputs_into_batches() {
     let minting = (1..=200_u8).map(|last| {
         let handle = handle.clone();
         let at = node(&format!("10.0.0.{last}"));
-        async move { handle.mint_token(at, None, [last; 32]).await.unwrap() }
+        async move {
+            handle
+                .mint_token(at, None, [last; 32], "anna")
+                .await
+                .unwrap()
+        }
     });
     futures_util::future::join_all(minting).await;
     assert_eq!(handle.nodes(None).await.unwrap().len(), 200);
@@ -325,7 +336,7 @@ async fn what_was_gathered_behind_a_slow_commit_is_committed_before_the_end() {
         let handle = handle.clone();
         async move {
             let at = node(&format!("10.0.0.{last}"));
-            handle.mint_token(at, None, [last; 32]).await
+            handle.mint_token(at, None, [last; 32], "anna").await
         }
     };
     let first = tokio::spawn(minted(1));

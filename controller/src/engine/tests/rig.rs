@@ -141,7 +141,8 @@ impl Rig {
             receiver: None,
         });
         let secret = [7; 16];
-        self.handle.mint_token(at, None, sha256(&secret)).await?;
+        let hash = sha256(&secret);
+        self.handle.mint_token(at, None, hash, "anna").await?;
         self.handle.spend_token(at, secret, facts(at)).await
     }
 

@@ -1,0 +1,249 @@
+//! `extend events`: what happened to servers and nodes, and with `-f` what happens.
+//!
+//! A lost connection is made again. The place that was reached goes with the question, so that
+//! nothing is shown twice and nothing is left out.
+
+use extend_common::backoff::jitter;
+use extend_common::event::EventKind;
+use extend_common::exit::Exit;
+use extend_common::wire::shown_text;
+use extend_proto::v1;
+use tokio::time::Instant;
+use tonic::{Status, Streaming};
+
+use super::args::{Format, FormatArgs, SelectorArgs};
+use super::client::{Client, bounded};
+use super::context::Context;
+use super::failure::{Failure, LOOK_AT_CONTROLLER, is_lost, lost_causes};
+use super::interrupt::Interrupts;
+use super::output::document;
+use super::output::text::span;
+use super::patience::Patience;
+use super::view::event::{Event, Events, events_table, read};
+
+/// The options of `events`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    selector: SelectorArgs,
+
+    /// Go on with what happens, until Ctrl-C
+    #[arg(short = 'f', long)]
+    follow: bool,
+
+    /// How many of the newest events to show first
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 50,
+        value_parser = clap::value_parser!(u32).range(0..=10_000)
+    )]
+    tail: u32,
+
+    /// Only events of this kind: health, crash, restart, quarantine, docker-restart, docker,
+    /// agent, node, operation, controller or access
+    #[arg(long = "kind", value_name = "KIND", value_delimiter = ',', value_parser = parse_kind)]
+    kinds: Vec<EventKind>,
+
+    #[command(flatten)]
+    output: FormatArgs,
+}
+
+fn parse_kind(text: &str) -> Result<EventKind, String> {
+    text.parse().map_err(|_| {
+        let kinds: Vec<_> = EventKind::ALL.iter().map(ToString::to_string).collect();
+        format!("write one of {}", kinds.join(", "))
+    })
+}
+
+/// `extend events`
+pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
+    let client = context.client().await?;
+    if !args.follow {
+        let mut reader = Reader::new(context, &args);
+        reader.read_once(client).await?;
+        return reader.show_all();
+    }
+    let mut interrupts = Interrupts::catch()?;
+    let mut reader = Reader::new(context, &args);
+    tokio::select! {
+        failed = reader.follow(client) => failed,
+        () = interrupts.next() => Ok(Exit::Done),
+    }
+}
+
+struct Reader<'a> {
+    context: &'a Context,
+    args: &'a Args,
+    patience: Patience,
+    /// Everything up to this one has been seen; 0 before the first answer.
+    after: u64,
+    /// What is shown as a whole at the end.
+    events: Vec<Event>,
+}
+
+/// Why a stream came to its end.
+enum Stopped {
+    Lost(Vec<String>),
+    Failed(Failure),
+}
+
+impl<'a> Reader<'a> {
+    fn new(context: &'a Context, args: &'a Args) -> Self {
+        Self {
+            context,
+            args,
+            patience: Patience::new(context.connection.patience),
+            after: 0,
+            events: Vec::new(),
+        }
+    }
+
+    fn request(&self) -> v1::WatchEventsRequest {
+        v1::WatchEventsRequest {
+            selector: Some(self.args.selector.to_wire()),
+            tail: self.args.tail,
+            follow: self.args.follow,
+            after: self.after,
+            kinds: self.args.kinds.iter().map(|kind| kind.to_wire()).collect(),
+        }
+    }
+
+    fn what(&self) -> String {
+        format!("show the events of {}", self.args.selector.describe())
+    }
+
+    async fn open(&self, client: &mut Client) -> Result<Streaming<v1::StoredEvent>, Status> {
+        bounded(client.rpc().watch_events(self.request())).await
+    }
+
+    /// Reads what there is.
+    async fn read_once(&mut self, mut client: Client) -> Result<(), Failure> {
+        let failed = |status: &Status| Failure::from_status(&self.what(), status);
+        let mut stream = self.open(&mut client).await.map_err(|s| failed(&s))?;
+        let mut events = Vec::new();
+        while let Some(message) = stream.message().await.map_err(|status| failed(&status))? {
+            if message.event.is_some() {
+                events.push(read(message)?);
+            } else {
+                self.tell_passed_over(message.passed_over);
+            }
+        }
+        self.events = events;
+        Ok(())
+    }
+
+    fn show_all(self) -> Result<Exit, Failure> {
+        let output = &self.context.output;
+        let format = self.args.output.format;
+        let events = Events {
+            events: self.events,
+        };
+        if let Some(text) = document::render(format, &events)? {
+            output.data(&text)?;
+        } else if events.events.is_empty() {
+            output.say("there are no such events");
+        } else if format == Format::Wide {
+            let line = |event: &Event| format!("{}\n{}", event.line(), event.evidence_lines());
+            output.data(&events.events.iter().map(line).collect::<String>())?;
+        } else {
+            output.data(&events_table(&events.events).render(output.stdout()))?;
+        }
+        Ok(Exit::Done)
+    }
+
+    /// Comes back only with a failure.
+    async fn follow(&mut self, client: Client) -> Result<Exit, Failure> {
+        let mut connection = Some(client);
+        loop {
+            let client = match connection.take() {
+                Some(client) => Ok(client),
+                None => Client::connect(&self.context.connection.socket).await,
+            };
+            let causes = match client {
+                Ok(client) => match self.follow_on(client).await {
+                    Stopped::Failed(failure) => return Err(failure),
+                    Stopped::Lost(causes) => causes,
+                },
+                Err(error) if error.is_lasting() => return Err(error.into()),
+                Err(error) => vec![error.to_string()],
+            };
+            let Some(wait) = self.patience.next(Instant::now(), jitter()) else {
+                return Err(self.given_up(causes));
+            };
+            if wait.first {
+                let most = span(self.patience.most());
+                self.context.output.say(&format!(
+                    "the connection to the controller was lost; trying again for {most}"
+                ));
+            }
+            tokio::time::sleep(wait.wait).await;
+        }
+    }
+
+    /// Follows on one connection.
+    async fn follow_on(&mut self, mut client: Client) -> Stopped {
+        let mut stream = match self.open(&mut client).await {
+            Ok(stream) => stream,
+            Err(status) => return self.stopped(&status),
+        };
+        loop {
+            let message = match stream.message().await {
+                Ok(Some(message)) => message,
+                // Nobody who follows is told a good end.
+                Ok(None) => return Stopped::Lost(vec!["the controller closed it".to_owned()]),
+                Err(status) => return self.stopped(&status),
+            };
+            if self.patience.recovered() {
+                self.context.output.say("connected again");
+            }
+            let sequence = message.sequence;
+            let shown = if message.event.is_some() {
+                read(message).and_then(|event| self.show(&event))
+            } else {
+                self.tell_passed_over(message.passed_over);
+                Ok(())
+            };
+            if let Err(failure) = shown {
+                return Stopped::Failed(failure);
+            }
+            // An older copy of the store counts from an earlier place.
+            self.after = sequence;
+        }
+    }
+
+    fn show(&self, event: &Event) -> Result<(), Failure> {
+        let text = match self.args.output.format {
+            Format::Table => event.line(),
+            Format::Wide => format!("{}\n{}", event.line(), event.evidence_lines()),
+            Format::Json => document::json_line(event)?,
+            Format::Yaml => document::yaml_document(event)?,
+        };
+        self.context.output.data(&text)
+    }
+
+    fn tell_passed_over(&self, count: u64) {
+        if count > 0 {
+            self.context.output.say(&format!(
+                "{count} events before this are no longer kept, and were not looked at"
+            ));
+        }
+    }
+
+    fn stopped(&self, status: &Status) -> Stopped {
+        if is_lost(status) {
+            return Stopped::Lost(lost_causes(status));
+        }
+        Stopped::Failed(Failure::from_status(&self.what(), status))
+    }
+
+    fn given_up(&self, causes: Vec<String>) -> Failure {
+        let mut failure = Failure::new(
+            Exit::Unreachable,
+            format!("cannot {}: the controller is not reached", self.what()),
+        )
+        .hint(LOOK_AT_CONTROLLER);
+        failure.causes = causes.into_iter().map(shown_text).collect();
+        failure
+    }
+}

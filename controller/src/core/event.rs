@@ -1,0 +1,201 @@
+//! Events as the store keeps them: rows of their own, numbered by one counter, and bounded.
+//!
+//! Written in the same turn as what they tell of. Nothing is decided by them. Who tells what:
+//! `journal` takes the agents' words, `words` has the controller's own, `query` shows them.
+
+pub(super) mod journal;
+pub(super) mod query;
+pub(super) mod words;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use jiff::Timestamp;
+
+use extend_common::event::{Event, EventKind, StoredEvent};
+use extend_common::ids::NodeAddr;
+use extend_common::status::Evidence;
+
+use super::fleet::Fleet;
+use super::key::Key;
+use super::node::Node;
+
+/// So many events are kept; with the next one the oldest goes. Months of a quiet fleet, and with
+/// the largest rows 40 MiB.
+pub(super) const KEPT: usize = 10_000;
+/// So many of one node are kept: a crash loop must not push out what the others have told.
+pub(super) const SHARE: usize = 1_000;
+/// A sentence is cut here, in bytes.
+const MAX_SENTENCE: usize = 512;
+/// The lines of evidence of one event have so many bytes in all, as they are written. With the
+/// sentence and the names a row stays below 4 KiB.
+const MAX_TAIL: usize = 2_048;
+/// A line of evidence is cut here, in bytes.
+const MAX_LINE: usize = 512;
+/// Longer names of operators and ids of containers are nobody's.
+const MAX_NAME: usize = 128;
+
+/// The kept events.
+#[derive(Debug, Default)]
+pub(super) struct Events {
+    kept: BTreeMap<u64, StoredEvent>,
+    /// Which of them are about a node, oldest first.
+    of_node: HashMap<NodeAddr, VecDeque<u64>>,
+    last: u64,
+}
+
+impl Events {
+    /// One of the kept ones.
+    pub(super) fn get(&self, sequence: u64) -> Option<&StoredEvent> {
+        self.kept.get(&sequence)
+    }
+
+    /// The number of the newest one; 0 before the first.
+    pub(super) fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// Takes one in that was stored before.
+    pub(super) fn load(&mut self, stored: StoredEvent) {
+        if let Some(node) = stored.event.node {
+            self.of_node
+                .entry(node)
+                .or_default()
+                .push_back(stored.sequence);
+        }
+        self.last = self.last.max(stored.sequence);
+        self.kept.insert(stored.sequence, stored);
+    }
+
+    /// Adds one, and answers the numbers of all that changed: its own, and of those that went.
+    fn add(&mut self, event: Event, told: Timestamp) -> Vec<u64> {
+        let sequence = self.last.saturating_add(1);
+        let node = event.node;
+        self.load(StoredEvent {
+            sequence,
+            told,
+            event,
+        });
+        let mut changed = vec![sequence];
+        let share = node.and_then(|node| self.of_node.get_mut(&node));
+        if let Some(share) = share
+            && share.len() > SHARE
+            && let Some(oldest) = share.pop_front()
+        {
+            self.kept.remove(&oldest);
+            changed.push(oldest);
+        }
+        while self.kept.len() > KEPT {
+            let Some((oldest, stored)) = self.kept.pop_first() else {
+                break;
+            };
+            changed.push(oldest);
+            self.drop_share(stored.event.node, oldest);
+        }
+        changed
+    }
+
+    fn drop_share(&mut self, node: Option<NodeAddr>, sequence: u64) {
+        let Some(node) = node else { return };
+        if let Some(share) = self.of_node.get_mut(&node) {
+            share.retain(|known| *known != sequence);
+            if share.is_empty() {
+                self.of_node.remove(&node);
+            }
+        }
+    }
+}
+
+/// An event that the controller saw itself.
+pub(super) fn own(kind: EventKind, now: Timestamp, text: impl Into<String>) -> Event {
+    Event {
+        at: now,
+        kind,
+        node: None,
+        name: None,
+        role: None,
+        text: text.into(),
+        evidence: None,
+        operation: None,
+        by: String::new(),
+    }
+}
+
+impl Fleet {
+    /// Keeps an event that was heard of at `told`.
+    pub(super) fn keep(&mut self, event: Event, told: Timestamp) {
+        for sequence in self.events.add(fitted(event), told) {
+            self.write(Key::Event(sequence));
+        }
+        self.draft.events();
+    }
+
+    /// Keeps an event that the controller saw itself.
+    pub(super) fn note(&mut self, event: Event) {
+        let now = event.at;
+        self.keep(event, now);
+    }
+
+    /// The same about a node and the server on it.
+    pub(super) fn note_about(&mut self, node: NodeAddr, event: Event) {
+        let server = self.nodes.get(&node).and_then(Node::known);
+        self.note(Event {
+            node: Some(node),
+            name: server.as_ref().map(|server| server.name.clone()),
+            role: server.map(|server| server.role),
+            ..event
+        });
+    }
+
+    /// The same, done by an operator.
+    pub(super) fn note_by(&mut self, node: NodeAddr, by: &str, event: Event) {
+        let by = by.to_owned();
+        self.note_about(node, Event { by, ..event });
+    }
+
+    /// The number of the newest event.
+    pub fn last_event(&self) -> u64 {
+        self.events.last()
+    }
+}
+
+/// Cuts an event so that its row stays small: the newest lines of its evidence are kept.
+fn fitted(event: Event) -> Event {
+    Event {
+        text: cut(&event.text, MAX_SENTENCE),
+        by: cut(&event.by, MAX_NAME),
+        evidence: event.evidence.map(|evidence| Evidence {
+            container_id: cut(&evidence.container_id, MAX_NAME),
+            log_tail: newest(&evidence.log_tail),
+            ..evidence
+        }),
+        ..event
+    }
+}
+
+fn newest(lines: &[String]) -> Vec<String> {
+    let mut left = MAX_TAIL;
+    let mut tail = VecDeque::new();
+    for line in lines.iter().rev() {
+        let line = cut(line, MAX_LINE);
+        // Quotes and backslashes take two bytes when they are written.
+        let written = serde_json::to_string(&line).map_or(MAX_TAIL, |json| json.len());
+        let Some(rest) = left.checked_sub(written) else {
+            break;
+        };
+        left = rest;
+        tail.push_front(line);
+    }
+    tail.into()
+}
+
+/// Cuts a text to `most` bytes at a character's border, and shows that it was.
+fn cut(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let mut end = most.saturating_sub('…'.len_utf8());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", text.get(..end).unwrap_or_default())
+}
