@@ -6,6 +6,8 @@
 mod backup;
 #[path = "cli/connection.rs"]
 mod connection;
+#[path = "cli/events.rs"]
+mod events;
 #[path = "cli/exits.rs"]
 mod exits;
 #[path = "cli/fixtures.rs"]

@@ -159,6 +159,58 @@ pub(crate) fn finish(mut child: Child) -> Ran {
     ran
 }
 
+/// The lines that a running command prints, as they come.
+pub(crate) struct Lines {
+    coming: std::sync::mpsc::Receiver<String>,
+    seen: Vec<String>,
+}
+
+impl Lines {
+    /// Waits until so many lines have been printed.
+    pub(crate) fn wait_for(&mut self, count: usize) {
+        while self.seen.len() < count {
+            match self.coming.recv_timeout(ENOUGH) {
+                Ok(line) => self.seen.push(line),
+                Err(_) => panic!("no line {count}: {:#?}", self.seen),
+            }
+        }
+    }
+}
+
+/// Reads what a command prints while it runs; `meanwhile` gets the lines and the process's id.
+/// Waits for the end.
+pub(crate) fn lines(mut child: Child, meanwhile: impl FnOnce(&mut Lines, u32)) -> Ran {
+    let out = child.stdout.take().unwrap();
+    let (send, coming) = std::sync::mpsc::sync_channel(1024);
+    // Ends with the process, when its end of the pipe is closed.
+    std::thread::spawn(move || {
+        use std::io::BufRead;
+        for line in std::io::BufReader::new(out).lines() {
+            if line.is_err() || send.send(line.unwrap_or_default()).is_err() {
+                return;
+            }
+        }
+    });
+    let mut lines = Lines {
+        coming,
+        seen: Vec::new(),
+    };
+    let process = child.id();
+    let met = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        meanwhile(&mut lines, process);
+    }));
+    if let Err(panic) = met {
+        child.kill().unwrap();
+        std::panic::resume_unwind(panic);
+    }
+    let mut ran = finish(child);
+    while let Ok(line) = lines.coming.recv_timeout(Duration::from_secs(2)) {
+        lines.seen.push(line);
+    }
+    ran.out = lines.seen.iter().map(|line| format!("{line}\n")).collect();
+    ran
+}
+
 pub(crate) fn ran(command: &mut Command) -> Ran {
     finish(
         command

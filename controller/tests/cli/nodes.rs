@@ -1,5 +1,7 @@
 //! `extend node` and `extend controller recover`.
 
+use extend_proto::v1;
+
 use crate::harness::Place;
 
 #[test]
@@ -78,6 +80,19 @@ fn revoking_and_removing_tell_what_else_happened() {
     assert_eq!(
         *place.script.asked.lock().unwrap(),
         ["revoke 172.31.16.139", "remove 172.31.16.139 true"]
+    );
+}
+
+#[test]
+fn revoking_a_node_that_had_only_a_token_is_no_error() {
+    let place = Place::new();
+    let notes = vec!["its unspent token was dropped".to_owned()];
+    *place.script.revoked.lock().unwrap() = Some(v1::NodeResponse { node: None, notes });
+    let ran = place.run("node revoke 172.31.16.141 --yes -o json");
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""));
+    assert_eq!(
+        ran.err,
+        "node 172.31.16.141 can no longer join\n  its unspent token was dropped\n"
     );
 }
 

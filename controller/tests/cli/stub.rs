@@ -49,6 +49,8 @@ pub(crate) struct Script {
     /// The servers, nodes and operations there are.
     pub(crate) servers: Mutex<v1::ListServersResponse>,
     pub(crate) nodes: Mutex<Vec<v1::NodeView>>,
+    /// What revoking a node is answered, if it is not what the fixtures say.
+    pub(crate) revoked: Mutex<Option<v1::NodeResponse>>,
     /// The chunks of a backup, and how the stream ends.
     pub(crate) backup: Mutex<(Vec<Vec<u8>>, Option<Status>)>,
     pub(crate) operation: watch::Sender<v1::Operation>,
@@ -67,6 +69,7 @@ impl Script {
             refuse: Mutex::default(),
             servers: Mutex::new(fixtures::fleet()),
             nodes: Mutex::new(fixtures::nodes()),
+            revoked: Mutex::default(),
             backup: Mutex::new((vec![b"archive".to_vec()], None)),
             operation: watch::Sender::new(fixtures::succeeded()),
             events: watch::Sender::new(fixtures::events()),
@@ -316,7 +319,9 @@ impl Operator for Face {
             .ask(format!("revoke {}", request.into_inner().node))?;
         let node = Some(fixtures::nodes()[0].clone());
         let notes = vec!["its open session was closed".to_owned()];
-        Ok(Response::new(v1::NodeResponse { node, notes }))
+        let scripted = self.0.revoked.lock().unwrap().clone();
+        let answer = scripted.unwrap_or(v1::NodeResponse { node, notes });
+        Ok(Response::new(answer))
     }
 
     async fn remove_node(

@@ -15,7 +15,7 @@ use tonic::transport::{Channel, Endpoint, Server};
 
 use super::*;
 use crate::api::connection::Connections;
-use crate::core::request::{KeyHash, PeerFacts};
+use crate::core::request::{EventsWanted, KeyHash, PeerFacts};
 use crate::engine::{Engine, EngineConfig, NoCrash};
 use crate::store::{MemoryStore, StoreHandle};
 
@@ -115,6 +115,18 @@ impl World {
             .await
             .unwrap();
         AgentClient::new(channel)
+    }
+
+    /// What is kept of what happened.
+    async fn told(&self) -> Vec<String> {
+        let wanted = EventsWanted {
+            tail: 100,
+            ..EventsWanted::default()
+        };
+        let begin = self.engine.begin_events(wanted).await.unwrap();
+        let page = self.engine.events_after(begin.filter, begin.after).await;
+        let events = page.unwrap().events.into_iter();
+        events.map(|stored| stored.event.text).collect()
     }
 
     async fn state(&self) -> NodeState {
@@ -280,4 +292,62 @@ async fn the_end_of_the_controller_ends_every_session() {
     let talk = Talk::welcomed(&world, Timestamp::MAX).await;
     world.settings.shutdown.cancel();
     assert_eq!(talk.end(true).await.code(), Code::Unavailable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_are_kept_and_the_agent_is_told_so() {
+    let world = World::new().await;
+    let mut talk = Talk::welcomed(&world, Timestamp::MAX).await;
+    let entry = |sequence| v1::JournalEntry {
+        sequence,
+        event: Some(v1::Event {
+            at_ms: 1,
+            kind: v1::EventKind::Crash.into(),
+            text: format!("crash {sequence}"),
+            ..v1::Event::default()
+        }),
+    };
+    let events = v1::Events {
+        journal: "j".to_owned(),
+        entries: vec![entry(1), entry(2)],
+    };
+    // Said twice, as after a lost answer: answered twice, kept once.
+    for _ in 0..2 {
+        talk.say(v1::agent_message::Kind::Events(events.clone()))
+            .await;
+        let answer = talk.from.message().await.unwrap().unwrap().kind;
+        let kept = v1::EventsKept {
+            journal: "j".to_owned(),
+            sequence: 2,
+        };
+        assert_eq!(answer, Some(v1::controller_message::Kind::EventsKept(kept)));
+    }
+    assert_eq!(
+        world.told().await[4..],
+        ["crash 1", "crash 2"],
+        "after the start, the token, the joining and the hello"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn why_a_session_ended_is_told() {
+    let world = World::new().await;
+    let end = clock::after(world.settings.clock.now(), SECOND * 600);
+    Talk::welcomed(&world, end).await.end(true).await;
+    tokio::time::sleep(SECOND / 100).await;
+    let told = world.told().await;
+    let last = told.last().unwrap();
+    assert!(
+        last.starts_with("node 172.31.16.139 is offline: the certificate has expired; last heard"),
+        "{last}"
+    );
+    drop(Talk::welcomed(&world, Timestamp::MAX).await);
+    tokio::time::sleep(SECOND / 100).await;
+    let told = world.told().await;
+    assert!(
+        told.last()
+            .unwrap()
+            .contains("is offline: its connection was closed"),
+        "{told:?}"
+    );
 }

@@ -138,3 +138,7 @@ fn mark(sequence: u64, passed_over: u64) -> v1::StoredEvent {
         passed_over,
     }
 }
+
+#[cfg(test)]
+#[path = "events_tests.rs"]
+mod tests;

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use extend_common::clock::since;
 use extend_common::duration;
 use extend_common::event::{Event, EventKind};
-use extend_common::operation::TargetState;
+use extend_common::operation::{Selector, TargetState};
 
 use super::super::fleet::Fleet;
 use super::super::operation::OperationEntry;
@@ -68,6 +68,9 @@ fn what(entry: &OperationEntry) -> String {
     let (verb, id) = (entry.row.verb, entry.row.id.short());
     match entry.targets() {
         [only] => format!("{verb} {id} of {}", only.target.name),
+        several if entry.row.selector == Selector::default() => {
+            format!("{verb} {id} of all {} servers", several.len())
+        }
         several => format!(
             "{verb} {id} of {} servers ({})",
             several.len(),

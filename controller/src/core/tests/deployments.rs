@@ -26,7 +26,9 @@ fn a_first_run_commits_the_record_before_the_agent_hears_of_it() {
         [
             Key::Node(media()),
             Key::Operation(id),
-            Key::Target(id, media())
+            Key::Target(id, media()),
+            // After those of the token, of the joining and of the first hello.
+            Key::Event(4),
         ]
     );
     assert!(matches!(

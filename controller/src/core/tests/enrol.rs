@@ -85,7 +85,15 @@ fn a_token_expires_and_then_the_door_is_shut() {
     let turn = bench.fleet.tick(bench.now);
     assert!(turn.effects.contains(&Effect::Door));
     bench.commit(turn);
-    assert!(bench.rows.is_empty(), "nothing is left of it");
+    let left: Vec<_> = bench
+        .rows
+        .keys()
+        .filter(|key| !key.starts_with("event/"))
+        .collect();
+    assert!(
+        left.is_empty(),
+        "nothing is left of it but the event: {left:?}"
+    );
     for wrong in [0, 24 * 3600 + 1] {
         assert_eq!(mint(&mut bench, Some(wrong)).unwrap_err().code(), "bad-ttl");
     }
@@ -271,4 +279,22 @@ fn a_node_whose_server_was_removed_goes_without_force() {
     let turn = bench.fleet.remove(media(), false, "anna", bench.now);
     bench.commit(turn).unwrap();
     assert_eq!(bench.fleet.nodes(None, bench.now).unwrap().len(), 3);
+}
+
+#[test]
+fn revoking_a_node_that_has_not_joined_drops_its_token_and_is_no_error() {
+    let mut bench = Bench::new();
+    mint(&mut bench, None).unwrap();
+    let turn = bench.fleet.revoke(media(), "anna", bench.now);
+    let (view, notes) = bench.commit(turn).unwrap();
+    assert_eq!(view, None, "it is no node any more");
+    assert_eq!(
+        notes,
+        ["its unspent token was dropped", "it had not joined"]
+    );
+    assert!(!door(&bench).admits_enrolment(media().ip()));
+    assert!(spend(&mut bench, SECRET).is_err());
+    // There is nothing left to revoke.
+    let turn = bench.fleet.revoke(media(), "anna", bench.now);
+    assert_eq!(bench.commit(turn).unwrap_err().code(), "no-such-node");
 }

@@ -228,12 +228,13 @@ fn targets_of_nodes_that_do_not_come_back_after_a_start_are_said_to_wait() {
         [TargetState::Running],
         "it may still come"
     );
-    bench.pass(Duration::from_secs(5));
+    bench.pass(Duration::from_secs(11));
     let target = bench.target(operation.id, media());
     assert_eq!(target.state, TargetState::Waiting);
     assert_eq!(
         target.reason,
-        "node 172.31.16.139 has not been heard since the controller's start"
+        "node 172.31.16.139 is offline since 2026-11-18T11:06:55Z: it did not come back within \
+         15s of the controller's start"
     );
 }
 
@@ -272,8 +273,13 @@ fn servers_are_shown_with_what_was_seen_of_them() {
     let ivr = bench.fleet.servers(&words, bench.now).unwrap();
     assert_eq!(
         (&ivr.servers[0].status, ivr.servers[0].node_state),
-        (&None, NodeState::Offline)
+        (&None, NodeState::Suspect),
+        "it may still come back"
     );
+    bench.pass(Duration::from_secs(16));
+    let ivr = bench.fleet.servers(&words, bench.now).unwrap();
+    assert_eq!(ivr.servers[0].node_state, NodeState::Offline);
+    assert!(ivr.servers[0].node_reason.contains("did not come back"));
 }
 
 #[test]

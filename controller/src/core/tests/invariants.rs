@@ -54,8 +54,14 @@ impl Model {
                 assert_eq!((&mine.prior, &mine.ending), (&theirs.prior, &theirs.ending));
             }
         }
+        assert_eq!(fleet.events.last(), stored.events.last());
+        for sequence in 1..=fleet.events.last() {
+            assert_eq!(fleet.events.get(sequence), stored.events.get(sequence));
+        }
         for (at, entry) in &fleet.nodes {
             let other = &stored.nodes[at];
+            assert_eq!(entry.away, other.away, "{at}");
+            assert_eq!(entry.row.journal, other.row.journal, "{at}");
             assert_eq!(entry.row.record, other.row.record, "{at}");
             assert_eq!(entry.row.chain, other.row.chain, "{at}");
             assert_eq!(entry.row.abandoned, other.row.abandoned, "{at}");

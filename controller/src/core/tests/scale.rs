@@ -51,7 +51,7 @@ fn a_large_operation_begins_in_turns_that_fit() {
     let operation = bench.accept(Verb::Stop, "");
     assert_eq!(operation.targets.len(), 5_000);
     assert_eq!(begun(&bench, operation.id), BEGINS_AT_ONCE);
-    assert_eq!(bench.last_writes.len(), 1 + 5_000 + BEGINS_AT_ONCE);
+    assert_eq!(bench.last_writes.len(), 2 + 5_000 + BEGINS_AT_ONCE);
     assert!(bench.fleet.has_backlog());
     bench.tick();
     assert_eq!(begun(&bench, operation.id), 2 * BEGINS_AT_ONCE);

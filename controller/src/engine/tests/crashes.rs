@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use extend_common::event::EventKind;
 use extend_common::ids::RequestId;
 use extend_common::operation::Verb;
 use extend_common::record::RunState;
@@ -14,12 +15,12 @@ use ulid::Ulid;
 
 use super::rig::{DieAt, QUEUE, Rig, config, media};
 use crate::core::request::{Heartbeat, SessionEnd, Submission, sha256};
-use crate::core::tests::bench::{facts, node, submission};
+use crate::core::tests::bench::{facts, journal_part, node, submission};
 use crate::engine::{CrashPoint, EngineError, InputKind, Moment, NoCrash};
 use crate::store::MemoryStore;
 
 /// One deed of the day. Each can be done again: what a person or an agent does who got no answer.
-const DEEDS: usize = 12;
+const DEEDS: usize = 13;
 
 fn wanted(number: u128, verb: Verb, line: &str) -> Submission {
     Submission {
@@ -63,6 +64,12 @@ async fn deed(rig: &mut Rig, deed: usize) -> Result<(), EngineError> {
         }
         9 => drop(rig.handle.recover(Vec::new(), false, "root").await?),
         10 => revoke_another(rig).await?,
+        11 => {
+            connect(rig).await?;
+            let session = rig.agent(media()).session.unwrap_or_default();
+            let part = journal_part("j", 1..=2);
+            rig.handle.session_events(session, media(), part).await?;
+        }
         _ => {
             drop(rig.handle.submit(wanted(3, Verb::Restart, "")).await?);
             connect(rig).await?;
@@ -120,6 +127,7 @@ async fn check(rig: &mut Rig, point: CrashPoint) {
     );
     let record = rig.agent(media()).record.clone().unwrap();
     assert_eq!(record.desired.run_state, RunState::Running, "{point}");
+    check_events(rig, point).await;
     // Deployed once, put back without a new start or with one, restarted once: never more.
     let view = rig
         .handle
@@ -145,6 +153,25 @@ async fn check(rig: &mut Rig, point: CrashPoint) {
         rig.handle.nodes(Some(node(QUEUE))).await.is_err(),
         "{point}"
     );
+}
+
+/// Each event is told once, in order and without a gap, however often the controller died.
+async fn check_events(rig: &Rig, point: CrashPoint) {
+    let events = rig.events().await;
+    let sequences: Vec<_> = events.iter().map(|stored| stored.sequence).collect();
+    assert_eq!(sequences, (1..=events.len() as u64).collect::<Vec<_>>());
+    let told: Vec<_> = events
+        .iter()
+        .filter(|stored| stored.event.kind == EventKind::Health)
+        .map(|stored| stored.event.text.as_str())
+        .collect();
+    assert_eq!(told, ["j 1", "j 2"], "{point}");
+    let of_kind = |kind| {
+        let ended = |text: &str| !text.contains(" begun by ");
+        let of_kind = events.iter().filter(|stored| stored.event.kind == kind);
+        of_kind.filter(|s| ended(&s.event.text)).count()
+    };
+    assert_eq!(of_kind(EventKind::Operation), 3, "{point}: {events:#?}");
 }
 
 /// The day with a death at `point`. Returns whether the point was reached.

@@ -13,12 +13,13 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use extend_common::clock::Clock;
+use extend_common::event::StoredEvent;
 use extend_common::ids::NodeAddr;
 use extend_common::operation::{Operation, Verb};
 use extend_common::status::OutcomeKind;
 use ulid::Ulid;
 
-use crate::core::request::{SessionNumber, Submission, sha256};
+use crate::core::request::{EventsWanted, SessionNumber, Submission, sha256};
 use crate::core::tests::agent::Agent;
 use crate::core::tests::bench::{START, facts, node, settings, submission};
 use crate::engine::session::{self, SessionReceiver};
@@ -216,6 +217,23 @@ impl Rig {
             .operation(&operation.id.to_string())
             .await
             .unwrap()
+    }
+
+    /// Every event that is kept, as an operator reads them.
+    pub(super) async fn events(&self) -> Vec<StoredEvent> {
+        let wanted = EventsWanted {
+            tail: usize::MAX,
+            ..EventsWanted::default()
+        };
+        let begin = self.handle.begin_events(wanted).await.unwrap();
+        let (mut after, mut events) = (begin.after, Vec::new());
+        while after < begin.last {
+            let filter = begin.filter.clone();
+            let page = self.handle.events_after(filter, after).await.unwrap();
+            after = page.upto;
+            events.extend(page.events);
+        }
+        events
     }
 
     /// A node with a media server that runs.
