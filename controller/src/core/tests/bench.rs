@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use ulid::Ulid;
 
 use extend_common::clock::after;
-use extend_common::event::{Event, EventKind, JournalEntry, JournalPart, StoredEvent};
 use extend_common::ids::{NodeAddr, OperationId, RequestId};
 use extend_common::operation::{Operation, Target, TargetState, Verb};
 use extend_common::record::{PullPolicy, RecordId};
@@ -18,8 +17,7 @@ use extend_common::status::OutcomeKind;
 use super::agent::Agent;
 use crate::core::refusal::Refusal;
 use crate::core::request::{
-    EventsWanted, KeyHash, PeerFacts, SelectorWords, SessionEnd, SessionNumber, Submission,
-    Submitted, sha256,
+    KeyHash, PeerFacts, SelectorWords, SessionEnd, SessionNumber, Submission, Submitted, sha256,
 };
 use crate::core::turn::{CloseReason, Effect, Turn};
 use crate::core::{Fleet, Key, Loading, Settings};
@@ -89,28 +87,6 @@ pub(crate) fn submission(verb: Verb, line: &str) -> Submission {
         }
     }
     submission
-}
-
-/// A piece of an agent's journal: each entry says which it is.
-pub(crate) fn journal_part(journal: &str, sequences: impl IntoIterator<Item = u64>) -> JournalPart {
-    let entry = |sequence| JournalEntry {
-        sequence,
-        event: Event {
-            at: Timestamp::from_second(START).unwrap(),
-            kind: EventKind::Health,
-            node: None,
-            name: Some("media-server-1".parse().unwrap()),
-            role: Some("media-server-only".parse().unwrap()),
-            text: format!("{journal} {sequence}"),
-            evidence: None,
-            operation: None,
-            by: String::new(),
-        },
-    };
-    JournalPart {
-        journal: journal.to_owned(),
-        entries: sequences.into_iter().map(entry).collect(),
-    }
 }
 
 /// The bench.
@@ -294,36 +270,6 @@ impl Bench {
     pub(crate) fn cancel(&mut self, id: OperationId) {
         let turn = self.fleet.cancel(&id.to_string(), "bert", self.now);
         self.commit(turn).unwrap();
-    }
-
-    /// Tells a piece of a node's journal.
-    pub(crate) fn tell(&mut self, at: NodeAddr, part: JournalPart) {
-        let session = self.agents[&at].session.unwrap_or_default();
-        let turn = self.fleet.journal(session, at, part, self.now);
-        self.commit(turn);
-    }
-
-    /// Every kept event.
-    pub(crate) fn events(&self) -> Vec<StoredEvent> {
-        let everything = EventsWanted {
-            tail: usize::MAX,
-            ..EventsWanted::default()
-        };
-        let begin = self.fleet.begin_events(&everything).unwrap();
-        let (mut after, mut events) = (begin.after, Vec::new());
-        while after < begin.last {
-            let page = self.fleet.events_after(&begin.filter, after);
-            after = page.upto;
-            events.extend(page.events);
-        }
-        events
-    }
-
-    /// The sentences of the kept events after a number.
-    pub(crate) fn said(&self, after: u64) -> Vec<String> {
-        let events = self.events().into_iter();
-        let after = events.filter(|stored| stored.sequence > after);
-        after.map(|stored| stored.event.text).collect()
     }
 
     /// Lets time pass in ticks, with every connected agent sending heartbeats.

@@ -15,7 +15,8 @@ use ulid::Ulid;
 
 use super::rig::{DieAt, QUEUE, Rig, config, media};
 use crate::core::request::{Heartbeat, SessionEnd, Submission, sha256};
-use crate::core::tests::bench::{facts, journal_part, node, submission};
+use crate::core::tests::bench::{facts, node, submission};
+use crate::core::tests::told::journal_part;
 use crate::engine::{CrashPoint, EngineError, InputKind, Moment, NoCrash};
 use crate::store::MemoryStore;
 

@@ -11,7 +11,8 @@ use extend_common::operation::Verb;
 
 use super::rig::{Rig, SOON, config, media};
 use crate::core::request::{EventsWanted, sha256};
-use crate::core::tests::bench::{facts, journal_part};
+use crate::core::tests::bench::facts;
+use crate::core::tests::told::journal_part;
 use crate::engine::{Engine, EngineHandle, NoCrash};
 use crate::store::{CommitFault, SqliteStore, StoreHandle};
 
