@@ -10,9 +10,11 @@
 use std::time::Duration;
 
 use extend_agent::docker::memory::{Behaviour, StopBehaviour};
+use extend_common::event::{EventKind, StoredEvent};
 use extend_common::ids::NodeAddr;
 use extend_common::operation::{TargetState, Verb};
 use extend_common::status::NodeState;
+use extend_controller::core::request::EventsWanted;
 use extend_controller::store::MemoryStore;
 use extend_tests::sim::Fleet;
 use extend_tests::sim::fleet::{IMAGE, image};
@@ -122,6 +124,69 @@ async fn what_a_cut_off_node_did_is_told_when_it_returns() {
         fleet.ended(id).await.targets[0].state,
         TargetState::Succeeded
     );
+}
+
+/// What the controller keeps of what happened, oldest first.
+async fn events(fleet: &Fleet) -> Vec<StoredEvent> {
+    let engine = fleet.engine();
+    let wanted = EventsWanted {
+        tail: 100,
+        ..EventsWanted::default()
+    };
+    let begin = engine.begin_events(wanted).await.unwrap();
+    let page = engine.events_after(begin.filter, begin.after).await;
+    page.unwrap().events
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_happened_while_a_node_was_away_is_told_in_order_and_once() {
+    let mut fleet = fleet().await;
+    let before = fleet.engine().begin_events(EventsWanted::default()).await;
+    let before = before.unwrap().last;
+    fleet.net.set_away(target(), true);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let docker = fleet.nodes[&target()].docker.clone();
+    assert!(docker.say("portsip.mediaserver", "no memory left"));
+    assert!(docker.crash("portsip.mediaserver", 137));
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    // Neither who tells nor who hears may lose it.
+    fleet.restart_agent(target()).await;
+    fleet.kill_controller().await;
+    fleet.start_controller().await;
+    fleet.net.set_away(target(), false);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    fleet.restart_agent(target()).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let told: Vec<_> = events(&fleet)
+        .await
+        .into_iter()
+        .filter(|stored| stored.sequence > before && stored.event.node == Some(target()))
+        .collect();
+    let story = format!("{told:#?}");
+    let crashes: Vec<_> = told
+        .iter()
+        .filter(|stored| {
+            matches!(
+                stored.event.kind,
+                EventKind::Crash | EventKind::DockerRestart
+            )
+        })
+        .collect();
+    assert_eq!(crashes.len(), 1, "{story}");
+    let crash = crashes[0];
+    assert!(
+        crash.told.duration_since(crash.event.at) > jiff::SignedDuration::from_secs(60),
+        "it happened long before: {story}"
+    );
+    let of_agent = told
+        .iter()
+        .filter(|stored| stored.event.kind != EventKind::Node);
+    assert!(
+        of_agent.clone().map(|s| s.event.at).is_sorted(),
+        "as it happened: {story}"
+    );
+    let came_and_went = told.iter().filter(|s| s.event.kind == EventKind::Node);
+    assert!(came_and_went.count() >= 2, "{story}");
 }
 
 #[tokio::test(start_paused = true)]
