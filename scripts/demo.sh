@@ -178,6 +178,23 @@ scripts/standin-image.sh --print-id 22.4.0 "$IMAGE" >>"$dir/images"
 typed "$EXTEND_BIN upgrade --plan" || [ $? = 10 ]
 typed '/bin/bash extend.sh upgrade'
 typed "$EXTEND_BIN status"
+
+say 'at night: the media server freezes with its ports open; nobody is called'
+frozen=$(docker inspect --format '{{.State.Pid}}' portsip.mediaserver)
+typed "kill -STOP $frozen"
+healed=
+for tries in $(seq 600); do
+    # Three probes five seconds apart, and ten seconds to end before it is killed.
+    now=$("$EXTEND_BIN" status -n media-server-1 -o json | tr -d ' \n')
+    if [[ $now == *'"health":"healthy"'* && $now == *'"agent_restarts":1'* ]]; then
+        healed=yes
+        break
+    fi
+    read -rt 0.1 <> <(:) || true
+done
+[ -n "$healed" ] || fail 'the frozen server was not healed in a minute'
+typed "$EXTEND_BIN events -n media-server-1 --tail 3"
+typed "$EXTEND_BIN status -n media-server-1"
 if [ -n "$KEEP" ]; then
     cat <<EOF
 
