@@ -72,6 +72,11 @@ impl Node {
         }
     }
 
+    /// Takes every role definition away; its agent notices when it is started again.
+    pub fn forget_roles(&mut self) {
+        self.roles = RoleSet::default();
+    }
+
     /// The directory that holds its ledger.
     pub fn state(&self) -> &Path {
         self.state.path()
