@@ -16,9 +16,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::core::spec::NodeFacts;
+use crate::docker::engine::{Engine, EngineTimeouts};
 use crate::docker::{Docker, RegistryAuth};
 use crate::execute::{Executor, Settings};
 use crate::faults::Faults;
+use crate::host::figures::{self, Figures};
 use crate::host::{Host, SystemHost};
 use crate::identity::Identity;
 use crate::journal::Journal;
@@ -38,6 +40,8 @@ pub struct World {
     pub host: Arc<dyn Host>,
     /// Connects to ports.
     pub prober: Arc<dyn Prober>,
+    /// How the machine does.
+    pub figures: Figures,
     /// The way to the controller.
     pub dial: Arc<dyn Dial>,
     /// The time.
@@ -57,13 +61,17 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
     let identity = Identity::load(&config.state_dir).context("reading this node's identity")?;
     let settings = settings(config, &identity)?;
     tracing::info!(node = %settings.facts.node, version = env!("CARGO_PKG_VERSION"), "agent starts");
+    let engine = Arc::new(Engine::connect(
+        &config.docker_socket,
+        EngineTimeouts::default(),
+    )?);
+    let (figures, sampling) = figures::keep(config.data_dir.clone(), engine.clone());
+    tokio::spawn(sampling);
     let world = World {
-        docker: Arc::new(crate::docker::engine::Engine::connect(
-            &config.docker_socket,
-            crate::docker::engine::EngineTimeouts::default(),
-        )?),
+        docker: engine,
         host: Arc::new(SystemHost),
         prober: Arc::new(TcpProber),
+        figures,
         dial: Arc::new(TlsDial::new(
             identity,
             &config.controllers,
@@ -108,6 +116,7 @@ pub async fn live(
             .iter()
             .map(|r| (r.role.clone(), r.digest()))
             .collect(),
+        figures: world.figures,
     };
     let executor = Executor::new(world.docker.clone(), world.host, settings.clone());
     let (reconciler, handle) = reconciler::new(Parts {

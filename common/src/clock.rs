@@ -46,6 +46,12 @@ pub fn after(at: Timestamp, by: Duration) -> Timestamp {
     at.saturating_add(by).unwrap_or(Timestamp::MAX)
 }
 
+/// `at` minus `by`, at the beginning of time at the earliest.
+pub fn before(at: Timestamp, by: Duration) -> Timestamp {
+    let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
+    at.saturating_sub(by).unwrap_or(Timestamp::MIN)
+}
+
 /// How much later `later` is than `earlier`; zero when it is not later.
 pub fn since(earlier: Timestamp, later: Timestamp) -> Duration {
     Duration::try_from(later.duration_since(earlier)).unwrap_or(Duration::ZERO)

@@ -1,11 +1,14 @@
 //! What the agent needs of its host beside Docker: directories made before a container, ports
 //! that must be free, and the size of what a removed server leaves behind.
 //!
-//! `execute` calls this, on blocking threads: every function here is synchronous and bounded.
+//! `execute` calls the [`Host`], on blocking threads: every function of it is synchronous and bounded.
+//! [`figures`] samples how the machine does, on its own.
 //! Two implementations ship: [`SystemHost`] for the machine, [`MemoryHost`] for tests and
 //! simulations. Nothing here knows roles or records.
 
+mod clock;
 mod directories;
+pub mod figures;
 mod memory;
 mod ports;
 mod size;

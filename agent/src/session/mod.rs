@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use dial::{Dial, dialled};
 
+use crate::host::figures::Figures;
 use crate::journal::Journal;
 use crate::reconciler::Handle;
 
@@ -36,6 +37,8 @@ pub struct About {
     pub version: String,
     /// The role definitions it renders from.
     pub definitions: Vec<(RoleName, Digest)>,
+    /// How its machine does.
+    pub figures: Figures,
 }
 
 /// What a session tells from, and whom it tells what it hears.

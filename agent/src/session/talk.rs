@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use extend_common::ids::RoleName;
 use extend_common::roles::Digest;
-use extend_common::wire::MAX_MESSAGE_BYTES;
+use extend_common::wire::{MAX_MESSAGE_BYTES, optional_ms};
 use extend_proto::v1;
 use extend_proto::v1::agent_client::AgentClient;
 use extend_proto::v1::agent_message::Kind as Said;
@@ -17,6 +17,7 @@ use tonic::transport::Channel;
 
 use super::{About, Tells};
 use crate::core::accept::SessionFacts;
+use crate::host::figures::Figures;
 use crate::reconciler::{AgentView, Command, Handle};
 
 /// Messages on their way out; a status waits when the controller reads slowly, and is then the
@@ -57,6 +58,7 @@ pub(super) async fn talk(
     let mut beat = interval_at(Instant::now() + FIRST_HEARTBEAT, FIRST_HEARTBEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut sequence = 0;
+    let mut figures = about.figures.anew();
     let mut unsent = false;
     loop {
         tokio::select! {
@@ -103,7 +105,9 @@ pub(super) async fn talk(
             _ = beat.tick() => {
                 sequence += 1;
                 // A full queue is proof of life enough; the next beat comes soon.
-                drop(to.try_send(message(Said::Heartbeat(heartbeat(sequence, &told)))));
+                if let Ok(permit) = to.try_reserve() {
+                    permit.send(message(Said::Heartbeat(heartbeat(sequence, &told, &mut figures))));
+                }
             }
         }
     }
@@ -130,9 +134,11 @@ fn hello(about: &About, view: &AgentView) -> v1::Hello {
     }
 }
 
-fn heartbeat(sequence: u64, view: &AgentView) -> v1::Heartbeat {
+fn heartbeat(sequence: u64, view: &AgentView, figures: &mut Figures) -> v1::Heartbeat {
     v1::Heartbeat {
         sequence,
+        host: figures.take_news().map(Into::into),
+        clock_ms: optional_ms(figures.wall_clock()),
         docker_trouble: view.docker_trouble.clone(),
         ledger_trouble: view.ledger_trouble.clone(),
         unclaimed: view.unclaimed.iter().cloned().map(Into::into).collect(),

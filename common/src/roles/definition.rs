@@ -281,6 +281,15 @@ impl RoleDefinition {
         &self.containers[0]
     }
 
+    /// The role by all its names, for people: `vr-server-only (or ivr-server-only)`.
+    pub fn words(&self) -> String {
+        let others: Vec<&str> = self.aliases.iter().map(RoleName::as_str).collect();
+        if others.is_empty() {
+            return self.role.to_string();
+        }
+        format!("{} (or {})", self.role, others.join(" or "))
+    }
+
     /// Its digest.
     pub fn digest(&self) -> Digest {
         // Plain data to memory cannot fail.

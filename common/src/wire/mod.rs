@@ -3,6 +3,7 @@
 
 mod enums;
 mod event;
+mod host;
 mod operation;
 mod record;
 mod status;

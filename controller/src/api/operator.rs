@@ -157,7 +157,10 @@ impl Operator for OperatorApi {
     ) -> Answer<v1::ListServersResponse> {
         let selector = parsed(wire::selector(request.into_inner().selector))?;
         let view = self.engine.servers(selector).await?;
-        Ok(Response::new(show::servers(view)))
+        Ok(Response::new(show::servers(
+            view,
+            self.settings.clock.now(),
+        )))
     }
 
     async fn list_nodes(
@@ -166,7 +169,9 @@ impl Operator for OperatorApi {
     ) -> Answer<v1::ListNodesResponse> {
         let node = parsed(wire::parse_optional("node", &request.into_inner().node))?;
         let nodes = self.engine.nodes(node).await?;
-        let nodes = nodes.into_iter().map(show::node).collect();
+        let now = self.settings.clock.now();
+        let nodes = nodes.into_iter().map(|view| show::node(view, now));
+        let nodes = nodes.collect();
         Ok(Response::new(v1::ListNodesResponse { nodes }))
     }
 
@@ -196,7 +201,8 @@ impl Operator for OperatorApi {
         let by = caller::name(&request).await?;
         let node = parsed(wire::parse("node", &request.into_inner().node))?;
         let (view, notes) = self.engine.revoke(node, &by).await?;
-        Ok(Response::new(show::noted(view, notes)))
+        let now = self.settings.clock.now();
+        Ok(Response::new(show::noted(view, notes, now)))
     }
 
     async fn remove_node(
@@ -207,7 +213,11 @@ impl Operator for OperatorApi {
         let v1::RemoveNodeRequest { node, force } = request.into_inner();
         let node = parsed(wire::parse("node", &node))?;
         let (view, notes) = self.engine.remove(node, force, &by).await?;
-        Ok(Response::new(show::noted(view, notes)))
+        Ok(Response::new(show::noted(
+            view,
+            notes,
+            self.settings.clock.now(),
+        )))
     }
 
     async fn backup(&self, request: Request<v1::BackupRequest>) -> Answer<Chunks> {
@@ -226,7 +236,8 @@ impl Operator for OperatorApi {
         let v1::RecoverRequest { nodes, finish } = request.into_inner();
         let nodes = parsed(wire::nodes(&nodes))?;
         let recovered = self.engine.recover(nodes, finish, &by).await?;
-        let node = |(view, notes)| show::noted(Some(view), notes);
+        let now = self.settings.clock.now();
+        let node = |(view, notes)| show::noted(Some(view), notes, now);
         let notes = recovered.notes;
         let recovered = recovered.nodes.into_iter().map(node).collect();
         Ok(Response::new(v1::RecoverResponse { recovered, notes }))

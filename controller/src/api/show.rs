@@ -1,10 +1,13 @@
 //! What the controller shows, as protobuf messages. Called by the handlers.
 
+use extend_common::clock::since;
+use extend_common::host::AgedFigures;
 use extend_common::wire::optional_ms;
 use extend_proto::v1;
+use jiff::Timestamp;
 
 use crate::core::request::{Submitted, ToAgent};
-use crate::core::view::{NodeView, ServerView, ServersView};
+use crate::core::view::{HostSample, NodeView, ServerView, ServersView};
 
 pub(super) fn to_agent(message: ToAgent) -> v1::ControllerMessage {
     use v1::controller_message::Kind;
@@ -38,7 +41,7 @@ pub(super) fn submitted(submitted: Submitted) -> v1::SubmitResponse {
     }
 }
 
-pub(super) fn servers(view: ServersView) -> v1::ListServersResponse {
+pub(super) fn servers(view: ServersView, now: Timestamp) -> v1::ListServersResponse {
     let server = |server: ServerView| v1::ServerView {
         record: Some(server.record.into()),
         node_state: server.node_state.to_wire(),
@@ -46,6 +49,7 @@ pub(super) fn servers(view: ServersView) -> v1::ListServersResponse {
         operation: text(server.operation.as_ref()),
         node_reason: server.node_reason,
         node_away_since_ms: optional_ms(server.node_away_since),
+        host: server.host.map(|host| self::host(host, now)),
     };
     let unclaimed = |(node, unclaimed): (extend_common::ids::NodeAddr, _)| {
         let v1::Unclaimed {
@@ -66,7 +70,7 @@ pub(super) fn servers(view: ServersView) -> v1::ListServersResponse {
     }
 }
 
-pub(super) fn node(view: NodeView) -> v1::NodeView {
+pub(super) fn node(view: NodeView, now: Timestamp) -> v1::NodeView {
     v1::NodeView {
         node: view.node.to_string(),
         state: view.state.to_wire(),
@@ -82,12 +86,27 @@ pub(super) fn node(view: NodeView) -> v1::NodeView {
         docker_trouble: view.docker_trouble,
         ledger_trouble: view.ledger_trouble,
         away_since_ms: optional_ms(view.away_since),
+        host: view.host.map(|host| self::host(host, now)),
+        clock_ahead_ms: view.clock_ahead.map(|ahead| {
+            // A century is far from the bounds of 64 bits.
+            i64::try_from(ahead.as_millis()).unwrap_or_default()
+        }),
     }
 }
 
-pub(super) fn noted(view: Option<NodeView>, notes: Vec<String>) -> v1::NodeResponse {
+fn host(sample: HostSample, now: Timestamp) -> v1::HostFigures {
+    let age = since(sample.at, now);
+    let figures = sample.figures;
+    AgedFigures { age, figures }.into()
+}
+
+pub(super) fn noted(
+    view: Option<NodeView>,
+    notes: Vec<String>,
+    now: Timestamp,
+) -> v1::NodeResponse {
     v1::NodeResponse {
-        node: view.map(node),
+        node: view.map(|view| node(view, now)),
         notes,
     }
 }

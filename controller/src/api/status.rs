@@ -69,8 +69,11 @@ pub(super) fn not_enrolled(node: NodeAddr) -> Status {
     let text = RefusalText {
         code: "node-refused".to_owned(),
         sentence: format!("the controller gives no certificate to {node}"),
-        causes: vec!["the token or the key is not good for this node, or no longer".to_owned()],
-        hint: format!("on the controller: extend node token {node}"),
+        causes: vec![
+            "the token or the key is not good for this node, or no longer".to_owned(),
+            "a token is good once, until it expires or a newer one is made for the node".to_owned(),
+        ],
+        hint: format!("on the controller: extend node token -a {node}"),
     };
     with_text(Code::PermissionDenied, text)
 }

@@ -12,8 +12,9 @@ use extend_common::ids::{NodeAddr, RoleName};
 use extend_common::operation::Verb;
 use extend_common::roles::Digest;
 use extend_common::status::Unclaimed;
-use extend_common::wire::{WireError, shown_text};
+use extend_common::wire::{WireError, optional_time, shown_text};
 use extend_proto::v1;
+use jiff::Timestamp;
 
 use crate::core::request::{EventsWanted, Heartbeat, Hello, SelectorWords, Submission};
 
@@ -138,8 +139,13 @@ pub(super) fn hello(hello: v1::Hello) -> Result<Hello, WireError> {
     })
 }
 
-pub(super) fn heartbeat(heartbeat: v1::Heartbeat) -> Result<Heartbeat, WireError> {
+/// `wall` is our wall clock at its arrival: the engine's own time takes no part in its jumps, and
+/// so says nothing about certificates.
+pub(super) fn heartbeat(heartbeat: v1::Heartbeat, wall: Timestamp) -> Result<Heartbeat, WireError> {
+    let told = optional_time("clock_ms", heartbeat.clock_ms)?;
     Ok(Heartbeat {
+        host: heartbeat.host.map(Into::into),
+        clock_ahead: told.map(|told| told.duration_since(wall)),
         sequence: heartbeat.sequence,
         docker_trouble: shown_text(heartbeat.docker_trouble),
         ledger_trouble: shown_text(heartbeat.ledger_trouble),
@@ -169,6 +175,23 @@ mod tests {
             ..v1::Hello::default()
         };
         assert_eq!(hello(long).unwrap_err().field, "definitions");
+    }
+
+    #[test]
+    fn a_clock_is_told_by_how_far_it_is_ahead() {
+        let wall = Timestamp::from_second(1_000_000).unwrap();
+        let ahead = |clock_ms| {
+            let told = v1::Heartbeat {
+                clock_ms,
+                ..v1::Heartbeat::default()
+            };
+            Ok::<_, WireError>(heartbeat(told, wall)?.clock_ahead)
+        };
+        assert_eq!(ahead(0), Ok(None));
+        let second = jiff::SignedDuration::from_secs(1);
+        assert_eq!(ahead(1_000_001_000), Ok(Some(second)));
+        assert_eq!(ahead(999_999_000), Ok(Some(-second)));
+        assert!(ahead(i64::MAX).is_err() && ahead(i64::MIN).is_err());
     }
 
     #[test]

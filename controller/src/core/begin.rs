@@ -42,6 +42,8 @@ impl Fleet {
             let end = End::new(TargetState::Failed, "its server is gone");
             return self.end_only(id, node, end, now);
         };
+        let found = site.observation().and_then(|seen| seen.current.as_ref());
+        let found = found.map(|container| container.instance.clone());
         let there = site.is_commandable();
         let reason = if there {
             String::new()
@@ -58,6 +60,7 @@ impl Fleet {
         };
         self.change_target(id, node, |row| {
             row.prior = prior;
+            row.found = found;
             let target = &mut row.target;
             target.state = state;
             target.reason = reason;

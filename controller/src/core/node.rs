@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use extend_common::clock::since;
 use extend_common::ids::{NodeAddr, OperationId, RoleName};
@@ -13,6 +13,7 @@ use extend_common::status::{Health, NodeState, OutcomeKind, ServerStatus, Unclai
 use super::refusal::{Known, moment};
 use super::request::{Hello, PeerFacts, SessionNumber};
 use super::row::{Away, NodeRow, Revoked};
+use super::view::HostSample;
 
 /// So many ended targets of one node are remembered for what the node may still tell about them.
 const LATE: usize = 8;
@@ -31,6 +32,10 @@ pub(super) struct Node {
     pub(super) docker_trouble: String,
     pub(super) ledger_trouble: String,
     pub(super) agent_version: String,
+    /// How its machine does.
+    pub(super) host: Option<HostSample>,
+    /// How far its clock is ahead of ours, by the present session's last word.
+    pub(super) clock_ahead: Option<SignedDuration>,
     /// When it was last heard, since the controller's start.
     pub(super) last_seen: Option<Timestamp>,
     /// The open operation that holds its server.

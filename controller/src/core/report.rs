@@ -4,6 +4,8 @@
 
 use jiff::Timestamp;
 
+use extend_common::clock::before;
+use extend_common::host::AgedFigures;
 use extend_common::ids::{NodeAddr, OperationId};
 use extend_common::operation::{TargetState, Verb};
 use extend_common::record::{Desired, RecordId, RunState};
@@ -14,6 +16,7 @@ use super::fleet::Fleet;
 use super::key::Key;
 use super::request::{Heartbeat, SessionNumber};
 use super::turn::Turn;
+use super::view::HostSample;
 use super::words;
 
 impl Fleet {
@@ -47,6 +50,11 @@ impl Fleet {
             entry.docker_trouble = heartbeat.docker_trouble;
             entry.ledger_trouble = heartbeat.ledger_trouble;
             entry.unclaimed = heartbeat.unclaimed;
+            entry.clock_ahead = heartbeat.clock_ahead;
+            if let Some(AgedFigures { age, figures }) = heartbeat.host {
+                let at = before(now, age);
+                entry.host = Some(HostSample { at, figures });
+            }
             if answers_again {
                 self.begin_waiting(node, now);
             }
@@ -176,7 +184,7 @@ impl Fleet {
             OutcomeKind::Failed => TargetState::Failed,
             OutcomeKind::RolledBack => TargetState::RolledBack,
         };
-        let prior = self.change_target(id, node, |row| {
+        let before = self.change_target(id, node, |row| {
             let target = &mut row.target;
             enter(&mut target.phases, status.phase, now);
             target.detail = words::left_behind(verb, state, status);
@@ -186,14 +194,14 @@ impl Fleet {
             {
                 target.image_after = words::image(image);
             }
-            row.prior.clone()
+            (row.prior.clone(), row.found.clone())
         });
         self.settle_tombstone(node, status);
-        let prior = prior.flatten();
+        let (prior, found) = before.unwrap_or_default();
         if self.is_spent(node, prior.as_ref(), status, outcome) {
             self.reverse(id, node, prior);
         }
-        let reason = words::reason(outcome, state);
+        let reason = words::reason(outcome, status, found.as_ref());
         let end = End {
             state,
             reason,

@@ -6,10 +6,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use extend_common::event::EventKind;
+use extend_common::host::AgedFigures;
 use extend_common::ids::{NodeAddr, RequestId, RoleName, ServerName};
 use extend_common::operation::{Operation, PlannedTarget, Verb};
 use extend_common::record::ServerRecord;
@@ -172,6 +173,10 @@ pub struct Heartbeat {
     pub ledger_trouble: String,
     /// Containers that bear a service's name and belong to no record.
     pub unclaimed: Vec<Unclaimed>,
+    /// How its machine does, when there is news of it.
+    pub host: Option<AgedFigures>,
+    /// How far its wall clock is ahead of ours; none when it did not tell.
+    pub clock_ahead: Option<SignedDuration>,
 }
 
 /// A session of a node, in the order the controller opened them. Reports with an older number

@@ -64,14 +64,10 @@ fn is_stopper(target: &Target) -> bool {
     target.state.is_failure() && target.state != TargetState::Skipped
 }
 
+/// Names the target, not its reason: that stands beside the target itself.
 fn because_of(failed: &Target) -> String {
-    let why = if failed.reason.is_empty() {
-        String::new()
-    } else {
-        format!(": {}", failed.reason)
-    };
     format!(
-        "not begun, because {} at {} {}{why}",
+        "not begun, because {} at {} {}",
         failed.name,
         failed.node,
         ended(failed.state)
@@ -80,7 +76,6 @@ fn because_of(failed: &Target) -> String {
 
 fn ended(state: TargetState) -> &'static str {
     match state {
-        TargetState::RolledBack => "was rolled back",
         TargetState::Cancelled => "was cancelled",
         TargetState::TimedOut => "timed out",
         _ => "failed",

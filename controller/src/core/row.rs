@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use extend_common::ids::{NodeAddr, OperationId, RequestId};
 use extend_common::operation::{Selector, Target, TargetState, Verb};
-use extend_common::record::{Desired, RecordId, ServerRecord, Stamp};
+use extend_common::record::{Desired, Instance, RecordId, ServerRecord, Stamp};
 
 use super::request::KeyHash;
 
@@ -158,6 +158,10 @@ pub(super) struct TargetRow {
     pub(super) prior: Option<Desired>,
     /// Set while the server is put back.
     pub(super) ending: Option<Ending>,
+    /// The container as it was seen when the target began: whether it was touched at all is told
+    /// by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) found: Option<Instance>,
 }
 
 /// A target that was ended while its agent worked on it: the server is being put back.

@@ -1,6 +1,8 @@
 //! What operators are shown of servers and nodes.
 
-use jiff::Timestamp;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
 
 use extend_common::duration;
 use extend_common::ids::NodeAddr;
@@ -13,6 +15,10 @@ use super::refusal::{Action, Asked, Mismatch, Refusal, Unfound, moment};
 use super::request::SelectorWords;
 use super::view::{NodeView, ServerView, ServersView};
 
+/// Clocks that are kept by a time service differ by milliseconds, and a heartbeat that had to wait
+/// makes a clock look late by as much.
+const CLOCKS_AGREE: Duration = Duration::from_secs(5);
+
 impl Fleet {
     /// The servers that a selector means, and the containers there that nobody claims.
     ///
@@ -22,7 +28,7 @@ impl Fleet {
         let asked = Asked::status(words);
         let selector = resolve(self, words, &asked)?;
         let mut view = ServersView::default();
-        for node in select_for_status(self, &selector) {
+        for node in select_for_status(self, &asked, &selector)? {
             let Some(entry) = self.nodes.get(&node) else {
                 continue;
             };
@@ -54,19 +60,7 @@ impl Fleet {
     }
 
     fn nothing_to_show(&self, asked: Asked, words: &SelectorWords) -> Refusal {
-        let unknown = words
-            .nodes
-            .iter()
-            .find(|node| !self.nodes.contains_key(node));
-        if let Some(node) = unknown {
-            return Mismatch::NoServerAt {
-                asked,
-                node: *node,
-                enrolled: false,
-            }
-            .into();
-        }
-        if let ([node], "", None) = (words.nodes.as_slice(), words.role.as_str(), &words.name) {
+        if let [node] = words.nodes.as_slice() {
             return Mismatch::NoServerAt {
                 asked,
                 node: *node,
@@ -89,6 +83,7 @@ impl Fleet {
             operation: entry.open,
             node_reason: reason(node, entry, None, now),
             node_away_since: entry.away_since(),
+            host: entry.host.clone(),
         })
     }
 
@@ -146,6 +141,8 @@ impl Fleet {
             docker_trouble: entry.docker_trouble.clone(),
             ledger_trouble: entry.ledger_trouble.clone(),
             away_since: entry.away_since(),
+            host: entry.host.clone(),
+            clock_ahead: entry.session.as_ref().and(entry.clock_ahead),
         })
     }
 }
@@ -154,8 +151,40 @@ fn words_are_empty(words: &SelectorWords) -> bool {
     words.role.is_empty() && words.nodes.is_empty() && words.name.is_none()
 }
 
-/// Why the node is in its state.
+/// Why the node is in its state, and what else is wrong with it.
 fn reason(node: NodeAddr, entry: &Node, token: Option<Timestamp>, now: Timestamp) -> String {
+    let state = state_in_words(node, entry, token, now);
+    let clock = entry.session.as_ref().and(entry.clock_ahead);
+    [state, clock.map(clock_in_words).unwrap_or_default()]
+        .into_iter()
+        .filter(|words| !words.is_empty())
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+/// What is to be said of a clock: nothing while it agrees.
+fn clock_in_words(ahead: SignedDuration) -> String {
+    let off = ahead.unsigned_abs();
+    if off <= CLOCKS_AGREE {
+        return String::new();
+    }
+    let side = if ahead.is_negative() {
+        "behind"
+    } else {
+        "ahead of"
+    };
+    format!(
+        "its clock is {} {side} the controller's: certificates allow for an hour",
+        duration::show(off)
+    )
+}
+
+fn state_in_words(
+    node: NodeAddr,
+    entry: &Node,
+    token: Option<Timestamp>,
+    now: Timestamp,
+) -> String {
     match entry.state() {
         NodeState::Online => String::new(),
         NodeState::Suspect if entry.session.is_none() => {

@@ -143,6 +143,7 @@ fn target(planned: PlannedTarget, now: Timestamp) -> TargetRow {
         target,
         prior: None,
         ending: None,
+        found: None,
     }
 }
 

@@ -5,9 +5,10 @@
 use std::collections::HashSet;
 use std::net::Ipv4Addr;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use extend_common::event::{EventKind, StoredEvent};
+use extend_common::host::HostFigures;
 use extend_common::ids::{NodeAddr, OperationId, RoleName, ServerName};
 use extend_common::operation::Selector;
 use extend_common::record::{ServerRecord, Stamp};
@@ -28,6 +29,17 @@ pub struct ServerView {
     pub node_reason: String,
     /// Since when its node has been suspect or offline.
     pub node_away_since: Option<Timestamp>,
+    /// How its node's machine does.
+    pub host: Option<HostSample>,
+}
+
+/// What a node told last of its machine. In memory only: it decides nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostSample {
+    /// When it was taken, by the controller's clock.
+    pub at: Timestamp,
+    /// The figures.
+    pub figures: HostFigures,
 }
 
 /// The servers that a selector means, and the containers beside them that nobody claims.
@@ -70,6 +82,10 @@ pub struct NodeView {
     pub ledger_trouble: String,
     /// Since when it has been suspect or offline.
     pub away_since: Option<Timestamp>,
+    /// How its machine does.
+    pub host: Option<HostSample>,
+    /// How far its clock is ahead of the controller's; none without a session that told.
+    pub clock_ahead: Option<SignedDuration>,
 }
 
 /// Which events somebody reads, with the role under its own name.

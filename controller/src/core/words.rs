@@ -1,6 +1,8 @@
 //! Small texts about what agents tell, for targets.
 
 use extend_common::operation::{TargetState, Verb};
+use extend_common::record::Instance;
+use extend_common::size;
 use extend_common::status::{Outcome, OutcomeKind, ResolvedImage, ServerStatus};
 
 /// What stays on the node after a removal; otherwise nothing: the target has ended.
@@ -10,17 +12,43 @@ pub(super) fn left_behind(verb: Option<Verb>, state: TargetState, status: &Serve
         return String::new();
     }
     match status.data_bytes {
-        Some(bytes) => format!("data kept in {} ({})", status.data_directory, size(bytes)),
+        Some(bytes) => format!(
+            "data kept in {} ({})",
+            status.data_directory,
+            size::show(bytes)
+        ),
         None => format!("data kept in {}", status.data_directory),
     }
 }
 
-/// Why a target ended: the agent's own words, or at least what its outcome says.
-pub(super) fn reason(outcome: &Outcome, state: TargetState) -> String {
-    match (outcome.reason.as_str(), state) {
-        ("", TargetState::Failed) => "the agent gave no reason".to_owned(),
-        ("", TargetState::RolledBack) => "the deployment before serves again".to_owned(),
-        (reason, _) => reason.to_owned(),
+/// Why a target ended: the agent's own words, or at least what its outcome says. `found` is the
+/// container as it was when the target began.
+pub(super) fn reason(outcome: &Outcome, status: &ServerStatus, found: Option<&Instance>) -> String {
+    let reason = outcome.reason.as_str();
+    match outcome.kind {
+        OutcomeKind::Failed if reason.is_empty() => "the agent gave no reason".to_owned(),
+        OutcomeKind::Succeeded | OutcomeKind::Failed => reason.to_owned(),
+        OutcomeKind::RolledBack => {
+            let back = gone_back(status, found);
+            if reason.is_empty() {
+                return back;
+            }
+            format!("{back}: {reason}")
+        }
+    }
+}
+
+/// What became of the deployment before. An image that cannot be had fails before anything is
+/// touched: then nothing had to be put back, and calls went on.
+fn gone_back(status: &ServerStatus, found: Option<&Instance>) -> String {
+    let now = status.current.as_ref().map(|current| &current.instance);
+    let untouched = found.is_some() && found == now;
+    let serving = status.serving_image.as_ref().map(|image| &image.version);
+    match serving.filter(|version| !version.is_empty()) {
+        Some(version) if untouched => format!("kept {version}"),
+        Some(version) => format!("{version} serves again"),
+        None if untouched => "kept what serves".to_owned(),
+        None => "the deployment before serves again".to_owned(),
     }
 }
 
@@ -46,44 +74,4 @@ pub(super) fn image(image: &ResolvedImage) -> String {
         return image.reference.clone();
     }
     format!("{} ({})", image.reference, image.version)
-}
-
-/// An amount of data, as disks are sold: powers of ten, one digit after the point.
-pub(super) fn size(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
-    if bytes < 1_000 {
-        return format!("{bytes} bytes");
-    }
-    let mut tenths = bytes / 100;
-    let mut unit = 0;
-    while tenths >= 10_000 && unit + 1 < UNITS.len() {
-        tenths /= 1_000;
-        unit += 1;
-    }
-    format!(
-        "{}.{} {}",
-        tenths / 10,
-        tenths % 10,
-        UNITS.get(unit).copied().unwrap_or_default()
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_told_with_one_digit_after_the_point() {
-        for (bytes, text) in [
-            (0, "0 bytes"),
-            (999, "999 bytes"),
-            (1_000, "1.0 kB"),
-            (1_234_567, "1.2 MB"),
-            (999_999_999, "999.9 MB"),
-            (1_200_000_000, "1.2 GB"),
-            (u64::MAX, "18446.7 PB"),
-        ] {
-            assert_eq!(size(bytes), text);
-        }
-    }
 }

@@ -10,6 +10,7 @@ use extend_agent::docker::memory::MemoryDocker;
 use extend_agent::execute::Settings;
 use extend_agent::faults::FaultPoint;
 use extend_agent::host::MemoryHost;
+use extend_agent::host::figures::Figures;
 use extend_agent::probe::Prober;
 use extend_common::clock::Clock;
 use extend_common::ids::NodeAddr;
@@ -88,6 +89,7 @@ impl Node {
             docker: Arc::new(self.docker.clone()),
             host: Arc::new(self.host.clone()),
             prober: Arc::new(MemoryProber(self.docker.clone())),
+            figures: Figures::none(),
             dial: Arc::new(NetDial {
                 net: net.clone(),
                 peer,

@@ -13,7 +13,7 @@ mod pull;
 mod trouble;
 
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -86,6 +86,14 @@ impl Engine {
             timeouts,
             client: OnceLock::new(),
         })
+    }
+
+    /// Where the Engine keeps images and containers; none while it does not answer.
+    pub async fn data_root(&self) -> Option<PathBuf> {
+        let doing = "asking for its data root".to_owned();
+        let told = self.call(self.timeouts.read, doing, bollard::Docker::info);
+        let root = PathBuf::from(told.await.ok()?.docker_root_dir?);
+        root.is_absolute().then_some(root)
     }
 
     fn client(&self, doing: &str) -> Result<&bollard::Docker, DockerError> {

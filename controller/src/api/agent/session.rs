@@ -16,6 +16,7 @@ use extend_common::event::JournalPart;
 use extend_common::wire::WireError;
 use extend_proto::v1;
 use extend_proto::v1::agent_message::Kind;
+use jiff::Timestamp;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout};
 use tonic::{Code, Status, Streaming};
@@ -227,7 +228,8 @@ impl Session {
                 self.engine.session_report(number, node, status).await
             }
             Some(Kind::Heartbeat(heartbeat)) => {
-                let heartbeat = wire::heartbeat(heartbeat).map_err(not_understood)?;
+                let heartbeat =
+                    wire::heartbeat(heartbeat, Timestamp::now()).map_err(not_understood)?;
                 self.engine.session_heartbeat(number, node, heartbeat).await
             }
             Some(Kind::Events(events)) => {

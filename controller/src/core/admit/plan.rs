@@ -109,18 +109,35 @@ fn in_words(
         Verb::Stop => format!("stop it, with up to {grace} to end"),
         Verb::Restart if stopped => "start it, since it does not run".to_owned(),
         Verb::Restart => format!("stop it, with up to {grace} to end, and start it again"),
-        Verb::Upgrade => upgrade_in_words(submission, server, &grace),
+        Verb::Upgrade => upgrade_in_words(submission, entry, server, &grace),
         Verb::Rm => "stop it and remove its containers; its data stays".to_owned(),
     };
     when(entry, server.node, words)
 }
 
-fn upgrade_in_words(submission: &Submission, server: &Desired, grace: &str) -> String {
+/// Where a tag leads only the registry knows, and it is not asked for a plan.
+fn upgrade_in_words(
+    submission: &Submission,
+    entry: &Node,
+    server: &Desired,
+    grace: &str,
+) -> String {
     let image = submission.image.as_ref().unwrap_or(&server.image.reference);
     if server.run_state == RunState::Stopped {
         return format!("fetch {image} and make its container anew; it stays stopped");
     }
-    format!("fetch {image}, then replace the container, with up to {grace} to end")
+    let seen = entry.observation().and_then(|seen| {
+        let image = seen.serving_image.as_ref()?;
+        Some(image.version.as_str()).filter(|version| !version.is_empty())
+    });
+    if *image != server.image.reference {
+        return format!("fetch {image}, then replace the container, with up to {grace} to end");
+    }
+    let serving = seen.unwrap_or("the image that serves");
+    format!(
+        "ask the registry for {image}: when {serving} is still the newest nothing is restarted; \
+         otherwise replace the container, with up to {grace} to end"
+    )
 }
 
 /// Finishes the plan of a `run`.

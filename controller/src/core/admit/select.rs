@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use extend_common::ids::NodeAddr;
 use extend_common::operation::{Selector, Verb};
 use extend_common::record::{Desired, RunState};
+use extend_common::roles::RoleDefinition;
 
 use super::super::fleet::Fleet;
 use super::super::node::{Node, known};
@@ -34,9 +35,9 @@ pub(in crate::core) fn resolve(
 }
 
 fn unknown_type(fleet: &Fleet, word: &str, asked: &Asked) -> Misuse {
-    let mut known = fleet.settings.roles.words();
-    known.sort_unstable();
-    let nearest = nearest(word, &known).cloned();
+    let nearest = nearest(word, &fleet.settings.roles.words()).cloned();
+    let types = fleet.settings.roles.iter();
+    let known = types.map(RoleDefinition::words).collect();
     Misuse::UnknownType {
         asked: asked.clone(),
         known,
@@ -103,17 +104,21 @@ fn by_name(
     asked: &Asked,
     selector: &Selector,
 ) -> Result<Vec<NodeAddr>, Refusal> {
-    let named = |(_, server): &(NodeAddr, &Desired)| Some(&server.name) == selector.name.as_ref();
-    // A name may also stand on a tombstone elsewhere: the server that is meant to be comes first.
-    let found = servers(fleet)
-        .filter(named)
-        .min_by_key(|(node, server)| (server.run_state.is_tombstone(), *node));
-    let Some((node, server)) = found else {
+    let Some((node, server)) = named(fleet, selector) else {
         return Err(nothing_matches(fleet, asked));
     };
     agree(fleet, asked, selector, server)?;
     not_going(verb, asked, server)?;
     Ok(vec![node])
+}
+
+/// The server with the selector's name. A name may also stand on a tombstone elsewhere: the server
+/// that is meant to be comes first.
+fn named<'a>(fleet: &'a Fleet, selector: &Selector) -> Option<(NodeAddr, &'a Desired)> {
+    let name = selector.name.as_ref()?;
+    servers(fleet)
+        .filter(|(_, server)| server.name == *name)
+        .min_by_key(|(node, server)| (server.run_state.is_tombstone(), *node))
 }
 
 fn by_role(
@@ -161,7 +166,7 @@ fn nothing_matches(fleet: &Fleet, asked: &Asked) -> Refusal {
 }
 
 /// Checks that a server is the one that role and name describe.
-fn agree(
+pub(in crate::core) fn agree(
     fleet: &Fleet,
     asked: &Asked,
     selector: &Selector,
@@ -207,13 +212,28 @@ fn not_going(verb: Verb, asked: &Asked, server: &Desired) -> Result<(), Refusal>
 }
 
 /// The nodes that a request to show servers means. Other than for a verb, a node without a server
-/// is no mistake.
-pub(in crate::core) fn select_for_status(fleet: &Fleet, selector: &Selector) -> BTreeSet<NodeAddr> {
+/// is no mistake. What is named must be there, and be what the other options say.
+pub(in crate::core) fn select_for_status(
+    fleet: &Fleet,
+    asked: &Asked,
+    selector: &Selector,
+) -> Result<BTreeSet<NodeAddr>, Refusal> {
     let nodes: BTreeSet<_> = selector.nodes.iter().copied().collect();
-    fleet
-        .nodes
-        .keys()
-        .copied()
-        .filter(|node| nodes.is_empty() || nodes.contains(node))
-        .collect()
+    for node in &nodes {
+        let entry = fleet.nodes.get(node).ok_or_else(|| Mismatch::NoServerAt {
+            asked: asked.clone(),
+            node: *node,
+            enrolled: false,
+        })?;
+        if let Some(server) = entry.server() {
+            agree(fleet, asked, selector, server)?;
+        }
+    }
+    if nodes.is_empty()
+        && let Some(named) = named(fleet, selector)
+    {
+        agree(fleet, asked, selector, named.1)?;
+    }
+    let meant = |node: &NodeAddr| nodes.is_empty() || nodes.contains(node);
+    Ok(fleet.nodes.keys().copied().filter(meant).collect())
 }

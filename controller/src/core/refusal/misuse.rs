@@ -14,7 +14,7 @@ pub enum Misuse {
     UnknownType {
         /// The command.
         asked: Asked,
-        /// Every word that would do.
+        /// Every type, with the other words for it.
         known: Vec<String>,
         /// The one that was probably meant.
         nearest: Option<String>,

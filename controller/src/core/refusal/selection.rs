@@ -93,8 +93,11 @@ impl Mismatch {
                     "cannot {} the server at {node}: it is no node of this fleet",
                     asked.action()
                 ),
-                "extend status".to_owned(),
-            ),
+                "extend node list".to_owned(),
+            )
+            .because(format!(
+                "a node joins with the token of: extend node token -a {node}"
+            )),
             Self::OtherRole {
                 asked,
                 role,

@@ -75,7 +75,7 @@ impl Stranger {
         let text = Text::new(code, sentence, format!("extend node token {node}"));
         match self {
             Self::Token { .. } => {
-                text.because("a token is good once, for one node, and for ten minutes unless --ttl says otherwise")
+                text.because("a token is good once, for one node, for ten minutes unless --ttl says otherwise, and until a newer one is made")
             }
             Self::Peer { why: PeerFault::OtherKey, .. } => text.because(
                 "the node was enrolled again, or its address belongs to another machine now",

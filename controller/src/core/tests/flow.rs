@@ -185,7 +185,7 @@ fn restarts_go_from_server_to_server_of_a_role_and_stop_at_the_first_failure() {
     assert_eq!(bench.states(operation.id), after);
     assert_eq!(
         bench.target(operation.id, node("172.31.16.142")).reason,
-        "not begun, because media-141 at 172.31.16.141 was rolled back: it exited with 1"
+        "not begun, because media-141 at 172.31.16.141 failed"
     );
     // What is under way goes on, and the operation ends with the last.
     bench.work(node(MEETING), OutcomeKind::Failed, "");

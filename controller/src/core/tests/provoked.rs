@@ -130,12 +130,17 @@ fn mismatches(all: &mut Provoked) {
         Verb::Stop,
         "-a 172.31.16.139 -n meeting-server-1",
     );
-    let words = SelectorWords {
-        nodes: vec![node("10.0.0.1")],
-        ..SelectorWords::default()
-    };
-    let refusal = bench.fleet.servers(&words, bench.now).unwrap_err();
-    all.push(("extend status -a 10.0.0.1".to_owned(), refusal));
+    for line in [
+        "-a 10.0.0.1",
+        "-s media-server-only -a 172.31.16.137",
+        "-s media-server-only -n meeting-server-1",
+        "-a 172.31.16.139 -n meeting-server-1",
+        "-s queue-server-only",
+    ] {
+        let words = submission(Verb::Stop, line).selector;
+        let refusal = bench.fleet.servers(&words, bench.now).unwrap_err();
+        all.push((format!("extend status {line}"), refusal));
+    }
     let asked = crate::core::refusal::Asked::submission(&submission(Verb::Stop, ""));
     // Provoked for real in `scale`; here for its words.
     let refusal = Mismatch::TooManyServers {

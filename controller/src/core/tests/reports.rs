@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
+use extend_common::clock::before;
+use extend_common::host::{AgedFigures, HostFigures};
 use extend_common::operation::{TargetState, Verb};
 use extend_common::record::{RecordHash, RecordId, Stamp};
 use extend_common::status::{NodeState, OutcomeKind, Phase};
 
+use jiff::SignedDuration;
+
 use super::bench::{Bench, node};
 use crate::core::CloseReason;
-use crate::core::request::SessionNumber;
+use crate::core::request::{Heartbeat, SessionNumber};
 
 const QUEUE: &str = "172.31.16.138";
 
@@ -170,4 +174,80 @@ fn the_controllers_own_slowness_is_nobodys_silence() {
     bench.now = extend_common::clock::after(bench.now, Duration::from_secs(30));
     bench.tick();
     assert_eq!(bench.fleet.nodes[&media()].state(), NodeState::Online);
+}
+
+#[test]
+fn figures_and_clocks_are_told_and_never_stored() {
+    let mut bench = Bench::guide();
+    let session = bench.agents[&media()].session.unwrap();
+    let figures = HostFigures {
+        processors: Some(2),
+        ..HostFigures::default()
+    };
+    let beat = |bench: &mut Bench, host, ahead: Option<i64>| {
+        let heartbeat = Heartbeat {
+            host,
+            clock_ahead: ahead.map(SignedDuration::from_secs),
+            ..Heartbeat::default()
+        };
+        let turn = bench
+            .fleet
+            .heartbeat(session, media(), heartbeat, bench.now);
+        assert!(turn.writes.is_empty() && turn.effects.is_empty());
+        bench
+            .fleet
+            .nodes(Some(media()), bench.now)
+            .unwrap()
+            .remove(0)
+    };
+    let age = Duration::from_secs(3);
+    let told = Some(AgedFigures {
+        age,
+        figures: figures.clone(),
+    });
+    let view = beat(&mut bench, told, Some(-4));
+    let sample = view.host.clone().unwrap();
+    assert_eq!(
+        (sample.at, sample.figures),
+        (before(bench.now, age), figures)
+    );
+    assert_eq!(view.reason, "", "clocks differ by a few seconds");
+    let view = beat(&mut bench, None, Some(61 * 60));
+    assert!(view.host.is_some(), "no news are no loss");
+    assert_eq!(
+        view.reason,
+        "its clock is 1h 1m ahead of the controller's: certificates allow for an hour"
+    );
+    let view = beat(&mut bench, None, Some(-6));
+    assert_eq!(
+        view.reason,
+        "its clock is 6s behind the controller's: certificates allow for an hour"
+    );
+    bench.pass(Duration::from_secs(1));
+    let view = beat(&mut bench, None, None);
+    assert_eq!((view.clock_ahead, view.reason.as_str()), (None, ""));
+}
+
+#[test]
+fn what_was_never_touched_was_kept_and_not_put_back() {
+    for (touched, words) in [
+        (false, "kept 22.3.1: the image cannot be pulled"),
+        (true, "22.3.1 serves again: the image cannot be pulled"),
+    ] {
+        let mut bench = Bench::guide();
+        let operation = bench.accept(Verb::Upgrade, "-a 172.31.16.139 -i portsip/pbx:22.4");
+        let agent = bench.agents.get_mut(&media()).unwrap();
+        if touched {
+            let container = agent.container.as_mut().unwrap();
+            container.instance.started_at.push('9');
+        }
+        bench.work(
+            media(),
+            OutcomeKind::RolledBack,
+            "the image cannot be pulled",
+        );
+        assert_eq!(bench.states(operation.id), [TargetState::RolledBack]);
+        let ended = bench.fleet.operation(operation.id).unwrap();
+        assert_eq!(ended.targets[0].reason, words);
+    }
 }
