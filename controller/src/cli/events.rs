@@ -135,7 +135,7 @@ impl<'a> Reader<'a> {
 
     fn show_all(self) -> Result<Exit, Failure> {
         let output = &self.context.output;
-        let format = self.args.output.format;
+        let (format, now) = (self.args.output.format, self.context.clock.now());
         let events = Events {
             events: self.events,
         };
@@ -144,10 +144,10 @@ impl<'a> Reader<'a> {
         } else if events.events.is_empty() {
             output.say("there are no such events");
         } else if format == Format::Wide {
-            let line = |event: &Event| format!("{}\n{}", event.line(), event.evidence_lines());
+            let line = |event: &Event| format!("{}\n{}", event.line(now), event.evidence_lines());
             output.data(&events.events.iter().map(line).collect::<String>())?;
         } else {
-            output.data(&events_table(&events.events).render(output.stdout()))?;
+            output.data(&events_table(&events.events, now).render(output.stdout()))?;
         }
         Ok(Exit::Done)
     }
@@ -213,9 +213,10 @@ impl<'a> Reader<'a> {
     }
 
     fn show(&self, event: &Event) -> Result<(), Failure> {
+        let now = self.context.clock.now();
         let text = match self.args.output.format {
-            Format::Table => event.line(),
-            Format::Wide => format!("{}\n{}", event.line(), event.evidence_lines()),
+            Format::Table => event.line(now),
+            Format::Wide => format!("{}\n{}", event.line(now), event.evidence_lines()),
             Format::Json => document::json_line(event)?,
             Format::Yaml => document::yaml_document(event)?,
         };

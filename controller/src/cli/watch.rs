@@ -61,7 +61,8 @@ pub(crate) async fn watch(
         () = interrupts.next() => None,
         () = sleep(limit) => None,
     };
-    watcher.progress.finish();
+    let now = context.clock.now();
+    watcher.progress.finish(watcher.seen.as_ref(), now);
     match ended {
         Some(Ok(operation)) => tell_end(context, &operation, format),
         Some(Err(failure)) => Err(failure),
@@ -75,9 +76,8 @@ pub(crate) fn tell_end(
     operation: &Operation,
     format: Format,
 ) -> Result<Exit, Failure> {
-    context
-        .output
-        .say(&summary::render(operation, context.output.stderr().colour));
+    let (now, colour) = (context.clock.now(), context.output.stderr().colour);
+    context.output.say(&summary::render(operation, now, colour));
     let exit = exit_of(operation);
     if exit != Exit::Done {
         context

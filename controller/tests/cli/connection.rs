@@ -119,11 +119,11 @@ fn watching_goes_on_after_the_controller_has_died() {
     assert_eq!(ran.code, 0, "{}", ran.err);
     insta::assert_snapshot!(ran.err, @r"
     ivr-server-1 (172.31.16.140): already stopped, nothing to do
-    10:13:01 media-server-1 (172.31.16.139) stopping
+    2026-01-15 10:13:01 media-server-1 (172.31.16.139) stopping
     the connection to the controller was lost; trying again for 30s
     connected again
-    10:13:04 media-server-1 (172.31.16.139) starting
-    10:13:12 media-server-1 (172.31.16.139) succeeded
+    2026-01-15 10:13:04 media-server-1 (172.31.16.139) starting
+    2026-01-15 10:13:12 media-server-1 (172.31.16.139) succeeded
     restart 5nzq8c: media-server-1 (172.31.16.139) succeeded in 1m 12s
     ");
     assert_eq!(

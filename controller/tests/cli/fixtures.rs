@@ -12,8 +12,8 @@ pub(crate) const SERVERS: [(&str, &str, &str); 4] = [
     ("media-server-1", "media-server-only", "172.31.16.139"),
     ("ivr-server-1", "vr-server-only", "172.31.16.140"),
 ];
-/// 2026-11-22 10:13:00 UTC
-pub(crate) const BEGUN_MS: i64 = 1_795_342_380_000;
+/// 2026-01-15 10:13:00 UTC: never today, so that moments are told with their date.
+pub(crate) const BEGUN_MS: i64 = 1_768_471_980_000;
 
 /// A moment that lies `ms` in the future; in the past if it is negative.
 pub(crate) fn in_ms(ms: i64) -> i64 {
@@ -86,6 +86,37 @@ fn status(index: usize, health: v1::Health) -> v1::ServerStatus {
     }
 }
 
+/// A machine whose time service nobody knows.
+pub(crate) fn host() -> v1::HostFigures {
+    v1::HostFigures {
+        age_ms: 3_200,
+        processor_permille: Some(123),
+        processors: 2,
+        load: Some(v1::LoadAverages {
+            one_minute: 12,
+            five_minutes: 8,
+            fifteen_minutes: 100,
+        }),
+        memory_total_bytes: 8_200_000_000,
+        memory_used_bytes: 1_900_000_000,
+        disks: vec![
+            v1::DiskFigures {
+                path: "/var/lib/portsip".to_owned(),
+                total_bytes: 20_000_000_000,
+                free_bytes: 12_300_000_000,
+            },
+            v1::DiskFigures {
+                path: "/var/lib/docker".to_owned(),
+                total_bytes: 40_000_000_000,
+                free_bytes: 4_000_000_000,
+            },
+        ],
+        // Three days, and a bit: no test is so slow that it would show.
+        uptime_seconds: 3 * 86_400 + 4 * 3_600 + 60,
+        clock: v1::ClockState::Unspecified.into(),
+    }
+}
+
 /// Every kind of row that `extend status` has.
 pub(crate) fn fleet() -> v1::ListServersResponse {
     let view = |index, state: v1::NodeState, status| v1::ServerView {
@@ -93,6 +124,7 @@ pub(crate) fn fleet() -> v1::ListServersResponse {
         node_state: state.into(),
         status,
         operation: String::new(),
+        host: Some(host()),
         ..v1::ServerView::default()
     };
     let healthy = view(
@@ -142,6 +174,8 @@ pub(crate) fn nodes() -> Vec<v1::NodeView> {
             generation: 7,
         }),
         docker_trouble: "docker unresponsive for 20s".to_owned(),
+        host: Some(host()),
+        clock_ahead_ms: Some(-64_300),
         ..v1::NodeView::default()
     };
     let pending = v1::NodeView {
@@ -263,7 +297,7 @@ pub(crate) fn operations() -> Vec<v1::Operation> {
     vec![open, old]
 }
 
-/// The moment of the first event: 2026-11-22 10:13:00 UTC.
+/// The moment of the first event: 2026-01-15 10:13:00 UTC.
 pub(crate) fn event(sequence: u64, kind: v1::EventKind, text: &str) -> v1::StoredEvent {
     let (name, role, node) = SERVERS[2];
     let at_ms = BEGUN_MS + i64::try_from(sequence).unwrap() * 1_000;

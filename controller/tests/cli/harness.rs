@@ -110,9 +110,14 @@ impl Place {
 
     /// Starts `extend` on a terminal, 100 columns wide.
     pub(crate) fn on_terminal(&self, words: &str) -> Terminal {
+        self.on_narrow_terminal(100, words)
+    }
+
+    /// Starts `extend` on a terminal of so many columns.
+    pub(crate) fn on_narrow_terminal(&self, columns: u16, words: &str) -> Terminal {
         let size = Winsize {
             ws_row: 40,
-            ws_col: 100,
+            ws_col: columns,
             ws_xpixel: 0,
             ws_ypixel: 0,
         };

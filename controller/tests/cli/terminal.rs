@@ -205,7 +205,146 @@ fn progress_is_drawn_in_place_and_ctrl_c_leaves() {
     assert_eq!(code, 6, "{shown}");
     assert!(shown.ends_with("hint: extend op watch 5nzq8c\n"), "{shown}");
     // Drawn over: the cursor was moved up again.
-    assert!(shown.contains("\u{1b}[1A"), "{shown:?}");
+    assert!(shown.contains("\u{1b}[2A"), "{shown:?}");
+}
+
+#[test]
+fn what_is_too_long_for_a_line_is_seen_to_be_cut_and_is_told_whole_at_the_end() {
+    let place = Place::new();
+    let mut going = target(2, v1::TargetState::Running);
+    phase(&mut going, v1::Phase::Pulling, 1_000);
+    going.detail = format!("fetching {}", "layer ".repeat(30));
+    let open = operation(v1::Verb::Upgrade, vec![going.clone()]);
+    place.script.operation.send_replace(open);
+    let mut terminal = place.on_narrow_terminal(80, "op watch 5nzq8c");
+    terminal.shows("…");
+    let mut failed = target(2, v1::TargetState::Failed);
+    failed.reason = format!("{}end of the reason", "why ".repeat(30));
+    let ended = operation(v1::Verb::Upgrade, vec![failed.clone()]);
+    place.script.operation.send_replace(ended);
+    let (code, shown) = terminal.ends();
+    assert_eq!(code, 1, "{shown}");
+    let told = shown.matches(&failed.reason).count();
+    assert_eq!(told, 1, "once with everything is enough: {shown}");
+    assert!(shown.ends_with("hint: extend op show 5nzq8c\n"), "{shown}");
+}
+
+#[test]
+fn leaving_keeps_each_line_once() {
+    let place = Place::new();
+    let going = |index| {
+        let mut target = target(index, v1::TargetState::Running);
+        phase(&mut target, v1::Phase::Stopping, 1_000);
+        target.detail = "signal sent, and a text that is as long as any line can be".to_owned();
+        target
+    };
+    let open = operation(v1::Verb::Stop, vec![going(0), going(2)]);
+    place.script.operation.send_replace(open);
+    let mut terminal = place.on_narrow_terminal(80, "op watch 5nzq8c");
+    terminal.shows("media-server-1");
+    // What a terminal does with Ctrl-C: it writes it behind the last line, and signals.
+    terminal.types("\u{3}");
+    terminal.shows("^C");
+    kill(
+        Pid::from_raw(terminal.child.id().try_into().unwrap()),
+        Signal::SIGINT,
+    )
+    .unwrap();
+    let (_, shown) = terminal.ends();
+    let screen = drawn(&shown, 80);
+    for name in ["meeting-server-1", "media-server-1"] {
+        let lines = screen.iter().filter(|line| line.starts_with(name)).count();
+        assert_eq!(lines, 1, "{screen:#?}");
+    }
+    assert!(
+        screen.contains(&"stopped watching stop 5nzq8c; the operation goes on".to_owned()),
+        "{screen:#?}"
+    );
+}
+
+/// What stands on a terminal in the end. Knows as much of escape sequences as is used here.
+fn drawn(shown: &str, columns: usize) -> Vec<String> {
+    let mut lines: Vec<Vec<char>> = vec![Vec::new()];
+    let (mut row, mut column) = (0, 0);
+    let mut chars = shown.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\n' => (row, column) = (row + 1, 0),
+            '\u{1b}' => {
+                let mut sequence = String::new();
+                while !sequence.ends_with(|c: char| c.is_ascii_alphabetic()) {
+                    sequence.push(chars.next().unwrap());
+                }
+                match sequence.as_str() {
+                    "[K" => lines[row].truncate(column),
+                    "[J" => {
+                        lines.truncate(row + 1);
+                        lines[row].truncate(column);
+                    }
+                    // The harness has dropped the carriage return before it.
+                    "[2A" => (row, column) = (row - 2, 0),
+                    other => panic!("unknown sequence {other}"),
+                }
+            }
+            c => {
+                if column == columns {
+                    (row, column) = (row + 1, 0);
+                }
+                lines.resize_with(lines.len().max(row + 1), Vec::new);
+                let line = &mut lines[row];
+                line.resize(line.len().max(column + 1), ' ');
+                line[column] = c;
+                column += 1;
+            }
+        }
+        lines.resize_with(lines.len().max(row + 1), Vec::new);
+    }
+    let lines = lines.into_iter().map(String::from_iter);
+    lines
+        .map(|line: String| line.trim_end().to_owned())
+        .collect()
+}
+
+#[test]
+fn eighty_columns_hold_what_matters_of_the_status() {
+    let place = Place::new();
+    let (code, shown) = place.on_narrow_terminal(80, "status").ends();
+    assert_eq!(code, 0, "{shown}");
+    insta::assert_snapshot!(shown, @r"
+    NAME              ADDRESS        HEALTH       SINCE   REASON
+    meeting-server-1  172.31.16.137  healthy      2h 30m  -
+    queue-server-1    172.31.16.138  quarantined  2h 30m  restarts: 5 by agent, 2 by
+                                                          docker; 5 restarts in 10m
+                                                          did not help; to start it
+                                                          again: extend restart -n
+                                                          queue-server-1
+    media-server-1    172.31.16.139  starting     2h 30m  operation 5nzq8c; pulling
+                                                          portsip/pbx:22
+    ivr-server-1      172.31.16.140  unknown      -       its node is offline; it
+                                                          was healthy
+    no room for IMAGE, NODE, TYPE, OPERATION, RESTARTS, VERSION: -o wide shows all
+
+    UNCLAIMED CONTAINER  TYPE               ADDRESS        ID
+    portsip.mediaserver  media-server-only  172.31.16.141  deadbeef0123
+    ");
+    let mut terminal = place.on_narrow_terminal(80, "status -w");
+    terminal.shows("no room for");
+    kill(
+        Pid::from_raw(terminal.child.id().try_into().unwrap()),
+        Signal::SIGINT,
+    )
+    .unwrap();
+    let (_, shown) = terminal.ends();
+    let said = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in [
+        "quarantined",
+        "extend restart",
+        "node is offline",
+        "5 by agent",
+    ] {
+        assert!(said.contains(words), "{words}: {shown}");
+    }
+    assert!(!shown.contains('…'), "nothing is cut: {shown}");
 }
 
 #[test]

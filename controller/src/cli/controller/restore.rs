@@ -35,7 +35,7 @@ pub(super) fn run(context: &Context, config: &Path, args: &Args) -> Result<Exit,
     output.say(&format!(
         "restored store {} as it was at {} (epoch {})",
         restored.store,
-        moment(restored.taken),
+        moment(restored.taken, options.now),
         restored.epoch
     ));
     if let Some(aside) = restored.moved_aside {

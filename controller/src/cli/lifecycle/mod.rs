@@ -14,7 +14,7 @@ use extend_common::operation::{PlannedTarget, Verb};
 use extend_proto::v1;
 use ulid::Ulid;
 
-use super::args::{SelectorArgs, SubmitArgs, seconds};
+use super::args::{Format, SelectorArgs, SubmitArgs, seconds};
 use super::client::Client;
 use super::context::Context;
 use super::failure::Failure;
@@ -138,12 +138,13 @@ fn show_plan(
     let planned = &submitted.plan;
     let document = view::plan::Document::new(verb, planned);
     let text = document::render(args.output.format, &document)?;
+    let (now, wide) = (context.clock.now(), args.output.format == Format::Wide);
     context
         .output
-        .data(&text.unwrap_or_else(|| plan::table(planned, context.output.stdout())))?;
+        .data(&text.unwrap_or_else(|| plan::table(planned, wide, now, context.output.stdout())))?;
     context
         .output
-        .say(&format!("{}: {}", verb, plan::verdict(planned)));
+        .say(&format!("{}: {}", verb, plan::verdict(verb, planned)));
     Ok(if document.changes {
         Exit::Changes
     } else {

@@ -64,9 +64,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
 
 /// Shows what would be removed and has the number of servers typed.
 async fn confirm_removal(context: &Context, removed: &[PlannedTarget]) -> Result<(), Failure> {
-    context
-        .output
-        .say(&plan::table(removed, context.output.stderr()));
+    let (now, stderr) = (context.clock.now(), context.output.stderr());
+    context.output.say(&plan::table(removed, true, now, stderr));
     let servers = count(removed.len(), "server");
     let question = Confirm {
         question: format!("Remove {servers}? The data directories stay on their nodes."),

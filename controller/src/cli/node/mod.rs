@@ -9,6 +9,7 @@ mod token;
 use clap::Subcommand;
 use extend_common::exit::Exit;
 use extend_common::ids::NodeAddr;
+use extend_common::wire::shown_text;
 use extend_proto::v1;
 
 use super::args::Format;
@@ -16,6 +17,7 @@ use super::confirm::{self, Confirm};
 use super::context::Context;
 use super::failure::Failure;
 use super::output::document;
+use super::output::text::local_times;
 use super::view::node::Node;
 
 /// `extend node …`
@@ -76,9 +78,10 @@ fn tell(
 ) -> Result<Exit, Failure> {
     context.output.say(done);
     for note in answer.notes {
-        context
-            .output
-            .say(&format!("  {}", extend_common::wire::shown_text(note)));
+        context.output.say(&format!(
+            "  {}",
+            local_times(&shown_text(note), context.clock.now())
+        ));
     }
     if let Some(node) = answer.node.map(Node::try_from).transpose()?
         && let Some(text) = document::render(format, &node)?

@@ -70,7 +70,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
         |at| {
             format!(
                 "once, until {} (for {})",
-                moment(at),
+                moment(at, context.clock.now()),
                 age(context.clock.now(), at)
             )
         },

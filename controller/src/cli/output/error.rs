@@ -1,22 +1,26 @@
 //! The look of errors: one sentence, its causes, and a hint.
 
+use jiff::Timestamp;
+
 use super::Tone;
+use super::text::local_times;
 use crate::cli::failure::Failure;
 
 /// What the parser of the arguments ends with, which says less than our hint does.
 const PARSER_FOOTER: &str = "For more information, try";
 
 /// A failure as lines.
-pub(super) fn render(failure: &Failure, colour: bool) -> String {
+pub(super) fn render(failure: &Failure, now: Timestamp, colour: bool) -> String {
     let mut lines = vec![format!(
         "{} {}",
         Tone::Bad.paint("error:", colour),
-        failure.sentence
+        local_times(&failure.sentence, now)
     )];
     lines.extend(
         failure
             .causes
             .iter()
+            .map(|cause| local_times(cause, now))
             .map(|cause| format!("  {} {cause}", Tone::Faint.paint("cause:", colour))),
     );
     if !failure.hint.is_empty() {

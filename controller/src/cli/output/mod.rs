@@ -9,6 +9,7 @@ pub(crate) mod progress;
 pub(crate) mod screen;
 pub(crate) mod summary;
 pub(crate) mod table;
+pub(crate) mod terminal;
 pub(crate) mod text;
 mod tone;
 
@@ -16,6 +17,7 @@ use std::io::{self, IsTerminal, Write};
 
 use clap::error::ErrorKind;
 use extend_common::exit::Exit;
+use jiff::Timestamp;
 
 use super::failure::Failure;
 pub(crate) use tone::Tone;
@@ -98,8 +100,13 @@ impl Output {
 
     /// Asks, without ending the line.
     pub(crate) fn ask(&self, text: &str) {
+        self.overwrite(text);
+    }
+
+    /// Draws on the terminal behind stderr, exactly as it stands.
+    pub(crate) fn overwrite(&self, frame: &str) {
         let mut stderr = io::stderr().lock();
-        drop(write!(stderr, "{text}").and_then(|()| stderr.flush()));
+        drop(write!(stderr, "{frame}").and_then(|()| stderr.flush()));
     }
 
     /// Says what to run next.
@@ -109,7 +116,11 @@ impl Output {
 
     /// Says why a command did not do what was asked.
     pub(crate) fn failure(&self, failure: &Failure) {
-        self.say(&error::render(failure, self.stderr.colour));
+        self.say(&error::render(
+            failure,
+            Timestamp::now(),
+            self.stderr.colour,
+        ));
     }
 
     /// Prints what the parser of the arguments has to say: help, a version, or what is wrong.

@@ -1,13 +1,17 @@
 //! Plans and answers of "already so", for people.
 
-use extend_common::operation::PlannedTarget;
+use extend_common::operation::{PlannedTarget, Verb};
+use jiff::Timestamp;
 
 use super::table::{Cell, Table};
-use super::text::count;
+use super::text::{count, local_times};
 use super::{Stream, Tone};
 
-/// The table of `--plan`.
-pub(crate) fn table(plan: &[PlannedTarget], stream: Stream) -> String {
+/// What a narrow terminal has no room for.
+const SPARE: &[&str] = &["TYPE", "IMAGE"];
+
+/// The table of `--plan`; a wide one has all columns whatever the terminal.
+pub(crate) fn table(plan: &[PlannedTarget], wide: bool, now: Timestamp, stream: Stream) -> String {
     let in_turns = plan
         .iter()
         .any(|target| target.wave != plan.first().map_or(0, |t| t.wave));
@@ -20,7 +24,7 @@ pub(crate) fn table(plan: &[PlannedTarget], stream: Stream) -> String {
         heading.push("IMAGE");
     }
     heading.push("CHANGE");
-    let mut table = Table::new(heading);
+    let mut table = Table::new(heading).sparing(if wide { &[] } else { SPARE });
     for target in plan {
         let mut cells = vec![
             Cell::from(target.name.as_str()),
@@ -33,20 +37,26 @@ pub(crate) fn table(plan: &[PlannedTarget], stream: Stream) -> String {
         if other_images {
             cells.push(image(target).into());
         }
-        cells.push(change(target));
+        cells.push(change(target, now));
         table.row(cells);
     }
     table.render(stream)
 }
 
-/// How much of a plan would change anything, in words.
-pub(crate) fn verdict(plan: &[PlannedTarget]) -> String {
+/// How much of a plan would change anything, in words. What an upgrade brings only the registry
+/// knows.
+pub(crate) fn verdict(verb: Verb, plan: &[PlannedTarget]) -> String {
+    let would = if verb == Verb::Upgrade {
+        "may"
+    } else {
+        "would"
+    };
     let all = plan.len();
     let changing = plan.iter().filter(|target| !target.already_so).count();
     match changing {
         0 => "nothing to do".to_owned(),
-        _ if changing == all => format!("{} would change", count(all, "server")),
-        _ => format!("{changing} of {} would change", count(all, "server")),
+        _ if changing == all => format!("{} {would} change", count(all, "server")),
+        _ => format!("{changing} of {} {would} change", count(all, "server")),
     }
 }
 
@@ -78,11 +88,11 @@ fn turn(target: &PlannedTarget) -> String {
     }
 }
 
-fn change(target: &PlannedTarget) -> Cell {
+fn change(target: &PlannedTarget, now: Timestamp) -> Cell {
     if target.already_so {
         return Cell::toned(format!("none: {}", so_in_words(target)), Tone::Faint);
     }
-    Cell::from(target.summary.as_str())
+    Cell::from(local_times(&target.summary, now))
 }
 
 fn changes_image(target: &PlannedTarget) -> bool {

@@ -1,13 +1,15 @@
 //! A terminal that is drawn over again and again, without flicker.
 
-use super::table::terminal_width;
-use super::{Output, Stream};
+use super::text::clip;
+use super::{Output, Stream, terminal};
 use crate::cli::failure::Failure;
 
 const HOME: &str = "\x1b[H";
 const CLEAR_ALL: &str = "\x1b[2J";
-const CLEAR_LINE: &str = "\x1b[K";
-const CLEAR_BELOW: &str = "\x1b[J";
+/// What is right of the cursor.
+pub(crate) const CLEAR_LINE: &str = "\x1b[K";
+/// What is right of the cursor and below.
+pub(crate) const CLEAR_BELOW: &str = "\x1b[J";
 
 /// The terminal behind stdout.
 #[derive(Debug)]
@@ -40,14 +42,18 @@ impl Screen {
     }
 
     fn draw(&mut self, output: &Output, text: &str) -> Result<(), Failure> {
-        let width = terminal_width(self.stream).map_or(usize::MAX, usize::from);
+        let (width, height) = terminal::size(self.stream)
+            .map_or((usize::MAX, usize::MAX), |(width, height)| {
+                (usize::from(width), usize::from(height))
+            });
         let mut frame = String::from(HOME);
         if !self.drawn {
             frame.push_str(CLEAR_ALL);
             self.drawn = true;
         }
-        for line in text.lines() {
-            frame.push_str(&clip(line, width));
+        // The line below the last one is where the cursor stands.
+        for line in fit(text, height.saturating_sub(1)) {
+            frame.push_str(&clip(&line, width));
             frame.push_str(CLEAR_LINE);
             frame.push('\n');
         }
@@ -56,32 +62,24 @@ impl Screen {
     }
 }
 
-/// Cuts a line to a width. Colours take no room and are kept to the end, so that none leaks.
-fn clip(line: &str, width: usize) -> String {
-    let mut clipped = String::new();
-    let (mut shown, mut in_escape) = (0, false);
-    for c in line.chars() {
-        if c == '\x1b' {
-            in_escape = true;
-        }
-        if in_escape {
-            clipped.push(c);
-            in_escape = c != 'm';
-        } else if shown < width {
-            clipped.push(c);
-            shown += 1;
-        }
+/// The first lines, as many as have room; the last one tells how many have not.
+fn fit(text: &str, height: usize) -> Vec<String> {
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    if lines.len() > height && height > 0 {
+        let more = lines.len() - (height - 1);
+        lines.truncate(height - 1);
+        lines.push(format!("… and {more} lines more"));
     }
-    clipped
+    lines
 }
 
 #[cfg(test)]
 mod tests {
-    use super::clip;
+    use super::fit;
 
     #[test]
-    fn a_line_is_cut_and_its_colours_are_closed() {
-        assert_eq!(clip("\x1b[32mhealthy\x1b[0m", 4), "\x1b[32mheal\x1b[0m");
-        assert_eq!(clip("healthy", 40), "healthy");
+    fn what_has_no_room_is_counted() {
+        assert_eq!(fit("a\nb\nc", 3), ["a", "b", "c"]);
+        assert_eq!(fit("a\nb\nc\nd", 3), ["a", "b", "… and 2 lines more"]);
     }
 }

@@ -1,10 +1,13 @@
-//! The last words about an operation: how it ended, for whom it did not, and what was seen then.
+//! The last words about an operation: how it ended, and what was seen of those that failed.
+//!
+//! How each target ended, and why, stands in the progress above: it is not said again.
 
-use extend_common::operation::{Operation, Target, TargetState, Verb};
+use extend_common::operation::{Operation, Target, TargetState};
 use extend_common::status::Evidence;
+use jiff::Timestamp;
 
 use super::Tone;
-use super::text::{age, count, short_hash};
+use super::text::{age, count, local_times, short_hash};
 
 /// The failures in the order in which they are counted.
 const FAILURES: [TargetState; 5] = [
@@ -16,16 +19,17 @@ const FAILURES: [TargetState; 5] = [
 ];
 
 /// The summary of an ended operation, as lines.
-pub(crate) fn render(operation: &Operation, colour: bool) -> String {
+pub(crate) fn render(operation: &Operation, now: Timestamp, colour: bool) -> String {
     let mut lines = vec![headline(operation, colour)];
     for target in &operation.targets {
-        if target.state.is_failure() {
-            lines.extend(failure(target, colour));
-        } else {
-            lines.extend(remarks_on_success(operation.verb, target, colour));
+        let seen: Vec<String> = target.evidence.iter().flat_map(evidence).collect();
+        if target.state.is_failure() && !seen.is_empty() {
+            lines.push(format!("  {}:", server(target)));
+            lines.extend(seen);
         }
         if !target.late.is_empty() {
-            lines.push(format!("  {}: {}", server(target), target.late));
+            let late = local_times(&target.late, now);
+            lines.push(format!("  {}: {late}", server(target)));
         }
     }
     lines.join("\n")
@@ -57,16 +61,6 @@ fn headline(operation: &Operation, colour: bool) -> String {
     tone.paint(&format!("{what}: {told} in {took}"), colour)
 }
 
-fn failure(target: &Target, colour: bool) -> Vec<String> {
-    let state = Tone::Bad.paint(&target.state.to_string(), colour);
-    let mut lines = vec![match target.reason.as_str() {
-        "" => format!("  {} {state}", server(target)),
-        reason => format!("  {} {state}: {reason}", server(target)),
-    }];
-    lines.extend(target.evidence.iter().flat_map(evidence));
-    lines
-}
-
 /// What was seen of the container, as lines.
 pub(crate) fn evidence(evidence: &Evidence) -> Vec<String> {
     let mut facts = Vec::new();
@@ -84,19 +78,6 @@ pub(crate) fn evidence(evidence: &Evidence) -> Vec<String> {
     if !evidence.log_tail.is_empty() {
         lines.push("    the last lines of its output:".to_owned());
         lines.extend(evidence.log_tail.iter().map(|line| format!("    | {line}")));
-    }
-    lines
-}
-
-fn remarks_on_success(verb: Verb, target: &Target, colour: bool) -> Vec<String> {
-    let mut lines = Vec::new();
-    // Where the data of a removed server was kept is the one thing to know afterwards.
-    if verb == Verb::Rm && !target.detail.is_empty() {
-        lines.push(format!("  {}: {}", server(target), target.detail));
-    }
-    if target.state == TargetState::Succeeded && !target.reason.is_empty() {
-        let warning = Tone::Busy.paint("warning:", colour);
-        lines.push(format!("  {warning} {}: {}", server(target), target.reason));
     }
     lines
 }

@@ -1,23 +1,29 @@
 //! Tables: left-aligned columns without borders, fit for eyes and for `awk`.
 //!
-//! Where a terminal is wide enough the last column, which holds sentences, wraps below itself;
-//! elsewhere every row stays one line.
+//! Off a terminal every row is one line with every column. On one the last column, which holds
+//! sentences, wraps below itself. Where not even that fits, the columns that a table can spare are
+//! left out, one after the other, and named below it; what a row must not lose with a column goes
+//! into its sentence. Nothing is cut.
 
 use comfy_table::{Cell as StyledCell, Color, ColumnConstraint, ContentArrangement};
 
-use super::text::or_dash;
-use super::{Stream, Tone};
+use super::text::{or_dash, wrap};
+use super::{Stream, Tone, terminal};
 
 /// The last column wraps only if it is left this much room; narrower, it is no longer readable.
 const MIN_SENTENCE_WIDTH: usize = 24;
 /// The space between two columns.
-const GAP: u16 = 2;
+const GAP: usize = 2;
+/// Before a sentence that has to stand below its row.
+const INDENT: usize = 2;
 
 /// One value, and how it is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Cell {
     text: String,
     tone: Tone,
+    /// What the sentence has to say when this column is left out.
+    instead: String,
 }
 
 impl Cell {
@@ -26,7 +32,14 @@ impl Cell {
         Self {
             text: text.into(),
             tone,
+            instead: String::new(),
         }
+    }
+
+    /// Says in the row's sentence what would be lost with the column.
+    pub(crate) fn or_say(mut self, instead: impl Into<String>) -> Self {
+        self.instead = instead.into();
+        self
     }
 }
 
@@ -41,6 +54,8 @@ impl<T: Into<String>> From<T> for Cell {
 pub(crate) struct Table {
     heading: Vec<&'static str>,
     rows: Vec<Vec<Cell>>,
+    spare: &'static [&'static str],
+    left_out: Vec<&'static str>,
 }
 
 impl Table {
@@ -49,7 +64,15 @@ impl Table {
         Self {
             heading,
             rows: Vec::new(),
+            spare: &[],
+            left_out: Vec::new(),
         }
+    }
+
+    /// Names the columns that may be left out on a narrow terminal, the first one first.
+    pub(crate) fn sparing(mut self, columns: &'static [&'static str]) -> Self {
+        self.spare = columns;
+        self
     }
 
     /// Adds a row: a cell for each column. Empty cells become dashes.
@@ -60,12 +83,77 @@ impl Table {
 
     /// The table as lines.
     pub(crate) fn render(&self, stream: Stream) -> String {
+        self.render_at(terminal::width(stream), stream.colour)
+    }
+
+    fn render_at(&self, width: Option<usize>, colour: bool) -> String {
+        let Some(width) = width else {
+            return self.draw(None, colour);
+        };
+        if self.spare.is_empty() {
+            return self.draw(self.sentence_wraps_at(width), colour);
+        }
+        let mut table = self.clone();
+        let mut spare = table.spare.iter();
+        while !table.fits(width) {
+            let Some(column) = spare.next() else { break };
+            table.leave_out(column);
+        }
+        let mut text = if table.fits(width) {
+            table.draw(table.sentence_wraps_at(width), colour)
+        } else {
+            table.draw_with_sentences_below(width, colour)
+        };
+        if !table.left_out.is_empty() {
+            let told = format!(
+                "no room for {}: -o wide shows all",
+                table.left_out.join(", ")
+            );
+            for line in wrap(&told, width) {
+                text = format!("{text}\n{}", Tone::Faint.paint(&line, colour));
+            }
+        }
+        text
+    }
+
+    /// Whether everything has room, the sentence perhaps in several lines.
+    fn fits(&self, width: usize) -> bool {
+        let widths = self.natural_widths();
+        let Some((last, others)) = widths.split_last() else {
+            return true;
+        };
+        let taken: usize = others.iter().map(|width| width + GAP).sum();
+        taken + last.min(&MIN_SENTENCE_WIDTH) <= width
+    }
+
+    fn leave_out(&mut self, column: &'static str) {
+        let last = self.heading.len().saturating_sub(1);
+        let at = self.heading.iter().position(|title| *title == column);
+        let Some(at) = at.filter(|at| *at < last) else {
+            return;
+        };
+        self.heading.remove(at);
+        self.left_out.push(column);
+        for row in &mut self.rows {
+            let instead = row.remove(at).instead;
+            if let Some(sentence) = row.last_mut().filter(|_| !instead.is_empty()) {
+                sentence.text = if sentence.text.is_empty() {
+                    instead
+                } else {
+                    format!("{instead}; {}", sentence.text)
+                };
+            }
+        }
+    }
+
+    /// Draws the table; with a width, the sentences wrap at it.
+    fn draw(&self, width: Option<u16>, colour: bool) -> String {
         let mut table = comfy_table::Table::new();
         table
             .load_style(comfy_table::presets::NOTHING)
             .force_no_tty()
             .style_text_only();
-        if stream.colour {
+        if colour {
             table.enforce_styling();
         }
         table.set_header(self.heading.clone());
@@ -73,9 +161,9 @@ impl Table {
             table.add_row(row.iter().map(styled));
         }
         for column in table.column_iter_mut() {
-            column.set_padding((0, GAP));
+            column.set_padding((0, u16::try_from(GAP).unwrap_or_default()));
         }
-        match sentence_width(&self.natural_widths(), stream) {
+        match width {
             Some(total) => {
                 table
                     .set_content_arrangement(ContentArrangement::Dynamic)
@@ -88,6 +176,25 @@ impl Table {
         table.trim_fmt()
     }
 
+    fn draw_with_sentences_below(&self, width: usize, colour: bool) -> String {
+        let mut narrow = self.clone();
+        narrow.heading.pop();
+        let sentences: Vec<String> = narrow
+            .rows
+            .iter_mut()
+            .map(|row| row.pop().map(|cell| cell.text).unwrap_or_default())
+            .collect();
+        let drawn = narrow.draw(None, colour);
+        let mut rows = drawn.lines();
+        let mut lines: Vec<String> = rows.next().map(str::to_owned).into_iter().collect();
+        for (row, sentence) in rows.zip(sentences) {
+            lines.push(row.to_owned());
+            let below = wrap(&sentence, width.saturating_sub(INDENT));
+            lines.extend(below.iter().map(|line| format!("{:INDENT$}{line}", "")));
+        }
+        lines.join("\n")
+    }
+
     fn natural_widths(&self) -> Vec<usize> {
         let width = |text: &str| text.chars().count().max(1);
         let mut widths: Vec<usize> = self.heading.iter().map(|title| width(title)).collect();
@@ -98,26 +205,19 @@ impl Table {
         }
         widths
     }
-}
 
-/// The width to arrange the table in, if its last column should wrap.
-fn sentence_width(widths: &[usize], stream: Stream) -> Option<u16> {
-    let total = terminal_width(stream)?;
-    let gap = usize::from(GAP);
-    let (last, others) = widths.split_last()?;
-    let taken: usize = others.iter().map(|width| width + gap).sum();
-    let left = usize::from(total).checked_sub(taken + gap)?;
-    (left >= MIN_SENTENCE_WIDTH && *last > left).then_some(total)
-}
-
-/// How many columns the terminal has, if the stream is one.
-pub(crate) fn terminal_width(stream: Stream) -> Option<u16> {
-    if !stream.terminal {
-        return None;
+    /// The width to arrange the table in, if its last column should wrap.
+    fn sentence_wraps_at(&self, total: usize) -> Option<u16> {
+        let widths = self.natural_widths();
+        let (last, others) = widths.split_last()?;
+        let taken: usize = others.iter().map(|width| width + GAP).sum();
+        let left = total.checked_sub(taken)?;
+        if left < MIN_SENTENCE_WIDTH || *last <= left {
+            return None;
+        }
+        // The library pads the last column too; the padding is trimmed afterwards.
+        u16::try_from(total + GAP).ok()
     }
-    // The library asks the terminal behind stdout, or behind stderr.
-    let mut probe = comfy_table::Table::new();
-    probe.width().or_else(|| probe.use_stderr().width())
 }
 
 fn styled(cell: &Cell) -> StyledCell {
@@ -130,3 +230,7 @@ fn styled(cell: &Cell) -> StyledCell {
         Tone::Faint => styled.fg(Color::DarkGrey),
     }
 }
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;

@@ -21,14 +21,14 @@ fn failure() -> Failure {
 
 #[test]
 fn errors_look_the_same_with_and_without_colour() {
-    let plain = render(&failure(), false);
+    let plain = render(&failure(), Timestamp::now(), false);
     assert_eq!(
         plain,
         "error: restart all servers: one of them is held\n  \
          cause: media-server-1 is held by 5nzq8c\n\
          hint: extend op watch 5nzq8c"
     );
-    let coloured = render(&failure(), true);
+    let coloured = render(&failure(), Timestamp::now(), true);
     assert!(coloured.contains('\u{1b}'));
     assert_eq!(without_escapes(&coloured), plain);
 }

@@ -1,4 +1,8 @@
-//! Small texts: ages, sizes of groups, ids as people type them.
+//! Small texts: ages, moments, sizes of groups, ids as people type them, lines that are cut.
+//!
+//! Moments have one rule: the time of day by this machine's time zone, with the date in front when
+//! it is not today's. Documents have RFC 3339 instead, and so have the controller's sentences:
+//! [`local_times`] makes them fit for people.
 
 use std::time::Duration;
 
@@ -59,23 +63,151 @@ pub(crate) fn short_hash(text: &str) -> String {
     digest.chars().take(12).collect()
 }
 
-/// A moment by this machine's time zone.
-pub(crate) fn moment(at: Timestamp) -> String {
-    at.to_zoned(TimeZone::system())
-        .strftime("%Y-%m-%d %H:%M:%S %Z")
-        .to_string()
+/// A moment by this machine's time zone: `11:36:00`, or `2026-11-22 11:36:00` on another day.
+pub(crate) fn moment(at: Timestamp, now: Timestamp) -> String {
+    let zone = TimeZone::system();
+    let (at, now) = (at.to_zoned(zone.clone()), now.to_zoned(zone));
+    let format = if at.date() == now.date() {
+        "%H:%M:%S"
+    } else {
+        "%Y-%m-%d %H:%M:%S"
+    };
+    at.strftime(format).to_string()
 }
 
-/// A moment by this machine's time zone, for columns: `2026-11-22 14:03:22`.
-pub(crate) fn second(at: Timestamp) -> String {
-    at.to_zoned(TimeZone::system())
-        .strftime("%Y-%m-%d %H:%M:%S")
-        .to_string()
+/// The shortest RFC 3339 moment, `2026-11-22T11:36:00Z`; a longer one has digits before its `Z`.
+const SHORTEST_MOMENT: usize = "2026-11-22T11:36:00Z".len();
+
+/// A sentence with its RFC 3339 moments as [`moment`] has them.
+pub(crate) fn local_times(sentence: &str, now: Timestamp) -> String {
+    let mut told = String::new();
+    let mut rest = sentence;
+    while let Some(t) = rest.find('T') {
+        let start = t.saturating_sub("2026-11-22".len());
+        let after = rest.get(t..).and_then(|tail| tail.find('Z'));
+        let found = after.and_then(|z| {
+            let end = t + z + 1;
+            let text = rest.get(start..end)?;
+            let plain = |c: char| c.is_ascii_digit() || "-:.TZ".contains(c);
+            let fits = text.len() >= SHORTEST_MOMENT && text.chars().all(plain);
+            let at: Timestamp = fits.then(|| text.parse().ok())??;
+            Some((at, end))
+        });
+        match found {
+            Some((at, end)) => {
+                told.push_str(rest.get(..start).unwrap_or_default());
+                told.push_str(&moment(at, now));
+                rest = rest.get(end..).unwrap_or_default();
+            }
+            None => {
+                told.push_str(rest.get(..=t).unwrap_or_default());
+                rest = rest.get(t + 1..).unwrap_or_default();
+            }
+        }
+    }
+    told + rest
 }
 
-/// The time of day by this machine's time zone.
-pub(crate) fn time_of_day(at: Timestamp) -> String {
-    at.to_zoned(TimeZone::system())
-        .strftime("%H:%M:%S")
-        .to_string()
+/// Cuts a line to a width, and shows that it was cut. Colours take no room and are kept to the
+/// end, so that none leaks.
+pub(crate) fn clip(line: &str, width: usize) -> String {
+    let cut = shown(line) > width;
+    let room = if cut { width.saturating_sub(1) } else { width };
+    let mut clipped = String::new();
+    let (mut taken, mut in_escape, mut marked) = (0, false, false);
+    for c in line.chars() {
+        in_escape |= c == '\x1b';
+        if in_escape {
+            clipped.push(c);
+            in_escape = c != 'm';
+        } else if taken < room {
+            clipped.push(c);
+            taken += 1;
+        } else if cut && !marked && width > 0 {
+            clipped.push('…');
+            marked = true;
+        }
+    }
+    clipped
+}
+
+/// How many characters of a line take room.
+fn shown(line: &str) -> usize {
+    let (mut count, mut in_escape) = (0, false);
+    for c in line.chars() {
+        in_escape |= c == '\x1b';
+        if in_escape {
+            in_escape = c != 'm';
+        } else {
+            count += 1;
+        }
+    }
+    count
+}
+
+/// A sentence as lines of at most `width` characters, broken between words where that can be.
+pub(crate) fn wrap(sentence: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in sentence.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> Timestamp {
+        "2026-11-22T10:13:00Z".parse().unwrap()
+    }
+
+    #[test]
+    fn a_line_is_cut_and_shows_it_and_its_colours_are_closed() {
+        assert_eq!(clip("\x1b[32mhealthy\x1b[0m", 4), "\x1b[32mhea…\x1b[0m");
+        assert_eq!(clip("\x1b[32mhealthy\x1b[0m", 7), "\x1b[32mhealthy\x1b[0m");
+        assert_eq!(clip("healthy", 40), "healthy");
+        assert_eq!(clip("healthy", 1), "…");
+        assert_eq!(clip("healthy", 0), "");
+    }
+
+    #[test]
+    fn sentences_break_between_words() {
+        assert_eq!(wrap("its node is offline", 11), ["its node is", "offline"]);
+        assert_eq!(wrap("", 11), Vec::<String>::new());
+        assert_eq!(wrap("a-very-long-word it", 5), ["a-very-long-word", "it"]);
+    }
+
+    #[test]
+    fn moments_in_sentences_are_told_as_moments_are() {
+        let zone = TimeZone::system();
+        let other: Timestamp = "2026-11-01T00:00:00.5Z".parse().unwrap();
+        let date = other.to_zoned(zone).strftime("%Y-%m-%d %H:%M:%S");
+        assert_eq!(
+            local_times(
+                "Tea: it was offline since 2026-11-01T00:00:00.5Z, T Z",
+                now()
+            ),
+            format!("Tea: it was offline since {date}, T Z")
+        );
+        let today = local_times("2026-11-22T10:13:00Z", now());
+        assert_eq!(today, moment(now(), now()));
+        assert_eq!(today.len(), "10:13:00".len());
+        for same in [
+            "",
+            "T",
+            "TZ",
+            "é2026-11-22T10:13Z",
+            "2026-99-22T10:13:00Z",
+            "TéZ",
+        ] {
+            assert_eq!(local_times(same, now()), same);
+        }
+    }
 }

@@ -14,7 +14,7 @@ use super::not_understood;
 use super::operation::Evidence;
 use crate::cli::failure::Failure;
 use crate::cli::output::table::Table;
-use crate::cli::output::text::{or_dash, second, short_hash, time_of_day};
+use crate::cli::output::text::{local_times, moment, or_dash, short_hash};
 
 /// An event that was told so much later than it happened says so: its node was away, or its clock
 /// is wrong.
@@ -89,35 +89,29 @@ pub(crate) fn read(stored: v1::StoredEvent) -> Result<Event, Failure> {
 }
 
 impl Event {
-    fn sentence(&self) -> String {
-        let late = since(self.at, self.told_at);
-        if late <= LATE {
-            return self.text.clone();
+    fn sentence(&self, now: Timestamp) -> String {
+        let text = local_times(&self.text, now);
+        if since(self.at, self.told_at) <= LATE {
+            return text;
         }
-        // After hours the time of day alone would mislead.
-        let told = if late < Duration::from_secs(12 * 3600) {
-            time_of_day(self.told_at)
-        } else {
-            second(self.told_at)
-        };
-        format!("{} (told {told})", self.text)
+        format!("{text} (told {})", moment(self.told_at, now))
     }
 
-    fn cells(&self) -> [String; 5] {
+    fn cells(&self, now: Timestamp) -> [String; 5] {
         let text = |value: Option<String>| or_dash(&value.unwrap_or_default()).to_owned();
         [
-            second(self.at),
+            moment(self.at, now),
             text(self.address.map(|node| node.to_string())),
             text(self.server.as_ref().map(ToString::to_string)),
             self.kind.to_string(),
-            self.sentence(),
+            self.sentence(now),
         ]
     }
 
     /// The event as a line of its own: what follows it is not known, so that columns have fixed
     /// widths.
-    pub(crate) fn line(&self) -> String {
-        let [at, node, server, kind, sentence] = self.cells();
+    pub(crate) fn line(&self, now: Timestamp) -> String {
+        let [at, node, server, kind, sentence] = self.cells(now);
         format!("{at}  {node:<15}  {server:<20}  {kind:<14}  {sentence}")
     }
 
@@ -153,10 +147,10 @@ impl Event {
 }
 
 /// The events as a table.
-pub(crate) fn events_table(events: &[Event]) -> Table {
+pub(crate) fn events_table(events: &[Event], now: Timestamp) -> Table {
     let mut table = Table::new(vec!["TIME", "NODE", "SERVER", "KIND", "EVENT"]);
     for event in events {
-        table.row(event.cells().into_iter().map(Into::into).collect());
+        table.row(event.cells(now).into_iter().map(Into::into).collect());
     }
     table
 }

@@ -8,6 +8,7 @@
 //! write escape sequences to somebody's terminal.
 
 pub(crate) mod event;
+pub(crate) mod host;
 pub(crate) mod node;
 pub(crate) mod operation;
 pub(crate) mod plan;
@@ -71,7 +72,7 @@ fn health_tone(health: Health) -> Tone {
         Health::Healthy => Tone::Good,
         Health::Starting | Health::Draining | Health::Unknown => Tone::Busy,
         Health::Unhealthy | Health::Quarantined => Tone::Bad,
-        Health::Stopped | Health::Unclaimed => Tone::Plain,
+        Health::Stopped | Health::Unclaimed => Tone::Faint,
     }
 }
 

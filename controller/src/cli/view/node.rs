@@ -7,10 +7,11 @@ use extend_proto::v1;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::host::{Host, ahead};
 use super::{Record, moment, node_tone, not_understood, text};
 use crate::cli::failure::Failure;
 use crate::cli::output::table::{Cell, Table};
-use crate::cli::output::text::{self as words, age};
+use crate::cli::output::text::{self as words, age, local_times};
 
 /// The document of `extend node list`.
 #[derive(Debug, Clone, Serialize)]
@@ -50,6 +51,12 @@ pub(crate) struct Node {
     pub(crate) docker_trouble: Option<String>,
     /// Trouble with the agent's own state directory.
     pub(crate) ledger_trouble: Option<String>,
+    /// How far its clock is ahead of the controller's; negative when it is behind.
+    pub(crate) clock_ahead_seconds: Option<f64>,
+    /// How its machine does.
+    pub(crate) host: Option<Host>,
+    #[serde(skip)]
+    clock_ahead_ms: Option<i64>,
 }
 
 impl TryFrom<v1::NodeView> for Node {
@@ -79,9 +86,23 @@ impl TryFrom<v1::NodeView> for Node {
             record: view.stamp.map(|stamp| Stamp::from(stamp).into()),
             docker_trouble: text(view.docker_trouble),
             ledger_trouble: text(view.ledger_trouble),
+            clock_ahead_seconds: view.clock_ahead_ms.map(in_seconds),
+            host: view.host.map(|host| Host::read(host, Timestamp::now())),
+            clock_ahead_ms: view.clock_ahead_ms,
         })
     }
 }
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a difference of clocks that has more digits has no use for them"
+)]
+fn in_seconds(milliseconds: i64) -> f64 {
+    milliseconds as f64 / 1_000.0
+}
+
+/// What a narrow terminal has no room for, the least needed first.
+const SPARE: &[&str] = &["CERTIFICATE ENDS", "AGENT", "TYPE", "LAST SEEN", "SERVER"];
 
 impl Node {
     fn explanation(&self) -> String {
@@ -122,27 +143,50 @@ impl Node {
                     .unwrap_or_default()
                     .into(),
             );
+            cells.extend(self.figures());
         }
-        cells.push(self.explanation().into());
+        cells.push(local_times(&self.explanation(), now).into());
         cells
+    }
+
+    /// The cells of its machine; dashes while nobody hears of it.
+    fn figures(&self) -> [Cell; 6] {
+        let heard = matches!(
+            self.state,
+            NodeState::Online | NodeState::Suspect | NodeState::Ahead
+        );
+        match self.host.as_ref().filter(|_| heard) {
+            Some(host) => [
+                host.processor().into(),
+                host.load().into(),
+                host.memory().into(),
+                host.disk_free().into(),
+                host.up().into(),
+                host.clock().into(),
+            ],
+            None => std::array::from_fn(|_| Cell::from("")),
+        }
     }
 
     /// All that is known, a line each.
     pub(crate) fn lines(&self, now: Timestamp) -> String {
-        let at = |at: Option<Timestamp>| at.map(words::moment);
+        let at = |at: Option<Timestamp>| at.map(|at| words::moment(at, now));
         let both = |at: Option<Timestamp>| {
-            at.map(|at| format!("{} ({})", words::moment(at), until(at, now)))
+            at.map(|at| format!("{} ({})", words::moment(at, now), until(at, now)))
         };
         let seen = self
             .last_seen_at
-            .map(|at| format!("{} ({} ago)", words::moment(at), age(at, now)));
+            .map(|at| format!("{} ({} ago)", words::moment(at, now), age(at, now)));
         let away = self
             .away_since
-            .map(|at| format!("{} ({})", words::moment(at), age(at, now)));
+            .map(|at| format!("{} ({})", words::moment(at, now), age(at, now)));
         let facts = [
             ("Address", Some(self.address.to_string())),
             ("State", Some(self.state.to_string())),
-            ("Reason", self.reason.clone()),
+            (
+                "Reason",
+                self.reason.as_deref().map(|r| local_times(r, now)),
+            ),
             ("Server", self.server.as_ref().map(ToString::to_string)),
             ("Type", self.r#type.as_ref().map(ToString::to_string)),
             ("Agent", self.agent_version.clone()),
@@ -154,9 +198,12 @@ impl Node {
             ("Record", self.record.map(|record| record.to_string())),
             ("Docker", self.docker_trouble.clone()),
             ("Agent's disk", self.ledger_trouble.clone()),
+            ("Clock is", self.clock_ahead_ms.map(ahead)),
         ];
+        let host = self.host.iter().flat_map(|host| host.facts(now));
         let lines = facts
             .into_iter()
+            .chain(host.map(|(what, value)| (what, Some(value))))
             .filter_map(|(what, value)| value.map(|value| format!("{what:<17} {value}\n")));
         lines.collect()
     }
@@ -183,10 +230,20 @@ pub(crate) fn nodes_table(nodes: &[Node], wide: bool, now: Timestamp) -> Table {
         "CERTIFICATE ENDS",
     ];
     if wide {
-        heading.extend(["ENROLLED", "TOKEN ENDS", "RECORD"]);
+        heading.extend([
+            "ENROLLED",
+            "TOKEN ENDS",
+            "RECORD",
+            "PROCESSOR",
+            "LOAD",
+            "MEMORY",
+            "DISK FREE",
+            "UP",
+            "CLOCK",
+        ]);
     }
     heading.push("REASON");
-    let mut table = Table::new(heading);
+    let mut table = Table::new(heading).sparing(if wide { &[] } else { SPARE });
     for node in nodes {
         table.row(node.row(wide, now));
     }

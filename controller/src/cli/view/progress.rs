@@ -8,7 +8,7 @@ use super::node::until;
 use super::operation::some;
 use crate::cli::output::Tone;
 use crate::cli::output::table::{Cell, Table};
-use crate::cli::output::text::{age, moment};
+use crate::cli::output::text::{age, local_times, moment};
 
 /// How a state is meant.
 pub(crate) fn tone(state: TargetState) -> Tone {
@@ -28,18 +28,29 @@ pub(crate) fn tone(state: TargetState) -> Tone {
 pub(crate) fn state_word(target: &operation::Target) -> String {
     match (target.state, target.phase()) {
         (TargetState::Running, Phase::Pending | Phase::Settled) => "running".to_owned(),
-        (TargetState::Running, phase) => phase.to_string(),
+        (TargetState::Running, phase) => phase_word(target, phase),
         (state, _) => state.to_string(),
     }
 }
 
+/// A phase in words. Whoever gives up before the old container was touched puts nothing back.
+pub(crate) fn phase_word(target: &operation::Target, phase: Phase) -> String {
+    let touches = |phase| !matches!(phase, Phase::Pending | Phase::Preparing | Phase::Pulling);
+    let before = target.phases.iter().map(|entry| entry.phase);
+    let mut before = before.take_while(|phase| *phase != Phase::RollingBack);
+    if phase == Phase::RollingBack && !before.any(touches) {
+        return "giving up".to_owned();
+    }
+    phase.to_string()
+}
+
 /// What there is to say about a target at this moment.
-pub(crate) fn remark(target: &operation::Target) -> &str {
+pub(crate) fn remark(target: &operation::Target, now: Timestamp) -> String {
     let (first, second) = match target.state {
         TargetState::Running => (&target.detail, &target.reason),
         _ => (&target.reason, &target.detail),
     };
-    if first.is_empty() { second } else { first }
+    local_times(if first.is_empty() { second } else { first }, now)
 }
 
 /// How long a target has taken, or is taking.
@@ -50,12 +61,17 @@ pub(crate) fn took(target: &operation::Target, now: Timestamp) -> String {
         .unwrap_or_default()
 }
 
+/// What a narrow terminal has no room for, the least needed first.
+const SPARE_OF_LISTS: &[&str] = &["TOOK", "BY", "SERVERS"];
+const SPARE_OF_TARGETS: &[&str] = &["TOOK", "TYPE", "ADDRESS"];
+
 /// Operations as a table.
 pub(crate) fn operations_table(operations: &[Operation], wide: bool, now: Timestamp) -> Table {
     let heading = vec![
         "ID", "VERB", "SERVERS", "STATE", "BY", "BEGUN", "TOOK", "MESSAGE",
     ];
-    let mut table = Table::new(heading);
+    let spare = if wide { &[] } else { SPARE_OF_LISTS };
+    let mut table = Table::new(heading).sparing(spare);
     for operation in operations {
         let id = if wide {
             operation.id.to_string()
@@ -89,7 +105,8 @@ pub(crate) fn targets_table(operation: &Operation, wide: bool, now: Timestamp) -
         heading.extend(["RECORD", "IMAGE BEFORE", "IMAGE AFTER", "PHASES"]);
     }
     heading.push("REASON");
-    let mut table = Table::new(heading);
+    let spare = if wide { &[] } else { SPARE_OF_TARGETS };
+    let mut table = Table::new(heading).sparing(spare);
     for target in &operation.targets {
         let mut cells = vec![
             Cell::from(target.name.as_str()),
@@ -110,7 +127,7 @@ pub(crate) fn targets_table(operation: &Operation, wide: bool, now: Timestamp) -
             cells.push(target.image_after.clone().into());
             cells.push(phases(target).into());
         }
-        cells.push(remark(target).into());
+        cells.push(remark(target, now).into());
         table.row(cells);
     }
     table
@@ -120,11 +137,11 @@ pub(crate) fn targets_table(operation: &Operation, wide: bool, now: Timestamp) -
 pub(crate) fn heading(operation: &Operation, now: Timestamp) -> String {
     let ended = operation
         .ended
-        .map(|at| format!("{} (after {})", moment(at), age(operation.begun, at)));
+        .map(|at| format!("{} (after {})", moment(at, now), age(operation.begun, at)));
     let deadline = operation.ended.is_none().then(|| {
         format!(
             "{} ({})",
-            moment(operation.deadline),
+            moment(operation.deadline, now),
             until(operation.deadline, now)
         )
     });
@@ -135,7 +152,7 @@ pub(crate) fn heading(operation: &Operation, now: Timestamp) -> String {
         ("State", Some(operation.summary())),
         ("By", Some(operation.by.clone())),
         ("Message", some(&operation.message)),
-        ("Begun", Some(moment(operation.begun))),
+        ("Begun", Some(moment(operation.begun, now))),
         ("Ended", ended),
         ("Ends by", deadline),
     ];
@@ -159,8 +176,8 @@ fn phases(target: &operation::Target) -> String {
         .zip(ends)
         .filter(|(entry, _)| entry.phase != Phase::Settled);
     let words = spans.map(|(entry, end)| match end {
-        Some(end) => format!("{} {}", entry.phase, age(entry.at, end)),
-        None => entry.phase.to_string(),
+        Some(end) => format!("{} {}", phase_word(target, entry.phase), age(entry.at, end)),
+        None => phase_word(target, entry.phase),
     });
     words.collect::<Vec<_>>().join(", ")
 }

@@ -8,10 +8,11 @@ use extend_proto::v1;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::host::Host;
 use super::{health_tone, moment, node_tone, not_understood, text};
 use crate::cli::failure::Failure;
 use crate::cli::output::table::{Cell, Table};
-use crate::cli::output::text::{age, short_hash};
+use crate::cli::output::text::{age, local_times, short_hash};
 
 /// The document of `extend status`.
 #[derive(Debug, Clone, Serialize)]
@@ -73,6 +74,8 @@ pub(crate) struct Server {
     pub(crate) node_away_since: Option<Timestamp>,
     /// The open operation that holds it.
     pub(crate) operation: Option<OperationId>,
+    /// How its node's machine does.
+    pub(crate) host: Option<Host>,
 }
 
 /// A container that bears the name of a service without a record.
@@ -120,9 +123,11 @@ impl TryFrom<v1::ServerView> for Server {
         let operation =
             operation.map_err(|e| Failure::local("cannot understand the controller", &e))?;
         let node_away_since = moment("node_away_since_ms", view.node_away_since_ms)?;
+        let now = Timestamp::now();
         Ok(Self {
             node_reason: text(view.node_reason),
             node_away_since,
+            host: view.host.map(|host| Host::read(host, now)),
             ..Self::new(record, node_state, status, operation)
         })
     }
@@ -168,6 +173,7 @@ impl Server {
             node_reason: None,
             node_away_since: None,
             operation,
+            host: None,
         };
         if let Some(status) = status {
             server.tell(status);
@@ -220,16 +226,34 @@ impl Server {
             words.push("being removed".to_owned());
         }
         words.extend(self.reason.clone());
+        let advised = self.reason.iter().any(|why| why.contains("extend restart"));
+        if self.health == Health::Quarantined && !advised {
+            words.push(format!(
+                "to start it again: extend restart -n {}",
+                self.name
+            ));
+        }
         if self.phase.is_some_and(|phase| phase != Phase::Settled) {
             words.extend(self.detail.clone());
         }
         words.join("; ")
     }
 
+    /// By whom it was restarted, and how often. Docker counts from the last start on purpose.
     fn restarts(&self) -> String {
-        match self.docker_restarts {
-            0 => self.agent_restarts.to_string(),
-            docker => format!("{} (docker {docker})", self.agent_restarts),
+        match (self.agent_restarts, self.docker_restarts) {
+            (0, 0) => "0".to_owned(),
+            (agent, 0) => format!("{agent} by agent"),
+            (0, docker) => format!("{docker} by docker"),
+            (agent, docker) => format!("{agent} by agent, {docker} by docker"),
+        }
+    }
+
+    /// The same for a sentence; nothing where there was none.
+    fn restarts_told(&self) -> String {
+        match self.agent_restarts.saturating_add(self.docker_restarts) {
+            0 => String::new(),
+            _ => format!("restarts: {}", self.restarts()),
         }
     }
 
@@ -249,6 +273,12 @@ impl Server {
             .map(|at| age(at, now))
             .unwrap_or_default();
         let operation = self.operation.map(OperationId::short).unwrap_or_default();
+        let held = self.operation.map(|id| format!("operation {}", id.short()));
+        let node_told = match self.node_state {
+            NodeState::Ahead => "its node is ahead".to_owned(),
+            // The rest is told by the explanation.
+            _ => String::new(),
+        };
         let mut cells = vec![
             Cell::from(self.name.as_str()),
             self.r#type.as_str().into(),
@@ -257,9 +287,9 @@ impl Server {
             since.into(),
             self.image.clone().into(),
             self.version.clone().unwrap_or_default().into(),
-            self.restarts().into(),
-            Cell::toned(self.node_state.to_string(), node_tone(self.node_state)),
-            operation.into(),
+            Cell::from(self.restarts()).or_say(self.restarts_told()),
+            Cell::toned(self.node_state.to_string(), node_tone(self.node_state)).or_say(node_told),
+            Cell::from(operation).or_say(held.unwrap_or_default()),
         ];
         if wide {
             let short = |text: &Option<String>| text.as_deref().map(short_hash).unwrap_or_default();
@@ -267,8 +297,12 @@ impl Server {
             cells.push(short(&self.image_identity).into());
             cells.push(self.deployments().into());
             cells.push(self.data_directory.clone().unwrap_or_default().into());
+            let host = self.host.as_ref().filter(|_| heard);
+            cells.push(host.map(Host::processor).unwrap_or_default().into());
+            cells.push(host.map(Host::memory).unwrap_or_default().into());
+            cells.push(host.map(Host::disk_free).unwrap_or_default().into());
         }
-        cells.push(self.explanation().into());
+        cells.push(local_times(&self.explanation(), now).into());
         cells
     }
 }
@@ -280,6 +314,18 @@ fn is_heard(state: NodeState) -> bool {
         NodeState::Online | NodeState::Suspect | NodeState::Ahead
     )
 }
+
+/// What a narrow terminal has no room for, the least needed first.
+const SPARE: &[&str] = &[
+    "IMAGE",
+    "NODE",
+    "TYPE",
+    "OPERATION",
+    "RESTARTS",
+    "VERSION",
+    "SINCE",
+    "ADDRESS",
+];
 
 /// The servers as a table.
 pub(crate) fn servers_table(servers: &[Server], wide: bool, now: Timestamp) -> Table {
@@ -296,10 +342,18 @@ pub(crate) fn servers_table(servers: &[Server], wide: bool, now: Timestamp) -> T
         "OPERATION",
     ];
     if wide {
-        heading.extend(["CONTAINER", "DIGEST", "DEPLOYMENT", "DATA"]);
+        heading.extend([
+            "CONTAINER",
+            "DIGEST",
+            "DEPLOYMENT",
+            "DATA",
+            "PROCESSOR",
+            "MEMORY",
+            "DISK FREE",
+        ]);
     }
     heading.push("REASON");
-    let mut table = Table::new(heading);
+    let mut table = Table::new(heading).sparing(if wide { &[] } else { SPARE });
     for server in servers {
         table.row(server.row(wide, now));
     }

@@ -1,79 +1,86 @@
 //! Progress for a terminal: a line for each target, redrawn in place.
 
 use extend_common::operation::{Operation, Target, TargetState};
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 
-use crate::cli::output::table::terminal_width;
-use crate::cli::output::text::count;
-use crate::cli::output::{Stream, Tone};
+use crate::cli::output::screen::{CLEAR_BELOW, CLEAR_LINE};
+use crate::cli::output::text::{clip, count};
+use crate::cli::output::{Stream, Tone, terminal};
 use crate::cli::view::progress::{remark, state_word, tone, took};
 
 /// More lines than this do not help anybody; the rest is counted in one line below.
 const MAX_LINES: usize = 24;
 /// Narrower terminals show what is being done rather than the role, which names tell mostly.
-const MIN_WIDTH_WITH_ROLES: u16 = 110;
+const MIN_WIDTH_WITH_ROLES: usize = 110;
+/// Of the terminal's lines, one counts the targets that are not shown, and in one stands the cursor.
+const MARGIN: usize = 2;
 /// The longest words: `rolling back`, `rolled-back`.
 const STATE: usize = 12;
 /// `59m 59s`
 const TOOK: usize = 7;
 
 /// The lines on the terminal. A line is a place, not a target: the targets at work come first.
+///
+/// The cursor always stands at the beginning of the line below them, so that what the terminal
+/// itself writes there (`^C`) moves nothing.
 #[derive(Debug)]
 pub(super) struct Live {
-    all: MultiProgress,
-    lines: Vec<ProgressBar>,
+    drawn: usize,
     stream: Stream,
 }
 
 impl Live {
-    /// Draws on stderr.
+    /// Nothing is drawn yet.
     pub(super) fn new(stream: Stream) -> Self {
-        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
-        Self {
-            all,
-            lines: Vec::new(),
-            stream,
-        }
+        Self { drawn: 0, stream }
     }
 
-    /// Redraws.
-    pub(super) fn update(&mut self, operation: &Operation, now: Timestamp) {
+    /// What draws the operation in place of what is there.
+    pub(super) fn frame(&mut self, operation: &Operation, now: Timestamp) -> String {
         // The terminal may have been made wider or narrower since.
-        let roles = terminal_width(self.stream).is_none_or(|width| width >= MIN_WIDTH_WITH_ROLES);
-        let texts = lines(
-            operation,
-            now,
-            Look {
-                colour: self.stream.colour,
-                roles,
-            },
-        );
-        while self.lines.len() < texts.len() {
-            // Adding before styling: a bar that is drawn on its own would stay where it is.
-            let line = self.all.add(ProgressBar::new_spinner());
-            let style = ProgressStyle::with_template("{wide_msg}");
-            line.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-            self.lines.push(line);
+        let (width, height) = terminal::size(self.stream).unwrap_or((u16::MAX, u16::MAX));
+        // A line that has left the terminal cannot be drawn over.
+        let most = usize::from(height).saturating_sub(MARGIN).min(MAX_LINES);
+        let texts = lines(operation, now, self.look(most.max(1)));
+        let mut frame = self.up();
+        for text in &texts {
+            frame.push_str(&clip(text, usize::from(width)));
+            frame.push_str(CLEAR_LINE);
+            frame.push('\n');
         }
-        let blank = texts.len();
-        for (line, text) in self.lines.iter().zip(texts) {
-            line.set_message(text);
-        }
-        for line in self.lines.iter().skip(blank) {
-            line.set_message("");
+        frame.push_str(CLEAR_BELOW);
+        self.drawn = texts.len();
+        frame
+    }
+
+    /// What takes all lines away.
+    pub(super) fn clear(&mut self) -> String {
+        let frame = format!("{}{CLEAR_BELOW}", self.up());
+        self.drawn = 0;
+        frame
+    }
+
+    /// To the beginning of the first line.
+    fn up(&self) -> String {
+        match self.drawn {
+            0 => "\r".to_owned(),
+            lines => format!("\r\x1b[{lines}A"),
         }
     }
 
-    /// Does something else with the terminal, and draws again.
-    pub(super) fn suspended(&self, act: impl FnOnce()) {
-        self.all.suspend(act);
+    /// What stays on the terminal: every line whole, and every target that failed.
+    pub(super) fn last_lines(&self, operation: &Operation, now: Timestamp) -> Vec<String> {
+        let failed = |target: &&Target| target.state.is_failure();
+        let failures = operation.targets.iter().filter(failed).count();
+        lines(operation, now, self.look(MAX_LINES.max(failures)))
     }
 
-    /// Draws once more and leaves the lines.
-    pub(super) fn finish(&mut self) {
-        for line in self.lines.drain(..) {
-            line.abandon();
+    fn look(&self, most: usize) -> Look {
+        let width = terminal::width(self.stream);
+        Look {
+            colour: self.stream.colour,
+            roles: width.is_none_or(|width| width >= MIN_WIDTH_WITH_ROLES),
+            most,
         }
     }
 }
@@ -83,17 +90,19 @@ impl Live {
 struct Look {
     colour: bool,
     roles: bool,
+    /// More lines than this are counted.
+    most: usize,
 }
 
 /// The lines of an operation. In the order of the targets where all have room; otherwise those at
 /// work first, then those that failed.
 fn lines(operation: &Operation, now: Timestamp, look: Look) -> Vec<String> {
     let mut targets: Vec<&Target> = operation.targets.iter().collect();
-    let fit = targets.len() <= MAX_LINES;
+    let fit = targets.len() <= look.most;
     if !fit {
         targets.sort_by_key(|target| urgency(target.state));
     }
-    let (shown, rest) = targets.split_at(if fit { targets.len() } else { MAX_LINES });
+    let (shown, rest) = targets.split_at(if fit { targets.len() } else { look.most });
     let widths = Widths {
         name: shown
             .iter()
@@ -136,7 +145,7 @@ fn line(target: &Target, now: Timestamp, look: Look, widths: &Widths) -> String 
     };
     let state = tone(target.state).paint(&format!("{:STATE$}", state_word(target)), look.colour);
     let took = took(target, now);
-    let (server, address, remark) = (&target.name, &target.node, remark(target));
+    let (server, address, remark) = (&target.name, &target.node, remark(target, now));
     let line = format!("{server:name$}  {role}{address:node$}  {state}  {took:>TOOK$}  {remark}");
     line.trim_end().to_owned()
 }

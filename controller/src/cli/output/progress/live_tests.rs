@@ -46,6 +46,7 @@ fn operation(targets: Vec<Target>) -> Operation {
 const PLAIN: Look = Look {
     colour: false,
     roles: true,
+    most: MAX_LINES,
 };
 
 #[test]
@@ -72,7 +73,8 @@ fn a_line_tells_name_role_address_phase_time_and_detail() {
             now,
             Look {
                 colour: false,
-                roles: false
+                roles: false,
+                most: MAX_LINES,
             }
         )[1],
         "media-server-10  172.31.16.10  queued"

@@ -37,7 +37,7 @@ impl Progress {
     /// Shows the operation as it is now.
     pub(crate) fn update(&mut self, operation: &Operation, now: Timestamp) {
         match &mut self.view {
-            View::Live(live) => live.update(operation, now),
+            View::Live(live) => self.output.overwrite(&live.frame(operation, now)),
             View::Plain(plain) => {
                 for line in plain.update(operation, now) {
                     self.output.say(&line);
@@ -49,22 +49,25 @@ impl Progress {
     /// Time has passed and nothing else has changed.
     pub(crate) fn tick(&mut self, operation: &Operation, now: Timestamp) {
         if let View::Live(live) = &mut self.view {
-            live.update(operation, now);
+            self.output.overwrite(&live.frame(operation, now));
         }
     }
 
-    /// Says something beside the progress.
-    pub(crate) fn note(&self, text: &str) {
-        match &self.view {
-            View::Live(live) => live.suspended(|| self.output.say(text)),
-            View::Plain(_) => self.output.say(text),
-        }
-    }
-
-    /// Leaves the last lines where they are: what is said next comes below.
-    pub(crate) fn finish(&mut self) {
+    /// Says something beside the progress; the next tick draws below it.
+    pub(crate) fn note(&mut self, text: &str) {
         if let View::Live(live) = &mut self.view {
-            live.finish();
+            self.output.overwrite(&live.clear());
+        }
+        self.output.say(text);
+    }
+
+    /// Leaves the last lines, whole: what is said next comes below.
+    pub(crate) fn finish(&mut self, seen: Option<&Operation>, now: Timestamp) {
+        if let View::Live(live) = &mut self.view {
+            self.output.overwrite(&live.clear());
+            for line in seen.iter().flat_map(|seen| live.last_lines(seen, now)) {
+                self.output.say(&line);
+            }
         }
     }
 }
