@@ -10,6 +10,7 @@ use extend_common::exit::{self, Exit};
 use extend_common::tls::{JoinToken, system_time};
 
 use crate::config::Config;
+use crate::identity::join::Refused;
 use crate::{daemon, identity};
 
 /// A token is one line of about a hundred characters.
@@ -121,6 +122,11 @@ fn complain(error: &anyhow::Error) {
     for cause in error.chain().skip(1) {
         words.push_str(&format!("\n  cause: {cause}"));
     }
+    if let Some(Refused(text)) = error.chain().find_map(|cause| cause.downcast_ref()) {
+        for cause in &text.causes {
+            words.push_str(&format!("\n  cause: {cause}"));
+        }
+    }
     if let Some(hint) = hint(error) {
         words.push_str(&format!("\nhint: {hint}"));
     }
@@ -134,6 +140,9 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         }
         if let Some(crate::lock::LockError::Taken(_)) = cause.downcast_ref() {
             return Some("systemctl stop extend-agent, then try again".to_owned());
+        }
+        if let Some(Refused(text)) = cause.downcast_ref() {
+            return Some(text.hint.clone()).filter(|hint| !hint.is_empty());
         }
         match cause.downcast_ref::<identity::IdentityError>() {
             Some(identity::IdentityError::NotJoined) => Some(

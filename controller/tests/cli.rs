@@ -4,6 +4,8 @@
 
 #[path = "cli/backup.rs"]
 mod backup;
+#[path = "cli/completion.rs"]
+mod completion;
 #[path = "cli/connection.rs"]
 mod connection;
 #[path = "cli/events.rs"]

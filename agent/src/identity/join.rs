@@ -12,10 +12,11 @@ use extend_common::ids::NodeAddr;
 use extend_common::tls::{
     Fingerprint, JoinToken, NodeKey, PeerNode, Time, dial, pinned_client_config,
 };
-use extend_common::wire::{MAX_HEADER_LIST_BYTES, MAX_MESSAGE_BYTES, shown_text};
+use extend_common::wire::{MAX_HEADER_LIST_BYTES, MAX_MESSAGE_BYTES, RefusalText, shown_text};
 use extend_proto::v1;
 use extend_proto::v1::enrolment_client::EnrolmentClient;
 use hyper_util::rt::TokioIo;
+use prost::Message as _;
 use rustls_pki_types::CertificateDer;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
@@ -110,10 +111,48 @@ pub(super) async fn enrolment_client(
         .max_encoding_message_size(MAX_MESSAGE_BYTES))
 }
 
-/// The controller's own sentence.
+/// What the controller answered instead of a certificate, in its own words.
+#[derive(Debug, thiserror::Error)]
+#[error("the controller refused: {}", .0.sentence)]
+pub struct Refused(pub RefusalText);
+
 pub(super) fn refused(status: tonic::Status) -> anyhow::Error {
-    anyhow::anyhow!(
-        "the controller refused: {}",
-        shown_text(status.message().to_owned())
-    )
+    let told = v1::Refusal::decode(status.details()).ok();
+    let told = told.map(RefusalText::from);
+    let bare = || RefusalText {
+        code: String::new(),
+        sentence: shown_text(status.message().to_owned()),
+        causes: Vec::new(),
+        hint: String::new(),
+    };
+    let text = told.filter(|text| !text.sentence.is_empty());
+    Refused(text.unwrap_or_else(bare)).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_keeps_its_cause_and_its_hint() {
+        let told = v1::Refusal {
+            code: "node-refused".to_owned(),
+            sentence: "the controller gives no certificate to 172.31.16.139".to_owned(),
+            causes: vec!["a newer token was made".to_owned()],
+            hint: "on the controller: extend node token -a 172.31.16.139".to_owned(),
+        };
+        let details = told.encode_to_vec().into();
+        let status = tonic::Status::with_details(Code::PermissionDenied, "short", details);
+        let error = refused(status);
+        let Refused(text) = error.downcast_ref().unwrap();
+        assert_eq!(*text, RefusalText::from(told));
+        for bare in [
+            tonic::Status::unavailable("busy"),
+            tonic::Status::with_details(Code::Unavailable, "busy", vec![0xff; 3].into()),
+        ] {
+            assert_eq!(refused(bare).to_string(), "the controller refused: busy");
+        }
+    }
 }

@@ -3,14 +3,21 @@
 //! Everything that can be judged without the controller is judged here; what a role is called is
 //! the controller's to judge.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::TypedValueParser;
 use clap::{Args, ValueEnum};
+use clap_complete::engine::ArgValueCompleter;
 use extend_common::duration;
 use extend_common::ids::{NodeAddr, ServerName};
 use extend_proto::v1;
 
+use super::completion::live;
+
+/// Where the controller listens unless it was told otherwise.
+pub(crate) const DEFAULT_SOCKET: &str = "/run/extend/controller.sock";
 /// The longest word after `-s` that is sent on.
 const MAX_TYPE: usize = 64;
 /// The longest `-m` text: a line in a list, not a document.
@@ -28,7 +35,8 @@ pub(crate) struct ConnectionArgs {
         value_name = "PATH",
         env = "EXTEND_SOCKET",
         hide_env_values = true,
-        default_value = "/run/extend/controller.sock",
+        default_value = DEFAULT_SOCKET,
+        value_parser = clap::builder::OsStringValueParser::new().try_map(parse_socket),
         help_heading = "Connection"
     )]
     pub(crate) socket: PathBuf,
@@ -51,7 +59,8 @@ pub(crate) struct ConnectionArgs {
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct SelectorArgs {
     /// Only servers of this type, for example media-server-only
-    #[arg(short = 's', long = "type", value_name = "TYPE", value_parser = parse_type)]
+    #[arg(short = 's', long = "type", value_name = "TYPE", value_parser = parse_type,
+        add = ArgValueCompleter::new(live::types))]
     pub(crate) role: Option<String>,
 
     /// Only the servers on these nodes, by private IP
@@ -60,12 +69,14 @@ pub(crate) struct SelectorArgs {
         long = "address",
         value_name = "IP[,IP…]",
         value_delimiter = ',',
-        value_parser = parse_node
+        value_parser = parse_node,
+        add = ArgValueCompleter::new(live::servers_addresses)
     )]
     pub(crate) nodes: Vec<NodeAddr>,
 
     /// Only the server with this name, as entered in the PBX Web Portal
-    #[arg(short = 'n', long = "name", value_name = "NAME", value_parser = parse_name)]
+    #[arg(short = 'n', long = "name", value_name = "NAME", value_parser = parse_name,
+        add = ArgValueCompleter::new(live::names))]
     pub(crate) name: Option<ServerName>,
 }
 
@@ -171,7 +182,8 @@ pub(crate) struct WatchArgs {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct NodeArg {
     /// The node's private IP
-    #[arg(value_name = "IP", value_parser = parse_node, required_unless_present = "address")]
+    #[arg(value_name = "IP", value_parser = parse_node, required_unless_present = "address",
+        add = ArgValueCompleter::new(live::nodes))]
     position: Option<NodeAddr>,
 
     /// The same as an option
@@ -180,7 +192,8 @@ pub(crate) struct NodeArg {
         long,
         value_name = "IP",
         value_parser = parse_node,
-        conflicts_with = "position"
+        conflicts_with = "position",
+        add = ArgValueCompleter::new(live::nodes)
     )]
     address: Option<NodeAddr>,
 }
@@ -190,6 +203,14 @@ impl NodeArg {
     pub(crate) fn node(&self) -> Option<NodeAddr> {
         self.position.or(self.address)
     }
+}
+
+/// A path; an empty one, as an unset shell variable leaves it, is refused.
+fn parse_socket(path: OsString) -> Result<PathBuf, &'static str> {
+    if path.is_empty() {
+        return Err("it is empty: leave it out, or unset EXTEND_SOCKET");
+    }
+    Ok(path.into())
 }
 
 /// A private IPv4 address; an empty text, as an unset shell variable leaves it, is refused.

@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::io;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -33,6 +34,9 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The status of a fleet of 10,000 servers has about 10 MiB.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
+/// The command line then looks where the controller listens by default.
+const WITHOUT_SOCKET: &str = "unset EXTEND_SOCKET    (and leave --socket out)";
+
 /// The generated client, with the operator's name on every call.
 pub(crate) type Rpc = OperatorClient<InterceptedService<Channel, Caller>>;
 
@@ -49,6 +53,7 @@ impl Client {
             .await
             .map_err(|source| ConnectError {
                 socket: socket.to_owned(),
+                is_other: is_something_else(socket),
                 source,
             })?;
         let mut stream = Some(TokioIo::new(stream));
@@ -124,13 +129,20 @@ impl Interceptor for Caller {
 #[error("connect to {}", socket.display())]
 pub(crate) struct ConnectError {
     socket: PathBuf,
+    /// There is something at the path, and it is no socket.
+    is_other: bool,
     source: io::Error,
+}
+
+/// The system says of a file at which nobody listens the same as of a socket.
+fn is_something_else(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| !metadata.file_type().is_socket())
 }
 
 impl ConnectError {
     /// Whether trying again is of no use.
     pub(crate) fn is_lasting(&self) -> bool {
-        self.source.kind() == io::ErrorKind::PermissionDenied
+        self.source.kind() == io::ErrorKind::PermissionDenied || self.is_other
     }
 }
 
@@ -143,6 +155,11 @@ impl From<ConnectError> for Failure {
                 format!("cannot reach the controller: {why}"),
             )
         };
+        if error.is_other {
+            return unreachable(&format!("{socket} is no socket"))
+                .cause("--socket or EXTEND_SOCKET names something else")
+                .hint(WITHOUT_SOCKET);
+        }
         match error.source.kind() {
             io::ErrorKind::PermissionDenied => {
                 unreachable(&format!("you may not use its socket {socket}"))
@@ -172,6 +189,7 @@ mod tests {
     fn no_permission_leads_to_the_group() {
         let error = ConnectError {
             socket: PathBuf::from("/run/extend/controller.sock"),
+            is_other: false,
             source: io::ErrorKind::PermissionDenied.into(),
         };
         assert!(error.is_lasting());

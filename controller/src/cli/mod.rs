@@ -6,6 +6,7 @@
 
 mod args;
 mod client;
+mod completion;
 mod confirm;
 mod context;
 mod controller;
@@ -79,6 +80,8 @@ enum Command {
     Node(node::Command),
     /// Run the controller, or back up, restore and recover it
     Controller(controller::Args),
+    /// Print a script that lets a shell complete commands, names and addresses
+    Completion(completion::Args),
 }
 
 /// Runs the command line that this process was started with.
@@ -87,6 +90,9 @@ pub fn main() -> ExitCode {
 }
 
 fn run(argv: Vec<OsString>) -> Exit {
+    if let Some(done) = completion::complete(&argv) {
+        return done;
+    }
     let output = Output::detect();
     let parsed = usage::tree()
         .try_get_matches_from(&argv)
@@ -108,6 +114,7 @@ fn run(argv: Vec<OsString>) -> Exit {
     };
     let done = match cli.command {
         Command::Controller(args) if args.is_daemon() => controller::serve(&args),
+        Command::Completion(args) => completion::run(&context, &args),
         command => on_runtime(&context, command),
     };
     done.unwrap_or_else(|failure| {
@@ -138,5 +145,6 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
         Command::Op(command) => op::run(context, command).await,
         Command::Node(command) => node::run(context, command).await,
         Command::Controller(args) => controller::run(context, args).await,
+        Command::Completion(args) => completion::run(context, &args),
     }
 }

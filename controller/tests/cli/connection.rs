@@ -7,7 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::fixtures::{operation, phase, succeeded, target};
-use crate::harness::{Place, finish, until};
+use crate::harness::{Place, finish, ran, until};
 use crate::stub::OnSubmit;
 
 fn running() -> v1::Operation {
@@ -53,6 +53,31 @@ fn a_socket_that_was_left_behind_is_said_to_be_that() {
         "{}",
         ran.err
     );
+}
+
+#[test]
+fn what_is_no_socket_is_said_to_be_none() {
+    let place = Place::empty();
+    std::fs::write(place.path("file"), "").unwrap();
+    for path in [place.path("file"), place.directory.path().to_owned()] {
+        let ran = place.run_words(&["restart", "--socket", path.to_str().unwrap()]);
+        assert_eq!(ran.code, 5, "{}", ran.err);
+        let sentence = format!("the controller: {} is no socket\n", path.display());
+        assert!(ran.err.contains(&sentence), "{}", ran.err);
+        assert!(ran.err.contains("hint: unset EXTEND_SOCKET"), "{}", ran.err);
+    }
+}
+
+#[test]
+fn an_empty_path_is_said_to_be_empty() {
+    let place = Place::empty();
+    let mut command = place.command(std::path::Path::new(env!("CARGO_BIN_EXE_extend")));
+    let by_variable = ran(command.arg("status").env("EXTEND_SOCKET", ""));
+    for ran in [by_variable, place.run_words(&["status", "--socket", ""])] {
+        assert_eq!(ran.code, 2, "{}", ran.err);
+        assert!(ran.err.contains("it is empty"), "{}", ran.err);
+        assert!(ran.err.contains("unset EXTEND_SOCKET"), "{}", ran.err);
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `extend controller recover`: takes the records of nodes that are ahead of the store back from
 //! their own ledgers.
 
+use clap_complete::engine::ArgValueCompleter;
 use extend_common::exit::Exit;
 use extend_common::ids::NodeAddr;
 use extend_common::wire::shown_text;
@@ -8,6 +9,7 @@ use extend_proto::v1;
 
 use crate::cli::args::{FormatArgs, parse_node};
 use crate::cli::client::ask;
+use crate::cli::completion::live;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output::document;
@@ -22,6 +24,7 @@ pub(super) struct Args {
         short = 'a',
         long = "address",
         value_name = "IP[,IP…]",
+        add = ArgValueCompleter::new(live::nodes),
         value_delimiter = ',',
         value_parser = parse_node
     )]

@@ -1,5 +1,6 @@
 //! `extend run`: deploys a server, or deploys it anew with other parameters.
 
+use clap_complete::engine::ArgValueCompleter;
 use extend_common::exit::Exit;
 use extend_common::ids::{NodeAddr, ServerName};
 use extend_common::operation::Verb;
@@ -7,6 +8,7 @@ use extend_proto::v1;
 
 use super::{Request, carry_out};
 use crate::cli::args::{SubmitArgs, parse_image, parse_name, parse_node, parse_type};
+use crate::cli::completion::live;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 
@@ -14,7 +16,8 @@ use crate::cli::failure::Failure;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The server's type, for example media-server-only
-    #[arg(short = 's', long = "type", value_name = "TYPE", value_parser = parse_type)]
+    #[arg(short = 's', long = "type", value_name = "TYPE", value_parser = parse_type,
+        add = ArgValueCompleter::new(live::types))]
     role: String,
 
     /// The server's name, exactly as entered in the PBX Web Portal
@@ -22,7 +25,8 @@ pub(crate) struct Args {
     name: ServerName,
 
     /// The private IP of the node it shall run on
-    #[arg(short = 'a', long = "address", value_name = "PRIVATE_IP", value_parser = parse_node)]
+    #[arg(short = 'a', long = "address", value_name = "PRIVATE_IP", value_parser = parse_node,
+        add = ArgValueCompleter::new(live::nodes))]
     node: NodeAddr,
 
     /// The node's Elastic IP, if it has one

@@ -1,11 +1,13 @@
 //! `extend op cancel`
 
+use clap_complete::engine::ArgValueCompleter;
 use extend_common::exit::Exit;
 use extend_proto::v1;
 
 use super::{parse_id, show};
 use crate::cli::args::{Format, FormatArgs};
 use crate::cli::client::ask;
+use crate::cli::completion::live;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::view::operation::read;
@@ -14,7 +16,8 @@ use crate::cli::view::operation::read;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The operation's id, or its ending as lists show it
-    #[arg(value_name = "ID", value_parser = parse_id)]
+    #[arg(value_name = "ID", value_parser = parse_id,
+        add = ArgValueCompleter::new(live::open_operations))]
     id: String,
 
     #[command(flatten)]

@@ -1,5 +1,6 @@
 //! `extend op show`
 
+use clap_complete::engine::ArgValueCompleter;
 use extend_common::exit::Exit;
 use extend_common::operation::Operation;
 use extend_proto::v1;
@@ -7,6 +8,7 @@ use extend_proto::v1;
 use super::parse_id;
 use crate::cli::args::{Format, FormatArgs};
 use crate::cli::client::ask;
+use crate::cli::completion::live;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output::{document, summary};
@@ -17,7 +19,8 @@ use crate::cli::view::progress::{heading, targets_table};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The operation's id, or its ending as lists show it
-    #[arg(value_name = "ID", value_parser = parse_id)]
+    #[arg(value_name = "ID", value_parser = parse_id,
+        add = ArgValueCompleter::new(live::operations))]
     id: String,
 
     #[command(flatten)]

@@ -1,9 +1,11 @@
 //! `extend op watch`
 
+use clap_complete::engine::ArgValueCompleter;
 use extend_common::exit::Exit;
 
 use super::parse_id;
 use crate::cli::args::{FormatArgs, WatchArgs};
+use crate::cli::completion::live;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::interrupt::Interrupts;
@@ -13,7 +15,8 @@ use crate::cli::watch::{Watching, watch};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The operation's id, or its ending as lists show it
-    #[arg(value_name = "ID", value_parser = parse_id)]
+    #[arg(value_name = "ID", value_parser = parse_id,
+        add = ArgValueCompleter::new(live::operations))]
     id: String,
 
     #[command(flatten)]
