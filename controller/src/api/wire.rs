@@ -144,7 +144,7 @@ pub(super) fn hello(hello: v1::Hello) -> Result<Hello, WireError> {
 pub(super) fn heartbeat(heartbeat: v1::Heartbeat, wall: Timestamp) -> Result<Heartbeat, WireError> {
     let told = optional_time("clock_ms", heartbeat.clock_ms)?;
     Ok(Heartbeat {
-        host: heartbeat.host.map(Into::into),
+        host: heartbeat.host.map(|host| Box::new(host.into())),
         clock_ahead: told.map(|told| told.duration_since(wall)),
         sequence: heartbeat.sequence,
         docker_trouble: shown_text(heartbeat.docker_trouble),

@@ -51,7 +51,8 @@ impl Fleet {
             entry.ledger_trouble = heartbeat.ledger_trouble;
             entry.unclaimed = heartbeat.unclaimed;
             entry.clock_ahead = heartbeat.clock_ahead;
-            if let Some(AgedFigures { age, figures }) = heartbeat.host {
+            if let Some(told) = heartbeat.host {
+                let AgedFigures { age, figures } = *told;
                 let at = before(now, age);
                 entry.host = Some(HostSample { at, figures });
             }

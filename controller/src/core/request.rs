@@ -174,7 +174,7 @@ pub struct Heartbeat {
     /// Containers that bear a service's name and belong to no record.
     pub unclaimed: Vec<Unclaimed>,
     /// How its machine does, when there is news of it.
-    pub host: Option<AgedFigures>,
+    pub host: Option<Box<AgedFigures>>,
     /// How far its wall clock is ahead of ours; none when it did not tell.
     pub clock_ahead: Option<SignedDuration>,
 }

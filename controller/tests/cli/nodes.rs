@@ -18,19 +18,19 @@ fn nodes_as_tables() {
     172.31.16.141  pending  -               -                  -      -          -                 -            in 5h 30m   -       -          -     -              -             -      -        a token was made; the node has not joined yet
     ");
     let shown = place.run("node show 172.31.16.139").out;
-    let (_, figures) = shown.split_once("Clock is").unwrap();
+    let (_, figures) = shown.split_once("Docker ").unwrap();
     let figures: Vec<_> = figures
         .lines()
         .filter(|line| !line.starts_with("Started"))
         .collect();
     insta::assert_snapshot!(figures.join("\n"), @r"
-              1m 4s behind the controller's
+               docker unresponsive for 20s
+    Clock             1m 4s behind the controller's; synchronization unknown
     Processor         12.3% of 2
     Load              0.12 0.08 1.00
     Memory            1.9 GB of 8.2 GB used (23%)
     Disk              12.3 GB of 20.0 GB free (61%) at /var/lib/portsip
     Disk              4.0 GB of 40.0 GB free (10%) at /var/lib/docker
-    Clock             unknown
     Figures of        3s ago
     ");
     assert!(shown.contains(" (3d 4h ago)\n"), "{shown}");

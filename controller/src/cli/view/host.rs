@@ -118,7 +118,7 @@ impl Host {
         }
     }
 
-    /// All figures, each with its name.
+    /// All figures but the clock, each with its name.
     pub(crate) fn facts(&self, now: Timestamp) -> Vec<(&'static str, String)> {
         let processor = match (self.processor(), self.processors) {
             (used, Some(count)) if !used.is_empty() => format!("{used} of {count}"),
@@ -147,7 +147,6 @@ impl Host {
         let booted = self.booted_at;
         let booted = booted.map(|at| format!("{} ({} ago)", moment(at, now), age(at, now)));
         facts.push(("Started", booted.unwrap_or_default()));
-        facts.push(("Clock", self.clock().to_owned()));
         facts.push(("Figures of", format!("{} ago", age(self.sampled_at, now))));
         facts.retain(|(_, value)| !value.is_empty());
         facts

@@ -149,6 +149,21 @@ impl Node {
         cells
     }
 
+    /// Whether something keeps its clock right, and how it compares with ours.
+    fn clock(&self) -> Option<String> {
+        let state = self.host.as_ref().map(|host| match host.clock() {
+            "unknown" => "synchronization unknown",
+            known => known,
+        });
+        let parts: Vec<String> = self
+            .clock_ahead_ms
+            .map(ahead)
+            .into_iter()
+            .chain(state.map(str::to_owned))
+            .collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
+
     /// The cells of its machine; dashes while nobody hears of it.
     fn figures(&self) -> [Cell; 6] {
         let heard = matches!(
@@ -198,7 +213,7 @@ impl Node {
             ("Record", self.record.map(|record| record.to_string())),
             ("Docker", self.docker_trouble.clone()),
             ("Agent's disk", self.ledger_trouble.clone()),
-            ("Clock is", self.clock_ahead_ms.map(ahead)),
+            ("Clock", self.clock()),
         ];
         let host = self.host.iter().flat_map(|host| host.facts(now));
         let lines = facts

@@ -201,10 +201,10 @@ fn figures_and_clocks_are_told_and_never_stored() {
             .remove(0)
     };
     let age = Duration::from_secs(3);
-    let told = Some(AgedFigures {
+    let told = Some(Box::new(AgedFigures {
         age,
         figures: figures.clone(),
-    });
+    }));
     let view = beat(&mut bench, told, Some(-4));
     let sample = view.host.clone().unwrap();
     assert_eq!(
