@@ -19,9 +19,9 @@ fn as_a_table_with_what_was_told_late() {
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
     insta::assert_snapshot!(ran.out, @r"
     TIME                 NODE           SERVER          KIND        EVENT
-    2026-11-22 10:13:01  -              -               controller  the controller started at epoch 3
-    2026-11-22 10:13:02  172.31.16.139  media-server-1  crash       portsip.mediaserver ended with exit code 137
-    2026-11-22 10:13:03  172.31.16.139  media-server-1  restart     restart 1 of 5 begun (told 10:14:03)
+    2026-01-15 10:13:01  -              -               controller  the controller started at epoch 3
+    2026-01-15 10:13:02  172.31.16.139  media-server-1  crash       portsip.mediaserver ended with exit code 137
+    2026-01-15 10:13:03  172.31.16.139  media-server-1  restart     restart 1 of 5 begun (told 2026-01-15 10:14:03)
     ");
 }
 
@@ -30,12 +30,12 @@ fn wide_shows_the_evidence_beneath() {
     let ran = Place::new().run("events -o wide");
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
     insta::assert_snapshot!(ran.out, @r"
-    2026-11-22 10:13:01  -                -                     controller      the controller started at epoch 3
-    2026-11-22 10:13:02  172.31.16.139    media-server-1        crash           portsip.mediaserver ended with exit code 137
+    2026-01-15 10:13:01  -                -                     controller      the controller started at epoch 3
+    2026-01-15 10:13:02  172.31.16.139    media-server-1        crash           portsip.mediaserver ended with exit code 137
         container 3f2a9c41d0aa, exit code 137, killed by the kernel: out of memory
         | allocating
         | \u{1b}[31mno memory
-    2026-11-22 10:13:03  172.31.16.139    media-server-1        restart         restart 1 of 5 begun (told 10:14:03)
+    2026-01-15 10:13:03  172.31.16.139    media-server-1        restart         restart 1 of 5 begun (told 2026-01-15 10:14:03)
         operation 5nzq8c
     ");
 }
@@ -188,8 +188,8 @@ fn followed_events_are_lines_with_columns() {
     });
     assert_eq!(ran.code, 0);
     insta::assert_snapshot!(ran.out, @r"
-    2026-11-22 10:13:01  -                -                     controller      the controller started at epoch 3
-    2026-11-22 10:13:02  172.31.16.139    media-server-1        crash           portsip.mediaserver ended with exit code 137
-    2026-11-22 10:13:03  172.31.16.139    media-server-1        restart         restart 1 of 5 begun (told 10:14:03)
+    2026-01-15 10:13:01  -                -                     controller      the controller started at epoch 3
+    2026-01-15 10:13:02  172.31.16.139    media-server-1        crash           portsip.mediaserver ended with exit code 137
+    2026-01-15 10:13:03  172.31.16.139    media-server-1        restart         restart 1 of 5 begun (told 2026-01-15 10:14:03)
     ");
 }

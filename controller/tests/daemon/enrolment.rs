@@ -74,7 +74,7 @@ async fn a_spent_token_is_refused_while_the_door_is_open_for_another() {
     assert!(
         refusal(&status)
             .hint
-            .contains("extend node token 127.0.1.2"),
+            .contains("extend node token -a 127.0.1.2"),
         "{status:?}"
     );
     tokio::time::sleep(Duration::from_millis(1100)).await;

@@ -53,7 +53,7 @@ fn a_day_of_a_server_in_sentences() {
     run RUN of media-server-1 begun by anna
     run RUN of media-server-1 succeeded after 0ms
     upgrade UPGRADE of media-server-1 begun by anna
-    upgrade UPGRADE of media-server-1 rolled-back after 12s: it did not answer
+    upgrade UPGRADE of media-server-1 rolled-back after 12s: kept 22.3.1: it did not answer
     node 172.31.16.139 is offline: its connection was closed; last heard at 2026-11-18T11:06:52Z
     node 172.31.16.139 is online again after 1m
     away 1
