@@ -25,6 +25,8 @@ const SILENT: Target = Target {
 };
 /// How often the controller is asked.
 const PACE: Duration = Duration::from_millis(5);
+/// Agents that came back have said all they had to, and are at different points of their heartbeats.
+const REST: Duration = Duration::from_millis(3_300);
 /// Longer than any of it takes.
 const BOUND: Duration = Duration::from_secs(30);
 
@@ -41,6 +43,7 @@ pub(super) async fn measure(args: &Measure, fleet: &mut Fleet) -> anyhow::Result
     }
     let (mut doubted, mut lost) = (Samples::default(), Samples::default());
     for _ in 0..rounds {
+        tokio::time::sleep(REST).await;
         let began = Instant::now();
         fleet.signal_agents(Signal::SIGSTOP)?;
         let nodes = SERVERS.map(|server| server.node);
