@@ -5,18 +5,20 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use extend_common::ids::NodeAddr;
 use extend_proto::v1;
 use extend_proto::v1::operator_client::OperatorClient;
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tonic::transport::{Channel, Endpoint};
 use ulid::Ulid;
 
 /// The status of ten thousand servers is some megabytes.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
+/// Between two questions whether everything is over.
+const PACE: Duration = Duration::from_millis(50);
 /// No operation of a measurement takes so long.
 const OPERATION: Duration = Duration::from_secs(120);
 
@@ -77,6 +79,26 @@ impl Operator {
         };
         let answer = self.0.clone().submit(request).await?.into_inner();
         answer.operation.context("there was nothing to do")
+    }
+
+    /// Waits until no operation is open.
+    pub(crate) async fn await_nothing_open(&self, bound: Duration) -> anyhow::Result<()> {
+        let request = v1::ListOperationsRequest {
+            limit: 1,
+            open_only: true,
+        };
+        let deadline = Instant::now() + bound;
+        loop {
+            let open = self.0.clone().list_operations(request).await?.into_inner();
+            if open.operations.is_empty() {
+                return Ok(());
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "operations are open for {bound:?}"
+            );
+            tokio::time::sleep(PACE).await;
+        }
     }
 
     /// Watches an operation to its end.

@@ -4,6 +4,8 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use nix::time::{clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
 
 /// The memory of a process that is in RAM, in bytes, and its threads.
 #[derive(Debug, Clone, Copy)]
@@ -28,18 +30,11 @@ pub(crate) fn footprint(pid: u32) -> anyhow::Result<Footprint> {
     })
 }
 
-/// The processor time that all threads of a process have used. The scheduler's own account, in
-/// nanoseconds: the ticks of `stat` are too coarse for a process that does next to nothing.
+/// The processor time that a process has used with all its threads, those that have ended too. Its
+/// own clock counts nanoseconds: the ticks of `stat` are coarse for a process that does next to
+/// nothing.
 pub(crate) fn processor_time(pid: u32) -> anyhow::Result<Duration> {
-    let tasks = format!("/proc/{pid}/task");
-    let mut nanos = 0_u64;
-    for task in fs::read_dir(&tasks).with_context(|| format!("listing {tasks}"))? {
-        // A thread may end meanwhile.
-        let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else {
-            continue;
-        };
-        let on = text.split(' ').next().context("an empty schedstat")?;
-        nanos += on.parse::<u64>()?;
-    }
-    Ok(Duration::from_nanos(nanos))
+    let process = Pid::from_raw(i32::try_from(pid)?);
+    let clock = clock_getcpuclockid(process).with_context(|| format!("the clock of {pid}"))?;
+    Ok(Duration::from(clock_gettime(clock)?))
 }

@@ -117,17 +117,22 @@ impl Load {
                 nodes: vec![address(number)?.to_string()],
                 name: format!("simulated-{number}"),
             };
-            let operation = operator.submit(v1::Verb::Run, selector).await?;
-            operator.end(&operation.id).await
+            operator.submit(v1::Verb::Run, selector).await
         });
         let mut deploying = stream::iter(new).buffer_unordered(AT_ONCE);
-        while let Some(operation) = deploying.try_next().await? {
-            anyhow::ensure!(
-                operation.targets.iter().all(is_done),
-                "a simulated deployment failed: {operation:?}"
-            );
-        }
+        while deploying.try_next().await?.is_some() {}
         drop(deploying);
+        operator.await_nothing_open(PATIENCE).await?;
+        let settled = operator.servers().await?.servers;
+        let healthy = settled
+            .iter()
+            .filter_map(|view| view.status.as_ref())
+            .filter(|status| status.health() == v1::Health::Healthy);
+        let healthy = healthy.count();
+        anyhow::ensure!(
+            u32::try_from(healthy) == Ok(size),
+            "{healthy} of {size} simulated servers are healthy"
+        );
         self.deployed = size;
         Ok(())
     }

@@ -67,7 +67,9 @@ async fn quiet(
     let percent: Samples = before
         .iter()
         .zip(&after)
-        .map(|(before, after)| (*after - *before).as_secs_f64() / length.as_secs_f64() * 100.0)
+        .map(|(before, after)| {
+            after.saturating_sub(*before).as_secs_f64() / length.as_secs_f64() * 100.0
+        })
         .collect();
     let prints = pids.iter().map(|pid| footprint(*pid));
     let prints = prints.collect::<Result<Vec<_>, _>>()?;
