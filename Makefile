@@ -18,10 +18,13 @@ quick: ## Formatting, lints and the tests that need no Docker Engine
 sweep: ## The long form of the fault sweeps: everybody is killed at every point, however often it is reached
 	EXTEND_SWEEP=long cargo test -p extend-tests --test sim_faults
 
+bench: ## Measures docs/benchmarks.md on this machine (ONLY=fan-out,status; WRITE=1 puts the table there)
+	@scripts/bench.sh
+
 build: ## The programs, for this machine
 	cargo build --release -p extend-controller -p extend-agent
 
 deny: ## Licences, advisories and sources of all dependencies (needs cargo-deny)
 	cargo deny check
 
-.PHONY: help demo test quick sweep build deny
+.PHONY: help demo test quick sweep bench build deny

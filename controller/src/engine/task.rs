@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use extend_common::clock::Clock;
 
 use super::apply::Ground;
-use super::batch::{Gathering, Revisions, Sealed, send};
+use super::batch::{Gathering, Revisions, Row, Sealed, send};
 use super::command::{Command, Recovery};
 use super::config::EngineConfig;
 use super::crash::{CrashPoint, InputKind, Moment};
@@ -108,7 +108,8 @@ impl Task {
     async fn note_recovering(&mut self) -> Result<(), StartError> {
         let turn = self.fleet.begin_recovering(self.clock().now());
         self.gathering.add(InputKind::Tick, turn);
-        if let Some(flight) = self.depart().await {
+        if let Some((rows, sealed)) = self.seal().await {
+            let flight = self.depart(rows, sealed);
             let revision = flight
                 .commit
                 .await
@@ -293,19 +294,18 @@ impl Task {
 
     /// Sends the gathered batch off; one that writes nothing is released at once.
     async fn depart_or_release(&mut self) -> Option<Flight> {
-        if self.gathering.is_empty() {
+        let (rows, sealed) = self.seal().await?;
+        if rows.is_empty() {
+            // The store is not even asked: a large fleet's heartbeats are hundreds of such batches a
+            // second, and would fill the queue that the next commit has to go through.
+            self.release(sealed).await;
             return None;
         }
-        let flight = self.depart().await?;
-        if !flight.keys.is_empty() {
-            return Some(flight);
-        }
-        self.release(flight.sealed).await;
-        None
+        Some(self.depart(rows, sealed))
     }
 
-    /// Seals the gathered batch and, if it writes anything, gives it to the store.
-    async fn depart(&mut self) -> Option<Flight> {
+    /// Closes the gathered batch, if there is one.
+    async fn seal(&mut self) -> Option<(Vec<Row>, Sealed)> {
         let gathering = std::mem::take(&mut self.gathering);
         if gathering.is_empty() {
             return None;
@@ -313,16 +313,21 @@ impl Task {
         let clock = self.clock();
         let (rows, sealed) = gathering.seal(&self.fleet, &clock, &mut self.watchers);
         self.hit(&sealed, Moment::BeforeCommit).await;
+        Some((rows, sealed))
+    }
+
+    /// Gives a batch to the store.
+    fn depart(&self, rows: Vec<Row>, sealed: Sealed) -> Flight {
         let keys: Vec<_> = rows
             .iter()
             .map(|(key, value)| (*key, value.is_some()))
             .collect();
         let batch = self.revisions.batch(self.epoch, rows);
-        Some(Flight {
+        Flight {
             commit: self.store.commit(batch),
             keys,
             sealed,
-        })
+        }
     }
 
     /// A commit has returned.

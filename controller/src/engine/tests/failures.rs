@@ -8,6 +8,7 @@ use extend_common::operation::{TargetState, Verb};
 
 use super::rig::{Rig, SOON, media};
 use crate::core::CloseReason;
+use crate::core::request::Heartbeat;
 use crate::engine::EngineError;
 use crate::store::CommitFault;
 
@@ -45,6 +46,22 @@ async fn a_commit_that_failed_before_it_was_written_leaves_nothing() {
     let operation = rig.handle.submit(wanted).await.unwrap().operation.unwrap();
     rig.succeed(media()).await;
     assert_eq!(rig.operation(&operation).await.summary(), "succeeded");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_writes_nothing_does_not_go_to_the_store() {
+    let mut rig = Rig::with_media().await;
+    rig.store.fail_commits(1, CommitFault::BeforeApplying);
+    rig.handle.operations(10, true).await.unwrap();
+    let number = rig.agent(media()).session.unwrap();
+    let beat = rig
+        .handle
+        .session_heartbeat(number, media(), Heartbeat::default());
+    beat.await.unwrap();
+    sleep(SOON).await;
+    let wanted = rig.submission(Verb::Stop, "");
+    let error = rig.handle.submit(wanted).await.unwrap_err();
+    assert!(failed(&error), "this was the first commit: {error}");
 }
 
 #[tokio::test(start_paused = true)]
