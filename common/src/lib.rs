@@ -11,6 +11,7 @@ pub mod event;
 pub mod exit;
 pub mod files;
 pub mod ids;
+pub mod logs;
 pub mod operation;
 pub mod record;
 pub mod roles;

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 pub use dial::{Dial, dialled};
 
 use crate::journal::Journal;
+use crate::logs::Sources;
 use crate::reconciler::Handle;
 
 /// Between sessions. The most keeps a fleet's return after an outage of the controller short; the
@@ -45,6 +46,8 @@ pub struct Tells {
     pub handle: Handle,
     /// The events that wait to be told.
     pub journal: Journal,
+    /// What is read for operators.
+    pub logs: Sources,
 }
 
 /// Holds a session for as long as `stop` allows.

@@ -3,6 +3,7 @@
 
 mod enums;
 mod event;
+mod logs;
 mod operation;
 mod record;
 mod status;
@@ -11,6 +12,7 @@ use extend_proto::v1;
 use jiff::Timestamp;
 
 pub use event::MAX_EVENTS;
+pub use logs::MAX_LISTED;
 pub use status::{MAX_LOG_LINES, bounded_log_tail};
 
 /// Why a message cannot be understood.

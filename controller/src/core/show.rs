@@ -53,7 +53,7 @@ impl Fleet {
         Ok(view)
     }
 
-    fn nothing_to_show(&self, asked: Asked, words: &SelectorWords) -> Refusal {
+    pub(super) fn nothing_to_show(&self, asked: Asked, words: &SelectorWords) -> Refusal {
         let unknown = words
             .nodes
             .iter()

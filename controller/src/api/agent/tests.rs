@@ -53,6 +53,7 @@ impl World {
             heartbeat: SECOND,
             clock,
             shutdown,
+            logs: Broker::default(),
         };
         let node: NodeAddr = "172.31.16.139".parse().unwrap();
         let world = Self {

@@ -8,6 +8,7 @@
 //! write escape sequences to somebody's terminal.
 
 pub(crate) mod event;
+pub(crate) mod logs;
 pub(crate) mod node;
 pub(crate) mod operation;
 pub(crate) mod plan;
