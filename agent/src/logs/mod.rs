@@ -96,3 +96,6 @@ impl Sources {
             .ok_or_else(|| LogFault::new(LogFaultKind::NoDirectory, words()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -159,17 +159,19 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
         shown: false,
         lost: false,
     };
-    if !args.follow {
-        reader.once(client).await?;
-        return reader.pager.finish().await.map(|()| Exit::Done);
-    }
-    let mut interrupts = Interrupts::catch()?;
-    tokio::select! {
-        ended = reader.for_ever(client) => ended?,
-        // Whoever stops reading does not wait for what is still to be written.
-        () = interrupts.next() => return Ok(Exit::Done),
-    }
-    reader.pager.finish().await.map(|()| Exit::Done)
+    let ended = if args.follow {
+        let mut interrupts = Interrupts::catch()?;
+        tokio::select! {
+            ended = reader.for_ever(client) => ended,
+            // Whoever stops reading does not wait for what is still to be written.
+            () = interrupts.next() => return Ok(Exit::Done),
+        }
+    } else {
+        reader.once(client).await
+    };
+    // What came before a failure is shown before it is said.
+    let written = reader.pager.finish().await;
+    ended.and(written).map(|()| Exit::Done)
 }
 
 async fn list(context: &Context, args: &Args) -> Result<Exit, Failure> {

@@ -19,6 +19,7 @@ impl Fleet {
     pub fn logs_of(&self, words: &SelectorWords) -> Result<Known, Refusal> {
         let asked = Asked::logs(words);
         let selector = resolve(self, words, &asked)?;
+        self.has_joined(&asked, words)?;
         // As for a removal, a server that is on its way out is meant too.
         let nodes = select(self, Verb::Rm, &asked, &selector)?;
         let found = nodes.first().and_then(|node| self.nodes.get(node));
@@ -30,21 +31,32 @@ impl Fleet {
         Ok(found)
     }
 
+    /// A node that has a token and nothing else cannot be asked, and has no server.
+    fn has_joined(&self, asked: &Asked, words: &SelectorWords) -> Result<(), Refusal> {
+        let has_row = |node| {
+            self.nodes
+                .get(node)
+                .is_some_and(|entry| entry.row.enrolment.is_some())
+        };
+        for node in words.nodes.iter().filter(|node| !has_row(node)) {
+            if let Some(token) = self.tokens.get(node) {
+                return Err(Obstacle::NotEnrolled {
+                    asked: asked.clone(),
+                    node: *node,
+                    token: Some(token.expires),
+                }
+                .into());
+            }
+        }
+        Ok(())
+    }
+
     fn can_be_asked(&self, asked: Asked, found: &Known) -> Result<(), Refusal> {
         let Some(entry) = self.nodes.get(&found.node) else {
             return Ok(());
         };
         if entry.session.is_some() {
             return Ok(());
-        }
-        if entry.row.enrolment.is_none() {
-            let token = self.tokens.get(&found.node).map(|token| token.expires);
-            return Err(Obstacle::NotEnrolled {
-                asked,
-                node: found.node,
-                token,
-            }
-            .into());
         }
         Err(Obstacle::NodeAway {
             asked,

@@ -55,7 +55,7 @@ impl LogDirectory {
         Some(Self { data, below })
     }
 
-    fn shown(&self) -> String {
+    pub(super) fn shown(&self) -> String {
         self.data.join(self.below.join("/")).display().to_string()
     }
 
