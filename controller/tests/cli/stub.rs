@@ -251,7 +251,7 @@ impl Operator for Face {
         self.0.reads.lock().unwrap().push(request.into_inner());
         let answer = {
             let mut answers = self.0.on_logs.lock().unwrap();
-            let answer = answers.pop_front().expect("a script");
+            let answer = answers.pop_front().unwrap();
             if answers.is_empty() {
                 answers.push_back(answer.clone());
             }
@@ -263,7 +263,7 @@ impl Operator for Face {
             refused,
         } = answer;
         if refused {
-            return Err(end.and_then(Result::err).expect("a refusal"));
+            return Err(end.and_then(Result::err).unwrap());
         }
         let sent = Arc::clone(&self.0.logs_sent);
         let pieces = tokio_stream::iter(pieces).map(move |piece| {
