@@ -78,7 +78,14 @@ fn write(
     let mut within_line = false;
     while let Some(item) = items.blocking_recv() {
         match (item, &mut visible) {
-            (Item::Say(text), _) => output.say(&text),
+            (Item::Say(text), _) => {
+                // What was written is not the beginning of what is said.
+                if std::mem::take(&mut within_line) {
+                    writeln!(stdout)?;
+                    stdout.flush()?;
+                }
+                output.say(&text);
+            }
             (Item::Data(bytes), None) => stdout.write_all(&bytes)?,
             (Item::Data(bytes), Some(visible)) => {
                 let shown = visible.show(&bytes);
