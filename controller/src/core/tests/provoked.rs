@@ -382,7 +382,9 @@ fn logs(all: &mut Provoked) {
     bench.commit(turn).unwrap();
     refuse(&bench, Some("queue-server-1"), None);
     let pending = node("172.31.16.150");
-    let turn = bench.fleet.mint_token(pending, None, [0; 32], bench.now);
+    let turn = bench
+        .fleet
+        .mint_token(pending, None, [0; 32], "anna", bench.now);
     bench.commit(turn).unwrap();
     refuse(&bench, None, Some("172.31.16.150"));
     bench.restart();
