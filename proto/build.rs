@@ -4,8 +4,9 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
     "extend/fleet/v1/types.proto",
+    "extend/fleet/v1/logs.proto",
     "extend/fleet/v1/agent.proto",
     "extend/fleet/v1/enrolment.proto",
     "extend/fleet/v1/operator.proto",

@@ -26,6 +26,7 @@ use crate::identity::Identity;
 use crate::journal::Journal;
 use crate::ledger::LedgerFile;
 use crate::lock::StateLock;
+use crate::logs::Sources;
 use crate::probe::{Prober, TcpProber};
 use crate::reconciler::{self, Parts};
 use crate::session::dial::TlsDial;
@@ -120,9 +121,9 @@ pub async fn live(
     };
     let executor = Executor::new(world.docker.clone(), world.host, settings.clone());
     let (reconciler, handle) = reconciler::new(Parts {
-        docker: world.docker,
+        docker: world.docker.clone(),
         executor,
-        settings,
+        settings: settings.clone(),
         prober: world.prober,
         file: opened.file,
         ledger: opened.ledger,
@@ -131,10 +132,19 @@ pub async fn live(
         clock: world.clock,
         faults: world.faults,
     });
+    let logs = Sources {
+        docker: world.docker,
+        settings,
+        view: handle.view(),
+    };
     tokio::join!(
         reconciler.run(stop.clone()),
         session::run(
-            session::Tells { handle, journal },
+            session::Tells {
+                handle,
+                journal,
+                logs,
+            },
             world.dial,
             about,
             stop.clone()

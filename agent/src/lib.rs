@@ -1,7 +1,7 @@
 //! The agent: manages the Docker services of one node, by records that a controller keeps.
 //!
 //! `core` decides (pure), `execute` does, `reconciler` joins the two with what it observes,
-//! `session` speaks with the controller.
+//! `session` speaks with the controller, and `logs` reads for operators what the server writes.
 
 pub mod cli;
 pub mod config;
@@ -15,6 +15,7 @@ pub mod identity;
 pub mod journal;
 pub mod ledger;
 pub mod lock;
+pub mod logs;
 pub mod probe;
 pub mod reconciler;
 pub mod session;

@@ -12,6 +12,7 @@ pub mod exit;
 pub mod files;
 pub mod host;
 pub mod ids;
+pub mod logs;
 pub mod operation;
 pub mod record;
 pub mod roles;

@@ -41,6 +41,7 @@ use self::state::{State, StateLock};
 use crate::ca::{LeafIssuer, OwnCertificate};
 use crate::config::Config;
 use crate::engine::{CrashHook, Engine, EngineConfig, EngineFailure, EngineHandle, NoCrash};
+use crate::logs::Broker;
 use crate::store::StoreHandle;
 
 pub use error::DaemonError;
@@ -189,6 +190,7 @@ impl Daemon {
             options: &options,
             addresses: &addresses,
             ends: &ends,
+            logs: Broker::default(),
         };
         let tallies = faces.serve(listeners, socket.listener()?, &tasks)?;
         tasks.spawn(own.keep_fresh(ends.soft.clone()));

@@ -18,6 +18,8 @@ mod fixtures;
 mod grammar;
 #[path = "cli/harness.rs"]
 mod harness;
+#[path = "cli/logs.rs"]
+mod logs;
 #[path = "cli/nodes.rs"]
 mod nodes;
 #[path = "cli/shim.rs"]

@@ -12,6 +12,8 @@
 mod backup;
 #[path = "daemon/enrolment.rs"]
 mod enrolment;
+#[path = "daemon/logs.rs"]
+mod logs;
 #[path = "daemon/matrix.rs"]
 mod matrix;
 #[path = "daemon/process.rs"]

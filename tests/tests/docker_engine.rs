@@ -68,6 +68,7 @@ both_keep! {
         only_what_does_not_run_is_removed,
         every_container_is_listed,
         output_has_an_end,
+        output_is_read_along_to_the_end_of_the_process,
         an_image_has_several_names,
         nonsense_is_refused,
     }

@@ -9,6 +9,8 @@
     reason = "everything here is a test, also what is not marked as one"
 )]
 
+#[path = "docker_fleet/logs.rs"]
+mod logs;
 #[path = "docker_fleet/official.rs"]
 mod official;
 

@@ -2,7 +2,7 @@
 //! builds. Two implementations ship: [`engine::Engine`] over the local socket and
 //! [`memory::MemoryDocker`] for tests and simulations.
 //!
-//! Only `execute` and `reconciler` call this. Every call is bounded in time by its
+//! Only `execute`, `reconciler` and `logs` call this. Every call is bounded in time by its
 //! implementation and can be repeated: the caller looks again before it decides anything.
 
 pub mod credentials;
@@ -18,6 +18,7 @@ use extend_common::record::{Deployment, Instance};
 use extend_common::roles::RestartPolicy;
 use extend_common::status::ContainerState;
 use futures_util::stream::BoxStream;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::core::spec::ContainerSpec;
@@ -207,6 +208,26 @@ impl fmt::Debug for RegistryAuth {
     }
 }
 
+/// Which part of a container's output is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutputQuery {
+    /// So many lines of what is there.
+    pub tail: u32,
+    /// Only what was written after this.
+    pub since: Option<Timestamp>,
+    /// And everything until the process ends.
+    pub follow: bool,
+}
+
+/// A line of output with its newline, or a part of a long one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputPart {
+    /// When it was written, by Docker's clock. The parts of a line share one time.
+    pub at: Option<Timestamp>,
+    /// As it was written.
+    pub bytes: Vec<u8>,
+}
+
 /// Takes the words of a pull's progress.
 pub type PullProgress = tokio::sync::watch::Sender<String>;
 
@@ -253,6 +274,15 @@ pub trait Docker: Send + Sync + 'static {
 
     /// The last lines of its output, oldest first.
     async fn log_tail(&self, id: &str, lines: usize) -> Result<Vec<String>, DockerError>;
+
+    /// Its output, stdout and stderr in the order that Docker has them, oldest first. Followed, it
+    /// ends with the process, and silence is no end; otherwise with what is there. Breaks off
+    /// with one error. Dropping it is how a reader stops, also when the Engine hangs.
+    fn output(
+        &self,
+        id: &str,
+        query: OutputQuery,
+    ) -> BoxStream<'static, Result<OutputPart, DockerError>>;
 
     /// An item whenever something may have happened to a container. An end is told as it was;
     /// everything else is a hint to look again. Breaks off with an error when the Engine goes.

@@ -19,6 +19,7 @@ pub use dial::{Dial, dialled};
 
 use crate::host::figures::Figures;
 use crate::journal::Journal;
+use crate::logs::Sources;
 use crate::reconciler::Handle;
 
 /// Between sessions. The most keeps a fleet's return after an outage of the controller short; the
@@ -48,6 +49,8 @@ pub struct Tells {
     pub handle: Handle,
     /// The events that wait to be told.
     pub journal: Journal,
+    /// What is read for operators.
+    pub logs: Sources,
 }
 
 /// Holds a session for as long as `stop` allows.

@@ -18,6 +18,7 @@ use tonic::transport::Channel;
 use super::{About, Tells};
 use crate::core::accept::SessionFacts;
 use crate::host::figures::Figures;
+use crate::logs::Desk;
 use crate::reconciler::{AgentView, Command, Handle};
 
 /// Messages on their way out; a status waits when the controller reads slowly, and is then the
@@ -36,7 +37,12 @@ pub(super) async fn talk(
     about: &About,
     welcomed: &mut bool,
 ) -> anyhow::Result<()> {
-    let Tells { handle, journal } = tells;
+    let Tells {
+        handle,
+        journal,
+        logs,
+    } = tells;
+    let mut desk = Desk::new(logs.clone(), channel.clone());
     let mut view = handle.view();
     let mut events = journal.changed();
     // Events that were there before the session are news to it.
@@ -70,7 +76,7 @@ pub(super) async fn talk(
                         (kept, news) = (true, true);
                         continue;
                     }
-                    let period = take(handle, message, &mut facts).await?;
+                    let period = take(handle, message, &mut facts, &mut desk).await?;
                     *welcomed = facts.is_some();
                     if let Some(period) = period {
                         beat = interval_at(Instant::now() + period, period);
@@ -150,6 +156,7 @@ async fn take(
     handle: &Handle,
     message: v1::ControllerMessage,
     facts: &mut Option<SessionFacts>,
+    desk: &mut Desk,
 ) -> anyhow::Result<Option<Duration>> {
     match message.kind {
         Some(Heard::Welcome(welcome)) => {
@@ -186,6 +193,12 @@ async fn take(
                     recovered,
                 })
                 .await?;
+            Ok(None)
+        }
+        Some(Heard::LogsWanted(wanted)) => {
+            if facts.is_some() {
+                desk.take(wanted);
+            }
             Ok(None)
         }
         // A newer controller may say more than this agent knows.

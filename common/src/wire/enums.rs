@@ -4,6 +4,7 @@ use extend_proto::v1;
 
 use super::WireError;
 use crate::event::EventKind;
+use crate::logs::{LogFaultKind, LogNote};
 use crate::operation::{TargetState, Verb};
 use crate::record::{PullPolicy, RunState};
 use crate::status::{ContainerState, Health, NodeState, OutcomeKind, Phase};
@@ -65,6 +66,35 @@ wire_enum!(
         Operation,
         Controller,
         Access
+    ]
+);
+wire_enum!(
+    LogNote,
+    "note",
+    [
+        Ended,
+        RunsAgain,
+        Replaced,
+        DockerSilent,
+        FileAwaited,
+        FileReplaced,
+        FileTruncated,
+        Gap
+    ]
+);
+wire_enum!(
+    LogFaultKind,
+    "kind",
+    [
+        NoServer,
+        NoContainer,
+        NoFile,
+        NotAFile,
+        NoDirectory,
+        Docker,
+        Unreadable,
+        Busy,
+        NotUnderstood
     ]
 );
 wire_enum!(PullPolicy, "pull", [Always, Missing]);

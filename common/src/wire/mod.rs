@@ -4,6 +4,7 @@
 mod enums;
 mod event;
 mod host;
+mod logs;
 mod operation;
 mod record;
 mod status;
@@ -12,6 +13,7 @@ use extend_proto::v1;
 use jiff::Timestamp;
 
 pub use event::MAX_EVENTS;
+pub use logs::MAX_LISTED;
 pub use status::{MAX_LOG_LINES, bounded_log_tail};
 
 /// Why a message cannot be understood.

@@ -67,7 +67,7 @@ impl Caller {
 #[must_use]
 pub fn caller(method: Method) -> Caller {
     match method {
-        Method::AgentSession | Method::AgentRenewLeaf => Caller::Agent,
+        Method::AgentSession | Method::AgentRenewLeaf | Method::AgentSendLogs => Caller::Agent,
         Method::EnrolmentJoin | Method::EnrolmentChallenge | Method::EnrolmentRenewExpired => {
             Caller::Enrolment
         }
@@ -81,7 +81,8 @@ pub fn caller(method: Method) -> Caller {
         | Method::OperatorWatchEvents
         | Method::OperatorMintToken
         | Method::OperatorRevokeNode
-        | Method::OperatorRemoveNode => Caller::Operator,
+        | Method::OperatorRemoveNode
+        | Method::OperatorReadLogs => Caller::Operator,
         // A backup holds the authority's key, and recovery decides what is true.
         Method::OperatorBackup | Method::OperatorRecover => Caller::Root,
     }

@@ -1,10 +1,11 @@
-//! The agents' face: sessions, and new leaves for the keys that connections have proved.
+//! The agents' face: sessions, new leaves for the keys that connections have proved, and logs.
 //!
 //! Owns the bounds of a session: how soon it must say who it is, how often it may speak, how long it
 //! may be silent. Handlers take the node from the connection ([`AgentPeer`]) and from nowhere else;
 //! [`service`] works on anything that carries one, so that a simulated network can stand in for TCP
 //! and TLS.
 
+mod logs;
 mod outgoing;
 mod session;
 
@@ -20,12 +21,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
+pub use self::logs::LogsTaken;
 use self::outgoing::Outgoing;
 use self::session::Session;
 use super::connection::AgentPeer;
 use super::pace::{Paces, Rate};
 use crate::ca::LeafIssuer;
 use crate::engine::EngineHandle;
+use crate::logs::Broker;
 
 /// A node opens so many sessions: an agent that is started again and again by hand comes in, one in
 /// a loop does not keep the engine busy.
@@ -37,6 +40,11 @@ const SESSIONS: Rate = Rate {
 const RENEWALS: Rate = Rate {
     every: Duration::from_secs(1),
     burst: 5,
+};
+/// A node sends logs as often as operators ask for them.
+const SENDINGS: Rate = Rate {
+    every: Duration::from_millis(200),
+    burst: 20,
 };
 /// Nodes whose pace is remembered: more than any fleet, and every entry is a proved identity.
 const MAX_NODES: usize = 20_000;
@@ -53,6 +61,8 @@ pub struct AgentSettings {
     pub clock: Clock,
     /// Ends every session.
     pub shutdown: CancellationToken,
+    /// Who waits for logs.
+    pub logs: Broker,
 }
 
 /// The handlers of the agents' face.
@@ -63,6 +73,7 @@ pub struct AgentApi {
     settings: AgentSettings,
     sessions: Arc<Mutex<Paces<NodeAddr>>>,
     renewals: Arc<Mutex<Paces<NodeAddr>>>,
+    sendings: Arc<Mutex<Paces<NodeAddr>>>,
 }
 
 /// The agents' face, for a server of any kind of connection whose requests bear an [`AgentPeer`].
@@ -74,12 +85,14 @@ pub fn service(
 ) -> AgentServer<AgentApi> {
     let paces = |rate| Arc::new(Mutex::new(Paces::new(rate, MAX_NODES)));
     let (sessions, renewals) = (paces(SESSIONS), paces(RENEWALS));
+    let sendings = paces(SENDINGS);
     AgentServer::new(AgentApi {
         engine,
         issuer,
         settings,
         sessions,
         renewals,
+        sendings,
     })
     .max_decoding_message_size(MAX_MESSAGE_BYTES)
     .max_encoding_message_size(MAX_MESSAGE_BYTES)
@@ -88,6 +101,7 @@ pub fn service(
 #[tonic::async_trait]
 impl Agent for AgentApi {
     type SessionStream = Outgoing;
+    type SendLogsStream = LogsTaken;
 
     async fn session(
         &self,
@@ -130,6 +144,16 @@ impl Agent for AgentApi {
             ca_der,
         }))
     }
+
+    async fn send_logs(
+        &self,
+        request: Request<Streaming<v1::LogPiece>>,
+    ) -> Result<Response<LogsTaken>, Status> {
+        let peer = peer(&request)?;
+        within_pace(&self.sendings, peer.node)?;
+        let taken = logs::receive(&self.settings, peer, request.into_inner()).await?;
+        Ok(Response::new(taken))
+    }
 }
 
 /// Who it is, as the connection has proved it.
@@ -137,6 +161,10 @@ fn peer<T>(request: &Request<T>) -> Result<AgentPeer, Status> {
     let peer = request.extensions().get::<AgentPeer>();
     peer.cloned()
         .ok_or_else(|| Status::permission_denied("nobody knows who is calling"))
+}
+
+fn stopping() -> Status {
+    Status::unavailable("the controller is stopping")
 }
 
 fn within_pace(paces: &Mutex<Paces<NodeAddr>>, node: NodeAddr) -> Result<(), Status> {

@@ -6,6 +6,7 @@
 mod archive;
 mod caller;
 mod events;
+mod logs;
 mod watching;
 
 use std::net::SocketAddrV4;
@@ -23,9 +24,11 @@ use tonic::{Request, Response, Status};
 
 use self::archive::Chunks;
 use self::events::{Reader, Reading};
+use self::logs::{Pieces, Wanted};
 use self::watching::Watching;
 use super::{show, status, wire};
 use crate::engine::EngineHandle;
+use crate::logs::Broker;
 
 /// The status of a fleet of 10,000 servers has about 10 MiB. What comes in is bounded as everywhere.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
@@ -49,6 +52,8 @@ pub struct OperatorSettings {
     pub clock: Clock,
     /// Ends every stream.
     pub shutdown: CancellationToken,
+    /// Who waits for logs.
+    pub logs: Broker,
 }
 
 /// The handlers of the operators' face.
@@ -88,6 +93,7 @@ impl Operator for OperatorApi {
     type WatchOperationStream = Watching;
     type WatchEventsStream = Reading;
     type BackupStream = Chunks;
+    type ReadLogsStream = Pieces;
 
     async fn submit(&self, request: Request<v1::SubmitRequest>) -> Answer<v1::SubmitResponse> {
         let by = caller::name(&request).await?;
@@ -218,6 +224,19 @@ impl Operator for OperatorApi {
             notes,
             self.settings.clock.now(),
         )))
+    }
+
+    async fn read_logs(&self, request: Request<v1::ReadLogsRequest>) -> Answer<Pieces> {
+        let by = caller::name(&request).await?;
+        let (selector, query) = parsed(wire::read_logs(request.into_inner()))?;
+        let wanted = Wanted {
+            selector,
+            query,
+            by,
+        };
+        let OperatorSettings { logs, shutdown, .. } = &self.settings;
+        let pieces = logs::begin(&self.engine, logs, shutdown, wanted).await?;
+        Ok(Response::new(pieces))
     }
 
     async fn backup(&self, request: Request<v1::BackupRequest>) -> Answer<Chunks> {

@@ -30,6 +30,11 @@ pub(super) fn to_agent(message: ToAgent) -> v1::ControllerMessage {
         ToAgent::EventsKept { journal, sequence } => {
             Kind::EventsKept(v1::EventsKept { journal, sequence })
         }
+        ToAgent::LogsWanted(wanted) => Kind::LogsWanted(v1::LogsWanted {
+            id: wanted.id.to_string(),
+            role: wanted.role.to_string(),
+            query: Some(wanted.query.into()),
+        }),
     };
     v1::ControllerMessage { kind: Some(kind) }
 }

@@ -78,7 +78,7 @@ pub(super) fn not_enrolled(node: NodeAddr) -> Status {
     with_text(Code::PermissionDenied, text)
 }
 
-fn with_text(code: Code, text: RefusalText) -> Status {
+pub(super) fn with_text(code: Code, text: RefusalText) -> Status {
     let message = clip(&text.sentence, MAX_MESSAGE_BYTES).to_owned();
     let mut refusal = v1::Refusal::from(text);
     let mut left_out = 0_usize;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use extend_common::event::EventKind;
 use extend_common::ids::{NodeAddr, RoleName};
+use extend_common::logs::LogQuery;
 use extend_common::operation::Verb;
 use extend_common::roles::Digest;
 use extend_common::status::Unclaimed;
@@ -71,6 +72,19 @@ pub(super) fn selector(selector: Option<v1::Selector>) -> Result<SelectorWords, 
         nodes: nodes(&selector.nodes)?,
         name: parse_optional("name", &selector.name)?,
     })
+}
+
+/// A request to read the logs of one server.
+pub(super) fn read_logs(
+    request: v1::ReadLogsRequest,
+) -> Result<(SelectorWords, LogQuery), WireError> {
+    let selector = selector(request.selector)?;
+    if selector.nodes.len() > 1 || (selector.nodes.is_empty() && selector.name.is_none()) {
+        return Err(WireError::new("selector", "it must name one server"));
+    }
+    let query = request.query;
+    let query = query.ok_or_else(|| WireError::new("query", "it is missing"))?;
+    Ok((selector, query.try_into()?))
 }
 
 pub(super) fn submission(request: v1::SubmitRequest, by: String) -> Result<Submission, WireError> {

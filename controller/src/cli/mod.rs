@@ -14,6 +14,7 @@ mod events;
 mod failure;
 mod interrupt;
 mod lifecycle;
+mod logs;
 mod node;
 mod op;
 mod output;
@@ -72,6 +73,8 @@ enum Command {
     Status(status::Args),
     /// Show what happened, and with -f what happens
     Events(events::Args),
+    /// Show what a server writes: its container's output, or its log files
+    Logs(logs::Args),
     /// List, show, watch and cancel operations
     #[command(subcommand)]
     Op(op::Command),
@@ -142,6 +145,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
         Command::Rm(args) => lifecycle::rm::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,
         Command::Events(args) => events::run(context, args).await,
+        Command::Logs(args) => logs::run(context, args).await,
         Command::Op(command) => op::run(context, command).await,
         Command::Node(command) => node::run(context, command).await,
         Command::Controller(args) => controller::run(context, args).await,

@@ -19,9 +19,9 @@ use super::fleet::Fleet;
 use super::refusal::{Asked, Misuse, Refusal};
 use super::request::Submission;
 
-pub(super) use obstacles::busy;
+pub(super) use obstacles::{busy, revoked};
 pub(super) use run::would_deploy;
-pub(super) use select::{resolve, select_for_status};
+pub(super) use select::{resolve, select, select_for_status};
 
 /// One operation takes at most so many servers: more do not fit into one transaction.
 pub const MAX_TARGETS: usize = 10_000;

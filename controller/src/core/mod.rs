@@ -25,6 +25,7 @@ mod hello;
 mod key;
 mod liveness;
 mod load;
+mod logs;
 mod node;
 mod operation;
 mod presence;

@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use ulid::Ulid;
 
 use extend_common::event::EventKind;
 use extend_common::host::AgedFigures;
 use extend_common::ids::{NodeAddr, RequestId, RoleName, ServerName};
+use extend_common::logs::LogQuery;
 use extend_common::operation::{Operation, PlannedTarget, Verb};
 use extend_common::record::ServerRecord;
 use extend_common::roles::Digest;
@@ -220,6 +222,19 @@ pub enum ToAgent {
         /// The sequence of the last entry that is.
         sequence: u64,
     },
+    /// Somebody wants to read what its server writes.
+    LogsWanted(Box<LogsWanted>),
+}
+
+/// A request to read what a server writes, for its agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogsWanted {
+    /// Names the operator who waits; good for one answer.
+    pub id: Ulid,
+    /// The server, by the role of its record.
+    pub role: RoleName,
+    /// What is to be read.
+    pub query: LogQuery,
 }
 
 /// What an agent has to know before it may take a record.

@@ -11,6 +11,7 @@ mod flow;
 mod hello;
 mod invariants;
 mod liveness;
+mod logs;
 mod model;
 mod own_events;
 mod plans;

@@ -27,19 +27,21 @@ use crate::api::{agent, enrolment, operator};
 use crate::ca::LeafIssuer;
 use crate::config::{Config, Listen};
 use crate::engine::EngineHandle;
+use crate::logs::Broker;
 
 /// A peer that is silent is asked for a sign of life so often, and given up after as long again.
 const KEEPALIVE: Duration = Duration::from_secs(5);
 /// A call that is answered once has its answer by then: some commits on a slow disk.
 const CALL_LIMIT: Duration = Duration::from_secs(15);
-/// An agent has one session and renews now and then.
+/// An agent has one session, renews now and then, and sends some logs.
 const STREAMS: u32 = 8;
 /// An operator's tool watches some operations at once.
 const OPERATOR_STREAMS: u32 = 64;
 /// What a peer may have sent and nobody has read, for each stream and for all of them. Messages are
-/// small; the library's default is a megabyte for every connection of a fleet.
+/// small; the library's default is a megabyte for every connection of a fleet. All of an agent's
+/// streams together fit: logs that an operator is slow to read must not hold up its session.
 const STREAM_WINDOW: u32 = 64 * 1024;
-const CONNECTION_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = STREAMS * STREAM_WINDOW;
 /// Who joins or renews asks two questions. A connection that lasts longer is only in the way.
 const STRANGERS_STAY: Duration = Duration::from_secs(30);
 const STRANGERS_GRACE: Duration = Duration::from_secs(5);
@@ -102,6 +104,8 @@ pub(super) struct Faces<'a> {
     pub(super) options: &'a DaemonOptions,
     pub(super) addresses: &'a Addresses,
     pub(super) ends: &'a Ends,
+    /// Who waits for logs.
+    pub(super) logs: Broker,
 }
 
 impl Faces<'_> {
@@ -146,6 +150,7 @@ impl Faces<'_> {
             heartbeat: self.config.timing.heartbeat,
             clock: self.options.clock,
             shutdown: soft,
+            logs: self.logs.clone(),
         };
         let service = agent::service(self.engine.clone(), self.issuer.clone(), settings);
         let router = server(Face::Agents, STREAMS)
@@ -187,6 +192,7 @@ impl Faces<'_> {
             state_dir: self.config.state_dir.clone(),
             clock: self.options.clock,
             shutdown: self.ends.soft.clone(),
+            logs: self.logs.clone(),
         };
         let service = operator::service(self.engine.clone(), settings);
         let router = server(Face::Operators, OPERATOR_STREAMS).add_service(service);

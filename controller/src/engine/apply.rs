@@ -193,6 +193,17 @@ impl Ground<'_> {
             Question::RenewalAllowed { node, key, reply } => {
                 gathering.answer(reply, refused(fleet.renewal_allowed(node, key, now)));
             }
+            Question::LogsOf { words, reply } => {
+                gathering.answer(reply, refused(fleet.logs_of(&words)));
+            }
+            Question::WantLogs {
+                node,
+                wanted,
+                reply,
+            } => {
+                gathering.add(InputKind::Question, fleet.want_logs(node, *wanted));
+                gathering.answer(reply, Ok(()));
+            }
         }
     }
 }

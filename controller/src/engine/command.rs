@@ -16,9 +16,10 @@ use super::EngineError;
 use super::batch::send;
 use super::crash::InputKind;
 use super::session::SessionSender;
+use crate::core::refusal::Known;
 use crate::core::request::{
-    EventsWanted, Heartbeat, Hello, KeyHash, PeerFacts, Recovered, SelectorWords, SessionEnd,
-    SessionNumber, Submission, Submitted,
+    EventsWanted, Heartbeat, Hello, KeyHash, LogsWanted, PeerFacts, Recovered, SelectorWords,
+    SessionEnd, SessionNumber, Submission, Submitted,
 };
 use crate::core::view::{EventFilter, EventsBegin, EventsPage, NodeView, Noted, ServersView};
 
@@ -151,6 +152,15 @@ pub(super) enum Question {
         after: u64,
         reply: Reply<EventsPage>,
     },
+    LogsOf {
+        words: SelectorWords,
+        reply: Reply<Known>,
+    },
+    WantLogs {
+        node: NodeAddr,
+        wanted: Box<LogsWanted>,
+        reply: Reply<()>,
+    },
 }
 
 /// `extend controller recover`
@@ -173,7 +183,9 @@ impl Command {
             Self::Node(
                 NodeCommand::SpendToken { reply, .. } | NodeCommand::Renewed { reply, .. },
             )
-            | Self::Question(Question::RenewalAllowed { reply, .. }) => send(reply, Err(error)),
+            | Self::Question(
+                Question::RenewalAllowed { reply, .. } | Question::WantLogs { reply, .. },
+            ) => send(reply, Err(error)),
             Self::Node(NodeCommand::Revoke { reply, .. } | NodeCommand::Remove { reply, .. }) => {
                 send(reply, Err(error));
             }
@@ -188,6 +200,7 @@ impl Command {
             Self::Question(Question::BeginEvents { reply, .. }) => send(reply, Err(error)),
             Self::Question(Question::EventsAfter { reply, .. }) => send(reply, Err(error)),
             Self::Question(Question::Watch { reply, .. }) => send(reply, Err(error)),
+            Self::Question(Question::LogsOf { reply, .. }) => send(reply, Err(error)),
             Self::Question(Question::Servers { reply, .. }) => send(reply, Err(error)),
             Self::Question(Question::Nodes { reply, .. }) => send(reply, Err(error)),
             Self::Recover(recovery) => send(recovery.reply, Err(error)),

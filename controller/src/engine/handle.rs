@@ -20,10 +20,10 @@ use super::command::{
     Command, NodeCommand, Opening, OperationCommand, Question, Recovery, Reply, SessionCommand,
 };
 use super::session::SessionSender;
-use crate::core::refusal::Refusal;
+use crate::core::refusal::{Known, Refusal};
 use crate::core::request::{
-    EventsWanted, Heartbeat, Hello, KeyHash, PeerFacts, Recovered, SelectorWords, SessionEnd,
-    SessionNumber, Submission, Submitted,
+    EventsWanted, Heartbeat, Hello, KeyHash, LogsWanted, PeerFacts, Recovered, SelectorWords,
+    SessionEnd, SessionNumber, Submission, Submitted,
 };
 use crate::core::view::{
     DoorSets, EventFilter, EventsBegin, EventsPage, NodeView, Noted, ServersView,
@@ -164,6 +164,23 @@ impl EngineHandle {
     pub async fn renewal_allowed(&self, node: NodeAddr, key: KeyHash) -> Result<(), EngineError> {
         self.ask(|reply| Question::RenewalAllowed { node, key, reply })
             .await
+    }
+
+    /// The server whose logs a selector means, if its node can be asked.
+    pub async fn logs_of(&self, words: SelectorWords) -> Result<Known, EngineError> {
+        self.ask(|reply| Question::LogsOf { words, reply }).await
+    }
+
+    /// Asks the agent of a node to send what its server writes. That it was asked is all that is
+    /// known when this returns.
+    pub async fn want_logs(&self, node: NodeAddr, wanted: LogsWanted) -> Result<(), EngineError> {
+        let wanted = Box::new(wanted);
+        self.ask(|reply| Question::WantLogs {
+            node,
+            wanted,
+            reply,
+        })
+        .await
     }
 
     /// Records a new certificate, checking again what [`Self::renewal_allowed`] checked. Only

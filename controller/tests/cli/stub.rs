@@ -33,6 +33,50 @@ pub(crate) enum OnSubmit {
     Hang,
 }
 
+/// What the stand-in does with a request for logs.
+#[derive(Debug, Clone)]
+pub(crate) struct OnLogs {
+    pieces: Vec<v1::LogPiece>,
+    /// How the stream ends; none when it stays open.
+    end: Option<Result<(), Status>>,
+    /// The request itself is refused.
+    refused: bool,
+}
+
+impl OnLogs {
+    /// Everything there is, and the end.
+    pub(crate) fn all(pieces: impl IntoIterator<Item = v1::LogPiece>) -> Self {
+        Self {
+            end: Some(Ok(())),
+            ..Self::open(pieces)
+        }
+    }
+
+    /// No end.
+    pub(crate) fn open(pieces: impl IntoIterator<Item = v1::LogPiece>) -> Self {
+        Self {
+            pieces: pieces.into_iter().collect(),
+            end: None,
+            refused: false,
+        }
+    }
+
+    /// An end that is none.
+    pub(crate) fn ending(pieces: impl IntoIterator<Item = v1::LogPiece>, status: Status) -> Self {
+        Self {
+            end: Some(Err(status)),
+            ..Self::open(pieces)
+        }
+    }
+
+    pub(crate) fn refuse(status: Status) -> Self {
+        Self {
+            refused: true,
+            ..Self::ending([], status)
+        }
+    }
+}
+
 /// What a stand-in is told and what it has been asked; survives its deaths.
 #[derive(Debug)]
 pub(crate) struct Script {
@@ -51,6 +95,10 @@ pub(crate) struct Script {
     pub(crate) nodes: Mutex<Vec<v1::NodeView>>,
     /// What revoking a node is answered, if it is not what the fixtures say.
     pub(crate) revoked: Mutex<Option<v1::NodeResponse>>,
+    /// Every request for logs, in order.
+    pub(crate) reads: Mutex<Vec<v1::ReadLogsRequest>>,
+    /// Answers to them; the last one is repeated.
+    pub(crate) on_logs: Mutex<VecDeque<OnLogs>>,
     /// The chunks of a backup, and how the stream ends.
     pub(crate) backup: Mutex<(Vec<Vec<u8>>, Option<Status>)>,
     pub(crate) operation: watch::Sender<v1::Operation>,
@@ -70,6 +118,8 @@ impl Script {
             servers: Mutex::new(fixtures::fleet()),
             nodes: Mutex::new(fixtures::nodes()),
             revoked: Mutex::default(),
+            reads: Mutex::default(),
+            on_logs: Mutex::default(),
             backup: Mutex::new((vec![b"archive".to_vec()], None)),
             operation: watch::Sender::new(fixtures::succeeded()),
             events: watch::Sender::new(fixtures::events()),
@@ -80,6 +130,11 @@ impl Script {
     /// What happens to the next submissions.
     pub(crate) fn on_submit(&self, answers: impl IntoIterator<Item = OnSubmit>) {
         *self.on_submit.lock().unwrap() = answers.into_iter().collect();
+    }
+
+    /// What happens to the next requests for logs.
+    pub(crate) fn on_logs(&self, answers: impl IntoIterator<Item = OnLogs>) {
+        *self.on_logs.lock().unwrap() = answers.into_iter().collect();
     }
 
     /// The submissions so far.
@@ -184,6 +239,37 @@ impl Operator for Face {
     type WatchOperationStream = Streamed<v1::Operation>;
     type WatchEventsStream = Streamed<v1::StoredEvent>;
     type BackupStream = Streamed<v1::BackupChunk>;
+    type ReadLogsStream = Streamed<v1::LogPiece>;
+
+    async fn read_logs(
+        &self,
+        request: Request<v1::ReadLogsRequest>,
+    ) -> Result<Response<Self::ReadLogsStream>, Status> {
+        self.0.reads.lock().unwrap().push(request.into_inner());
+        let answer = {
+            let mut answers = self.0.on_logs.lock().unwrap();
+            let answer = answers.pop_front().unwrap();
+            if answers.is_empty() {
+                answers.push_back(answer.clone());
+            }
+            answer
+        };
+        let OnLogs {
+            pieces,
+            end,
+            refused,
+        } = answer;
+        if refused {
+            return Err(end.and_then(Result::err).unwrap());
+        }
+        let pieces = tokio_stream::iter(pieces).map(Ok);
+        let end: Streamed<v1::LogPiece> = match end {
+            None => Box::pin(tokio_stream::pending()),
+            Some(Ok(())) => Box::pin(tokio_stream::empty()),
+            Some(Err(status)) => Box::pin(tokio_stream::once(Err(status))),
+        };
+        Ok(Response::new(Box::pin(pieces.chain(end))))
+    }
 
     async fn submit(
         &self,

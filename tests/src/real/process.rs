@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -105,6 +106,30 @@ impl Running {
             stdout,
             stderr,
         }
+    }
+
+    /// What it has written until now, to both.
+    ///
+    /// # Panics
+    /// When that cannot be read.
+    #[must_use]
+    pub fn so_far(&self) -> String {
+        // Not by the place where the command writes, which the files share with it.
+        let read = |file: &File| {
+            let mut bytes = vec![0; usize::try_from(file.metadata().unwrap().len()).unwrap()];
+            file.read_exact_at(&mut bytes, 0).unwrap();
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        format!("{}{}", read(&self.stdout), read(&self.stderr))
+    }
+
+    /// Ctrl-C.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn interrupt(&self) {
+        let id = Pid::from_raw(self.child.id().try_into().unwrap());
+        kill(id, Signal::SIGINT).unwrap();
     }
 
     /// Waits for its end.

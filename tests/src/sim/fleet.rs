@@ -1,6 +1,8 @@
 //! A simulated fleet: one controller at a time, some nodes, and what operators ask of it.
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,13 +13,15 @@ use extend_common::ids::{NodeAddr, OperationId, RequestId};
 use extend_common::operation::{Operation, Verb};
 use extend_common::record::PullPolicy;
 use extend_common::roles::RoleSet;
-use extend_common::tls::Authority;
+use extend_common::tls::{Authority, Fingerprint};
 use extend_controller::api::agent::{AgentSettings, service};
 use extend_controller::api::connection::AgentPeer;
+use extend_controller::api::operator::OperatorSettings;
 use extend_controller::ca::LeafIssuer;
 use extend_controller::core::request::{KeyHash, PeerFacts, SelectorWords, Submission, Submitted};
 use extend_controller::core::view::ServerView;
 use extend_controller::engine::{CrashPoint, Engine, EngineConfig, EngineError, EngineHandle};
+use extend_controller::logs::Broker;
 use extend_controller::store::{MemoryStore, StoreHandle};
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
@@ -40,6 +44,7 @@ struct Controller {
     engine: EngineHandle,
     tasks: Vec<JoinHandle<()>>,
     life: CancellationToken,
+    logs: Broker,
 }
 
 /// The fleet.
@@ -153,10 +158,12 @@ impl Fleet {
         let (engine, running) = Engine::start(store, config, life.clone())
             .await
             .expect("the engine starts");
+        let logs = Broker::default();
         let settings = AgentSettings {
             heartbeat: HEARTBEAT,
             clock: self.clock,
             shutdown: life.clone(),
+            logs: logs.clone(),
         };
         let lifetime = Duration::from_secs(24 * 3600);
         let issuer = LeafIssuer::new(self.authority.clone(), self.clock, lifetime);
@@ -173,14 +180,22 @@ impl Fleet {
             engine,
             tasks,
             life,
+            logs,
         });
     }
 
     /// Lets the real command line reach the controller.
-    pub fn serve_operators(&self, socket: &std::path::Path) {
+    pub fn serve_operators(&self, socket: &Path) {
         let controller = self.controller.as_ref().expect("a controller");
-        let (engine, life) = (controller.engine.clone(), controller.life.clone());
-        super::operators::serve(engine, socket, self.clock, life);
+        let settings = OperatorSettings {
+            enrolment: SocketAddrV4::new(Ipv4Addr::LOCALHOST, 7444),
+            ca: Fingerprint([0; 32]),
+            state_dir: socket.parent().unwrap_or(Path::new("/")).to_owned(),
+            clock: self.clock,
+            shutdown: controller.life.clone(),
+            logs: controller.logs.clone(),
+        };
+        super::operators::serve(controller.engine.clone(), socket, settings);
     }
 
     /// `kill -9` of the controller: what is not in the store is lost, connections break.

@@ -1,6 +1,6 @@
 //! One simulated node: a Docker Engine and a state directory that outlive its agent.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -83,6 +83,11 @@ impl Node {
         self.state.path()
     }
 
+    /// Where its servers keep their data, as far as anything of it is on a disk.
+    pub fn data(&self) -> PathBuf {
+        self.state.path().join("data")
+    }
+
     /// Starts its agent.
     pub fn start(&mut self, net: &Net, peer: AgentPeer, clock: Clock) {
         let world = World {
@@ -100,7 +105,7 @@ impl Node {
         let settings = Settings {
             facts: NodeFacts {
                 node: self.addr,
-                data: "/var/lib/portsip".into(),
+                data: self.data(),
             },
             roles: Arc::new(self.roles.clone()),
             repositories: vec!["portsip/*".to_owned()],

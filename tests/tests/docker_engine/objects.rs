@@ -1,10 +1,14 @@
 //! What both implementations do with containers and images as things: names, removal, lists,
 //! output.
 
+use std::time::Duration;
+
 use extend_agent::core::spec::ContainerSpec;
-use extend_agent::docker::DockerError;
+use extend_agent::docker::{DockerError, OutputQuery};
 use extend_common::roles::RestartPolicy;
 use extend_common::status::ContainerState::{Exited, Running};
+use futures_util::StreamExt;
+use tokio::time::timeout;
 
 use crate::bench::{Bench, REFERENCE, VERSION, refused, running, seen, stays, until_state, up};
 
@@ -120,6 +124,61 @@ pub(crate) async fn output_has_an_end(bench: &dyn Bench) {
         "{lines:?}"
     );
     assert_eq!(docker.log_tail(&id, 0).await, Ok(Vec::new()));
+}
+
+pub(crate) async fn output_is_read_along_to_the_end_of_the_process(bench: &dyn Bench) {
+    let docker = bench.docker();
+    let (spec, id) = running(bench).await;
+    let query = |tail, since, follow| OutputQuery {
+        tail,
+        since,
+        follow,
+    };
+    let mut along = docker.output(&id, query(1, None, true));
+    let last = along.next().await.unwrap().unwrap();
+    assert!(
+        last.bytes.ends_with(b"\n") && last.bytes.len() > 1,
+        "{last:?}"
+    );
+    // Quiet is no end.
+    let quiet = timeout(Duration::from_millis(300), async {
+        while let Some(item) = along.next().await {
+            item.unwrap();
+        }
+    });
+    assert!(quiet.await.is_err(), "it goes on");
+    docker.signal(&id, "SIGTERM").await.unwrap();
+    let end = timeout(Duration::from_secs(10), async {
+        while let Some(item) = along.next().await {
+            item.unwrap();
+        }
+    });
+    end.await.expect("its end is the output's");
+    until_state(bench, &spec.name, Exited).await;
+
+    let whole = async |since| {
+        let parts = docker.output(&id, query(1_000, since, false));
+        parts.map(Result::unwrap).collect::<Vec<_>>().await
+    };
+    let first_run = whole(None).await;
+    assert!(first_run.contains(&last));
+    assert!(
+        first_run
+            .iter()
+            .all(|part| part.bytes.ends_with(b"\n") && part.at.is_some())
+    );
+    assert!(first_run.is_sorted_by_key(|part| part.at));
+    let seen = first_run.last().unwrap().at;
+    assert_eq!(whole(seen).await, [], "nothing has come since");
+    docker.start(&id).await.unwrap();
+    let mut again = docker.output(&id, query(1_000, seen, true));
+    let next = again.next().await.unwrap().unwrap();
+    assert!(next.at > seen, "{next:?}");
+    assert!(!first_run.contains(&next));
+
+    let mut missing = docker.output(&"ab".repeat(32), query(1, None, true));
+    assert!(missing.next().await.unwrap().unwrap_err().is_missing());
+    assert!(missing.next().await.is_none());
 }
 
 pub(crate) async fn an_image_has_several_names(bench: &dyn Bench) {

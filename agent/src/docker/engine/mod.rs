@@ -29,7 +29,8 @@ use extend_common::roles::RestartPolicy;
 use futures_util::stream::BoxStream;
 
 use super::{
-    Container, ContainerName, Docker, DockerError, Happening, Image, PullProgress, RegistryAuth,
+    Container, ContainerName, Docker, DockerError, Happening, Image, OutputPart, OutputQuery,
+    PullProgress, RegistryAuth,
 };
 use crate::core::spec::ContainerSpec;
 pub(super) use trouble::silent;
@@ -277,6 +278,18 @@ impl Docker for Engine {
             |client| logs::tail(client, id, lines),
         )
         .await
+    }
+
+    fn output(
+        &self,
+        id: &str,
+        query: OutputQuery,
+    ) -> BoxStream<'static, Result<OutputPart, DockerError>> {
+        let client = names::check_container(id).and_then(|()| self.client("reading output"));
+        match client {
+            Ok(client) => logs::output(client, id, query, self.timeouts.read),
+            Err(error) => Box::pin(futures_util::stream::iter([Err(error)])),
+        }
     }
 
     fn events(&self) -> BoxStream<'static, Result<Happening, DockerError>> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use extend_common::roles::RestartPolicy;
 use extend_common::status::ContainerState;
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::process::Process;
@@ -19,6 +20,13 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LAST_BACKOFF: Duration = Duration::from_secs(60);
 /// A run of this length makes the next restart quick again.
 const GOOD_RUN: Duration = Duration::from_secs(10);
+
+/// A line of output.
+#[derive(Debug, Clone)]
+pub(super) struct Line {
+    pub(super) at: Timestamp,
+    pub(super) text: String,
+}
 
 /// What a container is doing, by the Engine's knowledge.
 #[derive(Debug)]
@@ -111,7 +119,7 @@ pub(super) struct Simulated {
     pub(super) oom_killed: bool,
     pub(super) error: String,
     pub(super) health: Option<DockerHealth>,
-    pub(super) output: VecDeque<String>,
+    pub(super) output: VecDeque<Line>,
 }
 
 impl Simulated {
@@ -158,8 +166,8 @@ impl Simulated {
         }
     }
 
-    pub(super) fn say(&mut self, line: String) {
-        self.output.push_back(line);
+    pub(super) fn say(&mut self, at: Timestamp, text: String) {
+        self.output.push_back(Line { at, text });
         if self.output.len() > MAX_OUTPUT_LINES {
             self.output.pop_front();
         }

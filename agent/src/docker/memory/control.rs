@@ -126,7 +126,16 @@ impl MemoryDocker {
     /// Adds a line to a container's output.
     #[must_use]
     pub fn say(&self, name: &str, line: &str) -> bool {
-        self.with_container(name, |container| container.say(line.to_owned()))
+        self.change(|state, now| {
+            let at = state.moment(now);
+            let id = state.named(name).map(|container| container.id.clone());
+            let found = id.and_then(|id| state.containers.get_mut(&id));
+            let is_there = found
+                .map(|container| container.say(at, line.to_owned()))
+                .is_some();
+            state.version += u64::from(is_there);
+            is_there
+        })
     }
 
     fn with_container(&self, name: &str, act: impl FnOnce(&mut Simulated)) -> bool {

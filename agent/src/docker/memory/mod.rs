@@ -26,6 +26,7 @@ mod control;
 mod events;
 mod history;
 mod images;
+mod output;
 mod process;
 mod pull;
 mod state;
@@ -41,7 +42,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::engine::{EngineTimeouts, silent};
 use super::{
-    Container, ContainerName, Docker, DockerError, Happening, Image, PullProgress, RegistryAuth,
+    Container, ContainerName, Docker, DockerError, Happening, Image, OutputPart, OutputQuery,
+    PullProgress, RegistryAuth,
 };
 use crate::core::spec::ContainerSpec;
 use calls::{Call, Given};
@@ -292,10 +294,19 @@ impl Docker for MemoryDocker {
         let found = self.read(format!("reading the output of {id}"), |state| {
             state.resolve(id).map(|container| {
                 let skip = container.output.len().saturating_sub(lines);
-                container.output.iter().skip(skip).cloned().collect()
+                let lines = container.output.iter().skip(skip);
+                lines.map(|line| line.text.clone()).collect()
             })
         });
         found.await?
+    }
+
+    fn output(
+        &self,
+        id: &str,
+        query: OutputQuery,
+    ) -> BoxStream<'static, Result<OutputPart, DockerError>> {
+        output::read(self.clone(), id.to_owned(), query)
     }
 
     fn events(&self) -> BoxStream<'static, Result<Happening, DockerError>> {

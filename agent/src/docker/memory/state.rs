@@ -86,6 +86,7 @@ pub(super) struct State {
     otherwise: Behaviour,
     origin: Instant,
     last_start: Duration,
+    last_said: Duration,
 }
 
 impl State {
@@ -110,6 +111,7 @@ impl State {
             otherwise: Behaviour::default(),
             origin: now,
             last_start: Duration::ZERO,
+            last_said: Duration::ZERO,
         }
     }
 
@@ -241,6 +243,7 @@ impl State {
             .get(id)
             .and_then(|container| self.behaviour(container).fails_to_start.clone());
         let started_at = self.start_text(at);
+        let said_at = self.moment(at);
         let Some(container) = self.containers.get_mut(id) else {
             return Ok(());
         };
@@ -268,7 +271,7 @@ impl State {
         container.started_at.clone_from(&started_at);
         container.exit_code = 0;
         container.error.clear();
-        container.say(format!("{started_at} started"));
+        container.say(said_at, format!("{started_at} started"));
         self.note(at, actor, id, EffectKind::Started { started_at });
         Ok(())
     }
@@ -277,10 +280,14 @@ impl State {
     fn start_text(&mut self, at: Instant) -> String {
         let next = self.last_start + Duration::from_nanos(1);
         self.last_start = self.since_origin(at).max(next);
-        let seconds = i64::try_from(self.last_start.as_secs()).unwrap_or_default();
-        let nanoseconds = i32::try_from(self.last_start.subsec_nanos()).unwrap_or_default();
-        let time = Timestamp::new(EPOCH_S.saturating_add(seconds), nanoseconds);
-        time.unwrap_or(Timestamp::MAX).to_string()
+        wall(self.last_start).to_string()
+    }
+
+    /// The time of a line of output. No two lines have the same.
+    pub(super) fn moment(&mut self, at: Instant) -> Timestamp {
+        let next = self.last_said + Duration::from_nanos(1);
+        self.last_said = self.since_origin(at).max(next);
+        wall(self.last_said)
     }
 
     /// The daemon ends in an orderly way, and every process with it.
@@ -357,4 +364,11 @@ impl State {
         self.history.push_back(effect);
         self.version += 1;
     }
+}
+
+/// The wall clock, so long after the beginning.
+fn wall(since_origin: Duration) -> Timestamp {
+    let seconds = i64::try_from(since_origin.as_secs()).unwrap_or_default();
+    let nanoseconds = i32::try_from(since_origin.subsec_nanos()).unwrap_or_default();
+    Timestamp::new(EPOCH_S.saturating_add(seconds), nanoseconds).unwrap_or(Timestamp::MAX)
 }

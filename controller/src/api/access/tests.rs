@@ -147,7 +147,7 @@ async fn only_the_callers_of_a_method_get_past_on_their_own_face() {
     }
     assert_eq!(
         past,
-        2 + 3 + 13 + 11,
+        3 + 3 + 14 + 12,
         "each of the methods, and the operator's without root's"
     );
     assert_eq!(

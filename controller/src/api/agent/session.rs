@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tonic::{Code, Status, Streaming};
 
 use super::outgoing::{Outgoing, Verdict};
-use super::{AgentSettings, IDLE_MARGIN};
+use super::{AgentSettings, IDLE_MARGIN, stopping};
 use crate::api::connection::AgentPeer;
 use crate::api::pace::{Pace, Rate};
 use crate::api::{status, wire};
@@ -39,7 +39,7 @@ const MESSAGES: Rate = Rate {
 };
 
 /// A timer cannot be set for the end of time. A session that lasts so long is no worry.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+pub(super) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// How a session ends: with a verdict, or because there is nobody to tell one to.
 type End = Option<Verdict>;
@@ -181,6 +181,7 @@ impl Session {
             heartbeat,
             clock,
             shutdown,
+            ..
         } = self.settings.clone();
         let patience = heartbeat * 3 + IDLE_MARGIN;
         let expiry = Instant::now() + clock.until(self.peer.leaf_not_after).min(LONGEST);
@@ -252,8 +253,4 @@ fn told(status: Status) -> End {
 
 fn not_understood(error: WireError) -> End {
     told(status::from_wire(&error))
-}
-
-fn stopping() -> Status {
-    Status::unavailable("the controller is stopping")
 }

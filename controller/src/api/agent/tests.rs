@@ -1,5 +1,7 @@
 //! Sessions over a simulated network: no TCP, no TLS, and time that passes when nothing else does.
 
+mod logs;
+
 use extend_common::clock;
 use extend_common::record::PullPolicy;
 use extend_common::roles::RoleSet;
@@ -53,6 +55,7 @@ impl World {
             heartbeat: SECOND,
             clock,
             shutdown,
+            logs: Broker::default(),
         };
         let node: NodeAddr = "172.31.16.139".parse().unwrap();
         let world = Self {

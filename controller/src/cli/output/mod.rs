@@ -4,6 +4,7 @@
 
 pub(crate) mod document;
 mod error;
+pub(crate) mod pager;
 pub(crate) mod plan;
 pub(crate) mod progress;
 pub(crate) mod screen;
@@ -12,6 +13,7 @@ pub(crate) mod table;
 pub(crate) mod terminal;
 pub(crate) mod text;
 mod tone;
+pub(crate) mod visible;
 
 use std::io::{self, IsTerminal, Write};
 
@@ -56,6 +58,12 @@ impl Output {
     /// What stdout is.
     pub(crate) fn stdout(&self) -> Stream {
         self.stdout
+    }
+
+    /// Whether stdout is a terminal of whatever kind: one that is too dumb for colours still does
+    /// what control characters tell it.
+    pub(crate) fn writes_to_terminal(&self) -> bool {
+        io::stdout().is_terminal()
     }
 
     /// What stderr is.

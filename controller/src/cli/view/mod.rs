@@ -9,6 +9,7 @@
 
 pub(crate) mod event;
 pub(crate) mod host;
+pub(crate) mod logs;
 pub(crate) mod node;
 pub(crate) mod operation;
 pub(crate) mod plan;

@@ -30,7 +30,11 @@ pub(super) fn check(
     Ok(())
 }
 
-pub(super) fn revoked(fleet: &Fleet, asked: &Asked, node: NodeAddr) -> Result<(), Refusal> {
+pub(in crate::core) fn revoked(
+    fleet: &Fleet,
+    asked: &Asked,
+    node: NodeAddr,
+) -> Result<(), Refusal> {
     match fleet.nodes.get(&node).and_then(|entry| entry.revoked()) {
         Some(revoked) => Err(Obstacle::Revoked {
             asked: asked.clone(),

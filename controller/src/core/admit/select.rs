@@ -46,7 +46,7 @@ fn unknown_type(fleet: &Fleet, word: &str, asked: &Asked) -> Misuse {
 }
 
 /// The nodes whose servers a verb means, in the order of their addresses.
-pub(super) fn select(
+pub(in crate::core) fn select(
     fleet: &Fleet,
     verb: Verb,
     asked: &Asked,

@@ -19,6 +19,8 @@ pub enum Action {
     Status,
     /// `extend events`
     Events,
+    /// `extend logs`
+    Logs,
     /// `extend node show`
     ShowNode(NodeAddr),
     /// `extend node token`
@@ -30,12 +32,21 @@ pub enum Action {
 }
 
 impl Action {
+    /// To what it was to be done: `stop the server at …`.
+    pub(super) fn upon(&self, object: &str) -> String {
+        match self {
+            Self::Logs => format!("{self} of {object}"),
+            _ => format!("{self} {object}"),
+        }
+    }
+
     /// The command line that does it to nodes.
     pub(super) fn line(&self) -> String {
         match self {
             Self::Verb(verb) => format!("extend {verb}"),
             Self::Status => "extend status".to_owned(),
             Self::Events => "extend events".to_owned(),
+            Self::Logs => "extend logs".to_owned(),
             Self::ShowNode(node) => format!("extend node show {node}"),
             Self::MintToken(node) => format!("extend node token {node}"),
             Self::RevokeNode(node) => format!("extend node revoke {node}"),
@@ -51,6 +62,7 @@ impl fmt::Display for Action {
             Self::Verb(verb) => verb.fmt(f),
             Self::Status => f.write_str("show"),
             Self::Events => f.write_str("show events"),
+            Self::Logs => f.write_str("show the logs"),
             Self::ShowNode(node) => write!(f, "show the node {node}"),
             Self::MintToken(node) => write!(f, "make a token for {node}"),
             Self::RevokeNode(node) => write!(f, "revoke the node {node}"),
@@ -62,7 +74,7 @@ impl fmt::Display for Action {
 /// A command on servers, as it was typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
-    /// What was to be done: a verb, [`Action::Status`] or [`Action::Events`].
+    /// What was to be done: a verb, [`Action::Status`], [`Action::Events`] or [`Action::Logs`].
     pub action: Action,
     /// The word after `-s`.
     pub role: Option<String>,
@@ -96,6 +108,14 @@ impl Asked {
     pub fn events(selector: &SelectorWords) -> Self {
         Self {
             action: Action::Events,
+            ..Self::status(selector)
+        }
+    }
+
+    /// A request to read what a server writes.
+    pub fn logs(selector: &SelectorWords) -> Self {
+        Self {
+            action: Action::Logs,
             ..Self::status(selector)
         }
     }

@@ -82,6 +82,15 @@ pub enum Obstacle {
         /// Which.
         found: Known,
     },
+    /// The node cannot be asked: its agent is not connected.
+    NodeAway {
+        /// The command.
+        asked: Asked,
+        /// The server that was meant.
+        found: Known,
+        /// Since when.
+        why: String,
+    },
     /// A container that is not ours bears the official name.
     ContainerInTheWay {
         /// The command.
@@ -174,6 +183,15 @@ impl Obstacle {
             .because("set `address` under [pbx] in /etc/extend/controller.toml first"),
             Self::NodeOccupied { asked, found } => node_occupied(asked, found),
             Self::NameTaken { asked, found } => name_taken(asked, found),
+            Self::NodeAway { asked, found, why } => Text::new(
+                "node-away",
+                format!(
+                    "cannot {}: its node cannot be asked",
+                    asked.action().upon(&found.to_string())
+                ),
+                format!("extend node show {}", found.node),
+            )
+            .because(why.clone()),
             Self::ContainerInTheWay {
                 asked,
                 node,
@@ -236,8 +254,8 @@ fn not_enrolled(asked: &Asked, node: NodeAddr, token: Option<Timestamp>) -> Text
     let text = Text::new(
         "not-enrolled",
         format!(
-            "cannot {} a server on {node}: the node has not joined",
-            asked.action()
+            "cannot {}: the node has not joined",
+            asked.action().upon(&format!("a server on {node}"))
         ),
         format!("extend node token {node}"),
     );

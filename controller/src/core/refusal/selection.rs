@@ -78,8 +78,8 @@ impl Mismatch {
             } => Text::new(
                 "no-server-at",
                 format!(
-                    "cannot {} the server at {node}: the node has none",
-                    asked.action()
+                    "cannot {}: the node has none",
+                    asked.action().upon(&format!("the server at {node}"))
                 ),
                 format!("extend run -s TYPE -n NAME -a {node}"),
             ),
@@ -90,8 +90,8 @@ impl Mismatch {
             } => Text::new(
                 "no-server-at",
                 format!(
-                    "cannot {} the server at {node}: it is no node of this fleet",
-                    asked.action()
+                    "cannot {}: it is no node of this fleet",
+                    asked.action().upon(&format!("the server at {node}"))
                 ),
                 "extend node list".to_owned(),
             )

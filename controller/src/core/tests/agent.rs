@@ -61,6 +61,7 @@ impl Agent {
                     }
                 }
             }
+            ToAgent::LogsWanted(_) => {}
             ToAgent::Assignment { record, recovered } => {
                 let held = self.record.as_ref().map(|held| held.id);
                 if held == Some(record.id) {

@@ -31,6 +31,7 @@ pub(super) fn provoked() -> Vec<(String, Refusal)> {
     nodes(&mut all);
     operations(&mut all);
     strangers(&mut all);
+    logs(&mut all);
     all
 }
 
@@ -358,4 +359,39 @@ fn strangers(all: &mut Provoked) {
     let hello = bench.agents[&media()].hello();
     let turn = bench.fleet.hello(media(), other, hello, bench.now);
     all.push(("(hello)".to_owned(), bench.commit(turn).unwrap_err()));
+}
+
+fn logs(all: &mut Provoked) {
+    let mut refuse = |bench: &Bench, name: Option<&str>, at: Option<&str>| {
+        let words = SelectorWords {
+            role: String::new(),
+            nodes: at.map(node).into_iter().collect(),
+            name: name.map(|name| name.parse().unwrap()),
+        };
+        let refusal = bench.fleet.logs_of(&words).unwrap_err();
+        let parts = [name.map(str::to_owned), at.map(|at| format!("-a {at}"))];
+        let parts: Vec<_> = parts.into_iter().flatten().collect();
+        all.push((format!("extend logs {}", parts.join(" ")), refusal));
+    };
+    refuse(&Bench::new(), Some("media-server-1"), None);
+    let mut bench = Bench::guide();
+    refuse(&bench, Some("media-server-9"), None);
+    refuse(&bench, None, Some("172.31.16.99"));
+    refuse(&bench, Some("media-server-1"), Some("172.31.16.137"));
+    bench.join(node("172.31.16.141"));
+    refuse(&bench, None, Some("172.31.16.141"));
+    bench.disconnect(media());
+    refuse(&bench, Some("media-server-1"), None);
+    let queue = node("172.31.16.138");
+    let turn = bench.fleet.revoke(queue, "anna", bench.now);
+    bench.commit(turn).unwrap();
+    refuse(&bench, Some("queue-server-1"), None);
+    let pending = node("172.31.16.150");
+    let turn = bench
+        .fleet
+        .mint_token(pending, None, [0; 32], "anna", bench.now);
+    bench.commit(turn).unwrap();
+    refuse(&bench, None, Some("172.31.16.150"));
+    bench.restart();
+    refuse(&bench, Some("media-server-1"), None);
 }

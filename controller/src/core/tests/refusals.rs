@@ -13,7 +13,7 @@ use crate::core::refusal::{
 };
 
 /// How many refusals there are: one for each arm below, which the compiler keeps complete.
-const VARIANTS: usize = 34;
+const VARIANTS: usize = 35;
 
 fn number(refusal: &Refusal) -> usize {
     match refusal {
@@ -51,6 +51,7 @@ fn number(refusal: &Refusal) -> usize {
             Obstacle::NameTaken { .. } => 21,
             Obstacle::ContainerInTheWay { .. } => 22,
             Obstacle::NodeHasServer { .. } => 23,
+            Obstacle::NodeAway { .. } => 34,
         },
         Refusal::Unfound(unfound) => match unfound {
             Unfound::NoSuchOperation { .. } => 24,

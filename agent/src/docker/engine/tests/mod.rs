@@ -3,4 +3,5 @@
 
 mod calls;
 mod fake;
+mod output;
 mod streams;

@@ -251,7 +251,7 @@ async fn the_event_stream_opens_in_time_and_then_stays_open() {
     assert!(silence.is_err(), "quiet is not broken: {silence:?}");
 }
 
-fn frame(kind: u8, text: &[u8]) -> (Duration, Vec<u8>) {
+pub(super) fn frame(kind: u8, text: &[u8]) -> (Duration, Vec<u8>) {
     let length = u32::try_from(text.len()).unwrap().to_be_bytes();
     let mut bytes = vec![kind, 0, 0, 0];
     bytes.extend(length);

@@ -1,0 +1,101 @@
+//! What the server writes, read for an operator: the output of its container, and the files in
+//! its role's log directory.
+//!
+//! ```text
+//! session: LogsWanted ──► Desk ──► one task each: source ──► Out ──► SendLogs ──► controller
+//!                                                             waits while nobody takes
+//! ```
+//!
+//! Called by the session with what the controller asks for, which is hostile until it has been
+//! through here: only the server of the agent's own record can be named, and only files below the
+//! log directory that the node's own definition names. Changes nothing on the node. Everything a
+//! session began ends with it.
+
+mod desk;
+mod file;
+mod out;
+mod output;
+
+use std::fmt;
+use std::sync::Arc;
+
+use extend_common::ids::RoleName;
+use extend_common::logs::{LogFault, LogFaultKind, LogQuery, LogSource};
+use extend_common::roles::RoleDefinition;
+use tokio::sync::watch;
+
+use crate::core::observed::{Owner, Place};
+use crate::docker::Docker;
+use crate::execute::Settings;
+use crate::reconciler::AgentView;
+
+pub use desk::Desk;
+use file::LogDirectory;
+use out::{Out, Stop};
+
+/// What reading needs of the agent.
+#[derive(Clone)]
+pub struct Sources {
+    /// The Engine.
+    pub docker: Arc<dyn Docker>,
+    /// What this node allows and knows.
+    pub settings: Arc<Settings>,
+    /// Which record the agent holds.
+    pub view: watch::Receiver<AgentView>,
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources").finish_non_exhaustive()
+    }
+}
+
+impl Sources {
+    /// Reads what is asked for, to its end or for as long as somebody takes it.
+    async fn read(&self, role: &RoleName, query: LogQuery, out: &Out) -> Result<(), Stop> {
+        let definition = self.definition(role)?;
+        let place = match &query.source {
+            LogSource::Output => Place::Current,
+            LogSource::FailedOutput => Place::Failed,
+            LogSource::File(path) => {
+                let directory = self.directory(definition)?;
+                return file::read(directory, path.clone(), &query, out).await;
+            }
+            LogSource::List => return file::list(self.directory(definition)?, out).await,
+        };
+        let container = output::Named {
+            docker: self.docker.as_ref(),
+            name: place.name(&definition.main_container().name),
+            owner: Owner {
+                node: self.settings.facts.node,
+                role: role.clone(),
+            },
+        };
+        container.read(&query, out).await
+    }
+
+    /// The definition of the server that the agent's own record is about.
+    fn definition(&self, role: &RoleName) -> Result<&RoleDefinition, LogFault> {
+        let view = self.view.borrow();
+        let held = view.record.as_ref().map(|record| &record.desired.role);
+        if held != Some(role) {
+            let words = match held {
+                Some(held) => format!("the node's server is a {held}"),
+                None => "the node has no server".to_owned(),
+            };
+            return Err(LogFault::new(LogFaultKind::NoServer, words));
+        }
+        let words = || format!("the node has no definition of {role}");
+        let definition = self.settings.roles.get(role);
+        definition.ok_or_else(|| LogFault::new(LogFaultKind::NoServer, words()))
+    }
+
+    fn directory(&self, definition: &RoleDefinition) -> Result<LogDirectory, LogFault> {
+        let words = || format!("the role {} keeps no log files", definition.role);
+        LogDirectory::of(definition, &self.settings.facts.data)
+            .ok_or_else(|| LogFault::new(LogFaultKind::NoDirectory, words()))
+    }
+}
+
+#[cfg(test)]
+mod tests;
