@@ -350,6 +350,18 @@ impl Fleet {
     }
 }
 
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        self.net.close();
+        if let Some(controller) = self.controller.take() {
+            controller.life.cancel();
+            for task in &controller.tasks {
+                task.abort();
+            }
+        }
+    }
+}
+
 /// The image of a version, as a node that imported it has it.
 pub fn image(version: &str) -> Image {
     Image {

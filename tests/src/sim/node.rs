@@ -132,6 +132,16 @@ impl Node {
     }
 }
 
+/// A fleet that is over must not go on in the next one's time.
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some((task, stop)) = self.agent.take() {
+            task.abort();
+            stop.cancel();
+        }
+    }
+}
+
 /// On a file system in memory where there is one: ledgers are fsynced at every step.
 fn state_directory() -> TempDir {
     let shared_memory = Path::new("/dev/shm");
