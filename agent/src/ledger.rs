@@ -57,6 +57,18 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
+    /// What to do next.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::File(error) => error.hint(),
+            Self::Newer { .. } => {
+                Some("install the extend-agent that was here before, or a later one".to_owned())
+            }
+            Self::Aside { path, .. } => Some(format!("mv {0} {0}.damaged", path.display())),
+            Self::Read { .. } | Self::Encode(_) => None,
+        }
+    }
+
     /// Whether the disk is full.
     pub fn is_disk_full(&self) -> bool {
         match self {

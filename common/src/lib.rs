@@ -6,12 +6,14 @@
 
 pub mod backoff;
 pub mod clock;
+pub mod config_file;
 pub mod duration;
 pub mod event;
 pub mod exit;
 pub mod files;
 pub mod host;
 pub mod ids;
+pub mod nearest;
 pub mod operation;
 pub mod record;
 pub mod roles;

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 use super::PortRange;
+use crate::config_file::{ConfigError, ConfigFile};
 use crate::duration;
 use crate::ids::RoleName;
 
@@ -240,37 +242,22 @@ pub struct PreflightLimits {
     pub disk_recommended_gb: u64,
 }
 
-/// Why a definition cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum DefinitionError {
-    /// Not TOML, a missing or an unknown key, a value out of its type.
-    #[error("parsing the role definition")]
-    Parse(#[from] Box<toml::de::Error>),
-    /// A rule that the types cannot express.
-    #[error("role {role}: {rule}")]
-    Rule {
-        /// Which role.
-        role: RoleName,
-        /// Which rule.
-        rule: String,
-    },
-}
-
 /// What may stand in braces in a definition.
 const PLACEHOLDERS: [&str; 5] = ["data", "node", "name", "pbx_address", "public_address"];
 
 impl RoleDefinition {
-    /// Reads a definition.
+    /// Reads a definition that stands in the file at `path`.
     ///
     /// # Errors
     /// When the text is no definition, or one that breaks a rule.
-    pub fn parse(text: &str) -> Result<Self, DefinitionError> {
-        let definition: Self = toml::from_str(text).map_err(Box::new)?;
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let file = ConfigFile {
+            what: "the role definition",
+            path,
+        };
+        let definition: Self = file.parse(text)?;
         match definition.broken_rule() {
-            Some(rule) => Err(DefinitionError::Rule {
-                role: definition.role,
-                rule,
-            }),
+            Some(Broken { near, rule }) => Err(file.broken_at_words(text, &near, rule, RULES)),
             None => Ok(definition),
         }
     }
@@ -300,13 +287,14 @@ impl RoleDefinition {
         Digest(bytes)
     }
 
-    fn broken_rule(&self) -> Option<String> {
+    fn broken_rule(&self) -> Option<Broken> {
         let [container] = self.containers.as_slice() else {
-            return Some("it must have exactly one container".to_owned());
+            return broken("containers", "it must have exactly one container");
         };
         let docker_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         if container.name.is_empty() || !container.name.chars().all(docker_name) {
-            return Some(format!("`{}` is no container name", container.name));
+            let rule = format!("`{}` is no container name", container.name);
+            return broken(&format!("\"{}\"", container.name), rule);
         }
         let texts = container
             .command
@@ -316,28 +304,46 @@ impl RoleDefinition {
             .chain(self.directories.iter().map(|directory| &directory.path));
         for text in texts {
             if let Some(unknown) = unknown_placeholder(text) {
-                return Some(format!("`{{{unknown}}}` is no placeholder (in `{text}`)"));
+                let rule = format!("`{{{unknown}}}` is no placeholder (in `{text}`)");
+                return broken(&format!("{{{unknown}}}"), rule);
             }
         }
         for path in self.directories.iter().map(|d| &d.path) {
             if path.contains("..") {
-                return Some(format!("`{path}` must not step out of its directory"));
+                return broken(path, format!("`{path}` must not step out of its directory"));
             }
         }
         for probe in &self.probes {
             if probe.interval.is_zero() || probe.timeout.is_zero() {
-                return Some("a probe's interval and timeout must not be zero".to_owned());
+                return broken("\"0", "a probe's interval and timeout must not be zero");
             }
             if probe.failures == 0 || probe.successes == 0 {
-                return Some("a probe's thresholds must not be zero".to_owned());
+                return broken("= 0", "a probe's thresholds must not be zero");
             }
             if probe.ports.ports().count() > MAX_PROBED_PORTS {
-                return Some(format!("a probe has at most {MAX_PROBED_PORTS} ports"));
+                let rule = format!("a probe has at most {MAX_PROBED_PORTS} ports");
+                return broken(&probe.ports.to_string(), rule);
             }
         }
         None
     }
 }
+
+/// A rule that the types cannot express, and the words in the file to look for.
+struct Broken {
+    near: String,
+    rule: String,
+}
+
+fn broken(near: &str, rule: impl Into<String>) -> Option<Broken> {
+    Some(Broken {
+        near: near.to_owned(),
+        rule: rule.into(),
+    })
+}
+
+/// What helps against a broken rule.
+const RULES: &str = "write it as the built-in definitions do";
 
 /// Each port is a connection every interval; more than this is a scan, not a probe.
 const MAX_PROBED_PORTS: usize = 16;

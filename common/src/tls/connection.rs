@@ -40,6 +40,9 @@ pub struct TlsConnection {
     _place: Place,
 }
 
+/// A node that was away renews before it comes; one that shows such a certificate may not know.
+const CLOCKS: &str = ": do the clocks of that node and of the controller agree (timedatectl)?";
+
 /// Why a connection was closed before anybody saw it.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TurnedAway {
@@ -49,7 +52,7 @@ pub(super) enum TurnedAway {
     Crowded(usize),
     #[error("the TLS handshake took longer than {0:?}")]
     TimedOut(Duration),
-    #[error("{0}")]
+    #[error("{problem}{clocks}", problem = .0, clocks = if .0.is_of_time() { CLOCKS } else { "" })]
     Certificate(CertificateProblem),
     #[error("the TLS handshake failed: {0}")]
     Handshake(io::Error),

@@ -10,6 +10,7 @@ mod status;
 
 use extend_proto::v1;
 use jiff::Timestamp;
+use prost::Message as _;
 
 pub use event::MAX_EVENTS;
 pub use status::{MAX_LOG_LINES, bounded_log_tail};
@@ -150,6 +151,15 @@ pub struct RefusalText {
     pub causes: Vec<String>,
     /// The command to run next.
     pub hint: String,
+}
+
+impl RefusalText {
+    /// What a status carries, if the controller put its own words into it.
+    #[must_use]
+    pub fn of(status: &tonic::Status) -> Option<Self> {
+        let refusal = v1::Refusal::decode(status.details()).ok()?;
+        Some(Self::from(refusal)).filter(|text| !text.sentence.is_empty())
+    }
 }
 
 impl From<RefusalText> for v1::Refusal {

@@ -213,7 +213,19 @@ async fn the_problem_is_told_in_words() {
         let shown = forge.leaf(change, &lab.authority.issuer);
         let error = dial_rogue(shown, lab.agent()).await.0.unwrap_err();
         assert!(error.to_string().ends_with("was refused"), "{error}");
-        std::error::Error::source(&error).unwrap().to_string()
+        let problem = std::error::Error::source(&error).unwrap().to_string();
+        let of_time = problem.contains("it is 2026");
+        assert_eq!(
+            error.to_string().starts_with("the clocks of"),
+            of_time,
+            "{error}"
+        );
+        assert_eq!(
+            error.hint().unwrap().starts_with("timedatectl"),
+            of_time,
+            "{error}"
+        );
+        problem
     };
     assert_eq!(
         words(|p| redate(p, now() - DAY - DAY, now() - DAY)).await,
