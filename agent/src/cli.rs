@@ -88,6 +88,7 @@ fn act(arguments: Arguments) -> anyhow::Result<()> {
         }
         Command::CheckConfig => {
             extend_common::roles::RoleSet::load(&config.roles_dir)?;
+            daemon::credentials(&config.registry_credentials)?;
             say("the configuration and the role definitions are good");
             Ok(())
         }

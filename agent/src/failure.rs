@@ -6,6 +6,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io::ErrorKind;
 
 use extend_common::config_file::ConfigError;
 use extend_common::exit::Exit;
@@ -17,6 +18,7 @@ use extend_common::wire::{RefusalText, shown_text};
 use jiff::Timestamp;
 use tonic::{Code, Status};
 
+use crate::docker::credentials::CredentialsError;
 use crate::identity::{IdentityError, Validity};
 use crate::ledger::LedgerError;
 use crate::lock::LockError;
@@ -51,7 +53,8 @@ impl fmt::Display for Failure {
 impl Error for Failure {}
 
 impl Failure {
-    fn new(exit: Exit, sentence: impl Into<String>, hint: impl Into<String>) -> Self {
+    /// A failure without causes.
+    pub fn new(exit: Exit, sentence: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             exit,
             sentence: sentence.into(),
@@ -188,7 +191,11 @@ fn known(error: &(dyn Error + 'static)) -> Option<(Exit, String)> {
         return Some((Exit::Usage, hint.to_owned()));
     }
     if let Some(error) = error.downcast_ref::<FileError>() {
-        return Some((Exit::Failed, error.hint().unwrap_or_default()));
+        return Some((Exit::Failed, file_hint(error)));
+    }
+    if error.downcast_ref::<CredentialsError>().is_some() {
+        let hint = "docker login REGISTRY, then: install -m 600 ~/.docker/config.json FILE";
+        return Some((Exit::Failed, hint.to_owned()));
     }
     if let Some(LockError::Taken(_)) = error.downcast_ref() {
         let hint = "systemctl stop extend-agent, then try again";
@@ -199,6 +206,16 @@ fn known(error: &(dyn Error + 'static)) -> Option<(Exit, String)> {
     }
     let error = error.downcast_ref::<LedgerError>()?;
     Some((Exit::Failed, error.hint()?))
+}
+
+fn file_hint(error: &FileError) -> String {
+    let of_kind = || match error.kind()? {
+        ErrorKind::PermissionDenied => Some("run it as root, or as the agent's own user"),
+        ErrorKind::StorageFull => Some("df -h    (the disk is full)"),
+        _ => None,
+    };
+    let hint = error.hint().or_else(|| of_kind().map(str::to_owned));
+    hint.unwrap_or_default()
 }
 
 /// An error and its sources, without those that only repeat the one before.

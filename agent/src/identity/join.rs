@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use extend_common::exit::Exit;
 use extend_common::files;
 use extend_common::ids::NodeAddr;
 use extend_common::tls::{
@@ -51,10 +52,13 @@ pub async fn join(token: &JoinToken, state: &Path, time: Time) -> anyhow::Result
     if let Ok(held) = Identity::load(state)
         && held.enrolment.node != node
     {
-        bail!(
-            "this node has joined as {}, and the token is for {node}: one of them is another node's",
-            held.enrolment.node
+        let own = held.enrolment.node;
+        let words = format!(
+            "this node has joined as {own}, and the token is for {node}: one of them is another \
+             node's"
         );
+        let hint = format!("on the primary: extend node token -a {own}");
+        return Err(Failure::new(Exit::Usage, words, hint).into());
     }
     let key = NodeKey::generate()?;
     let mut client = enrolment_client(node, token.controller, token.ca, time).await?;
