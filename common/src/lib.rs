@@ -11,6 +11,7 @@ pub mod duration;
 pub mod event;
 pub mod exit;
 pub mod files;
+pub mod hint;
 pub mod host;
 pub mod ids;
 pub mod nearest;
