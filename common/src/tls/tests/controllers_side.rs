@@ -10,6 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
+use super::super::secret_key::SecretKey;
 use super::super::*;
 use super::lab::*;
 
@@ -47,7 +48,7 @@ impl Forge<'_> {
     fn leaf(
         &self,
         change: impl FnOnce(&mut CertificateParams),
-        issuer: &rcgen::Issuer<'_, rcgen::KeyPair>,
+        issuer: &rcgen::Issuer<'_, SecretKey>,
     ) -> CertifiedKey {
         let mut params = controller_params();
         change(&mut params);
