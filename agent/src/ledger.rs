@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use data_encoding::HEXLOWER;
 use extend_common::files::{self, FileError};
+use extend_common::hash;
 
 use crate::core::entry::{LEDGER_VERSION, Ledger};
 
@@ -209,7 +209,7 @@ fn read(path: &Path) -> Result<Vec<u8>, LedgerError> {
 }
 
 fn checksum(text: &[u8]) -> String {
-    HEXLOWER.encode(ring::digest::digest(&ring::digest::SHA256, text).as_ref())
+    hash::encode(&hash::sha256(text))
 }
 
 fn encode(ledger: &Ledger) -> Result<Vec<u8>, serde_json::Error> {

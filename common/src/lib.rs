@@ -11,6 +11,8 @@ pub mod duration;
 pub mod event;
 pub mod exit;
 pub mod files;
+pub mod guarded;
+pub mod hash;
 pub mod hint;
 pub mod host;
 pub mod ids;

@@ -1,55 +1,23 @@
 //! One role definition: its file's shape, the rules it must keep, and its digest.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 use super::PortRange;
 use crate::config_file::{ConfigError, ConfigFile};
 use crate::duration;
+use crate::hash::sha256;
+use crate::hash_type;
 use crate::ids::RoleName;
 
-/// SHA-256 of a definition's content, whatever its comments and layout.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Digest(pub [u8; 32]);
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&HEXLOWER.encode(&self.0))
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&HEXLOWER.encode(self.0.get(..4).unwrap_or_default()))
-    }
-}
-
-impl TryFrom<String> for Digest {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let bytes = HEXLOWER
-            .decode(text.as_bytes())
-            .map_err(|e| e.to_string())?;
-        Ok(Self(
-            bytes
-                .try_into()
-                .map_err(|_| "a digest has 32 bytes".to_owned())?,
-        ))
-    }
-}
-
-impl From<Digest> for String {
-    fn from(digest: Digest) -> Self {
-        digest.to_string()
-    }
-}
+hash_type!(
+    /// SHA-256 of a definition's content, whatever its comments and layout.
+    Digest,
+    "a digest"
+);
 
 /// A server role.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -281,10 +249,7 @@ impl RoleDefinition {
     pub fn digest(&self) -> Digest {
         // Plain data to memory cannot fail.
         let text = serde_json::to_vec(self).unwrap_or_default();
-        let digest = ring::digest::digest(&ring::digest::SHA256, &text);
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(digest.as_ref());
-        Digest(bytes)
+        Digest(sha256(&text))
     }
 
     fn broken_rule(&self) -> Option<Broken> {
