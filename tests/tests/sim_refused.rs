@@ -15,6 +15,8 @@ use extend_agent::host::Holder;
 use extend_common::hint::split_hint;
 use extend_common::ids::NodeAddr;
 use extend_common::operation::{Operation, TargetState, Verb};
+use extend_common::roles::RoleSet;
+use extend_common::status::{Health, NodeState};
 use extend_tests::sim::Fleet;
 use extend_tests::sim::fleet::{IMAGE, image};
 use extend_tests::sim::invariants::untouched_since;
@@ -73,6 +75,63 @@ async fn a_busy_port_is_named_with_who_holds_it() {
     host.release(8842);
     let operation = fleet.deploy(target(), MEDIA, "media-server-1").await;
     assert_eq!(operation.targets[0].state, TargetState::Succeeded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_definition_that_is_gone_from_the_node_is_told_and_the_service_left_as_it_is() {
+    let mut fleet = Fleet::new(&["172.31.16.139"]).await;
+    fleet.deploy(target(), MEDIA, "media-server-1").await;
+    let mark = fleet.mark(target());
+    let node = fleet.nodes.get_mut(&target()).unwrap();
+    node.set_roles(RoleSet::default());
+    fleet.restart_agent(target()).await;
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    let status = fleet.server(target()).await.unwrap().status.unwrap();
+    assert_eq!(status.health, Health::Unknown, "{status:?}");
+    assert!(status.reason.contains(MEDIA), "{status:?}");
+    let no_definition = "no definition of";
+    for verb in [
+        Verb::Restart,
+        Verb::Stop,
+        Verb::Start,
+        Verb::Rm,
+        Verb::Upgrade,
+    ] {
+        let submission = fleet.submission(verb, MEDIA, &[]);
+        let refused = fleet.submit(&submission).await.unwrap_err().to_string();
+        assert!(refused.contains(no_definition), "{verb}: {refused}");
+    }
+    // An operation that was accepted before anybody knew ends as well.
+    fleet.net.set_away(target(), true);
+    until_away(&fleet).await;
+    let stop = fleet.submission(Verb::Stop, MEDIA, &[]);
+    let id = fleet.submit(&stop).await.unwrap().operation.unwrap().id;
+    fleet.net.set_away(target(), false);
+    let ended = fleet.ended(id).await;
+    let told = &ended.targets[0];
+    assert_eq!(told.state, TargetState::Failed, "{told:?}");
+    assert!(told.reason.contains(no_definition), "{told:?}");
+    untouched_since(&fleet.history(target()), mark);
+
+    let node = fleet.nodes.get_mut(&target()).unwrap();
+    node.set_roles(RoleSet::built_in().unwrap());
+    fleet.restart_agent(target()).await;
+    fleet.settled().await;
+    let restart = fleet.submission(Verb::Restart, MEDIA, &[]);
+    let restarted = fleet.perform(&restart).await;
+    assert_eq!(restarted.targets[0].state, TargetState::Succeeded);
+}
+
+/// Waits until the controller knows that the node is away.
+async fn until_away(fleet: &Fleet) {
+    for _ in 0..6000 {
+        let nodes = fleet.engine().nodes(Some(target())).await.unwrap();
+        if nodes[0].state == NodeState::Offline {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the node should be offline");
 }
 
 /// Upgrades to `reference`.

@@ -83,6 +83,11 @@ impl Node {
         self.state.path()
     }
 
+    /// Replaces the role definitions that its agent knows from its next start on.
+    pub fn set_roles(&mut self, roles: RoleSet) {
+        self.roles = roles;
+    }
+
     /// Starts its agent.
     pub fn start(&mut self, net: &Net, peer: AgentPeer, clock: Clock) {
         let world = World {
