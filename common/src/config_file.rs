@@ -42,19 +42,17 @@ impl ConfigFile<'_> {
     /// # Errors
     /// When it cannot be read, is too long, or is no text.
     pub fn read(&self) -> Result<String, ConfigError> {
-        let failed = |error: io::Error| ConfigError {
-            kind: Some(error.kind()),
-            ..self.error(
-                None,
-                error.to_string(),
-                match error.kind() {
-                    io::ErrorKind::PermissionDenied => "run the command as root",
-                    io::ErrorKind::InvalidData => {
-                        "it is damaged, or something else: put it back from a copy"
-                    }
-                    _ => EXAMPLE,
-                },
-            )
+        let failed = |error: io::Error| {
+            let hint = match error.kind() {
+                io::ErrorKind::PermissionDenied => "run the command as root",
+                io::ErrorKind::InvalidData => {
+                    "it is damaged, or something else: put it back from a copy"
+                }
+                _ => EXAMPLE,
+            };
+            let mut failed = self.error(None, error.to_string(), hint);
+            failed.0.kind = Some(error.kind());
+            failed
         };
         let size = std::fs::metadata(self.path).map_err(failed)?.len();
         if size > MAX_FILE_BYTES {
@@ -96,20 +94,24 @@ impl ConfigFile<'_> {
     }
 
     fn error(&self, place: Option<Place>, cause: String, hint: &str) -> ConfigError {
-        ConfigError {
+        ConfigError(Box::new(Fault {
             what: self.what,
             path: self.path.to_owned(),
             place,
             cause,
             hint: hint.to_owned(),
             kind: None,
-        }
+        }))
     }
 }
 
 /// What is wrong with a file, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigError {
+pub struct ConfigError(Box<Fault>);
+
+// Apart, so that results with this error stay small.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Fault {
     what: &'static str,
     path: PathBuf,
     place: Option<Place>,
@@ -122,47 +124,46 @@ impl ConfigError {
     /// What to write instead, or what to do.
     #[must_use]
     pub fn hint(&self) -> &str {
-        &self.hint
+        &self.0.hint
     }
 
     /// The same with another hint.
     #[must_use]
-    pub fn with_hint(self, hint: &str) -> Self {
-        Self {
-            hint: hint.to_owned(),
-            ..self
-        }
+    pub fn with_hint(mut self, hint: &str) -> Self {
+        hint.clone_into(&mut self.0.hint);
+        self
     }
 
     /// The key that is wrong, such as `listen.agents`, if it is one key.
     #[must_use]
     pub fn key(&self) -> Option<&str> {
-        self.place.as_ref().and_then(|place| place.key.as_deref())
+        self.0.place.as_ref().and_then(|place| place.key.as_deref())
     }
 
     /// The line, counted from 1.
     #[must_use]
     pub fn line(&self) -> Option<usize> {
-        self.place.as_ref().map(|place| place.line)
+        self.0.place.as_ref().map(|place| place.line)
     }
 
     /// Whether there is no such file.
     #[must_use]
     pub fn is_missing(&self) -> bool {
-        self.kind == Some(io::ErrorKind::NotFound)
+        self.0.kind == Some(io::ErrorKind::NotFound)
     }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "reading {} {}", self.what, self.path.display())?;
+        let fault = &self.0;
+        write!(f, "reading {} {}", fault.what, fault.path.display())?;
         if let Some(line) = self.line() {
             write!(f, ", line {line}")?;
         }
         if let Some(key) = self.key() {
             write!(f, ", key `{key}`")?;
         }
-        write!(f, ": {}", self.cause)
+        write!(f, ": {}", fault.cause)
     }
 }
 
