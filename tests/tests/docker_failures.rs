@@ -365,6 +365,18 @@ fn a_name_that_is_taken_is_left_to_whom_it_belongs() {
     assert_eq!(fleet.engine().ours(), [], "and nothing of ours was made");
 
     drop(guard);
+    until(
+        "the controller should hear that the name is free",
+        SOON,
+        || {
+            let told = fleet.run(MEDIA, &["--plan"]);
+            if told.code == 10 {
+                Ok(())
+            } else {
+                Err(told.to_string())
+            }
+        },
+    );
     let deployed = fleet.run(MEDIA, &[]);
     deployed.expect(0, "once the name is free the same command succeeds");
     fleet.assert_serves_alone(MEDIA);
