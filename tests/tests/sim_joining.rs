@@ -217,7 +217,7 @@ async fn a_token_is_good_once_and_only_where_it_belongs() {
     spent.fails(
         4,
         &[&at, "gives no certificate to 127.0.3.7", "token"],
-        "extend node token 127.0.3.7",
+        "extend node token -a 127.0.3.7",
     );
     assert_eq!(
         std::fs::read(node.path("state/node.crt")).unwrap(),

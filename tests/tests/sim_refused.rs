@@ -33,8 +33,10 @@ fn target() -> NodeAddr {
 fn failed(operation: &Operation, reason: &str, hint: &str) {
     let target = &operation.targets[0];
     assert!(target.state.is_failure(), "{target:?}");
-    let told = split_hint(&target.reason);
-    assert_eq!(told, (reason, Some(hint)), "{target:?}");
+    // An upgrade says too what it has kept.
+    let (told, helps) = split_hint(&target.reason);
+    let told = told.strip_prefix("kept 22.3.0: ").unwrap_or(told);
+    assert_eq!((told, helps), (reason, Some(hint)), "{target:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -88,7 +90,8 @@ async fn a_definition_that_is_gone_from_the_node_is_told_and_the_service_left_as
     tokio::time::sleep(Duration::from_secs(120)).await;
     let status = fleet.server(target()).await.unwrap().status.unwrap();
     assert_eq!(status.health, Health::Unknown, "{status:?}");
-    assert!(status.reason.contains(MEDIA), "{status:?}");
+    let words = "this node has no definition of the role media-server-only";
+    assert!(status.reason.contains(words), "{status:?}");
     let no_definition = "no definition of";
     for verb in [
         Verb::Restart,
@@ -110,7 +113,7 @@ async fn a_definition_that_is_gone_from_the_node_is_told_and_the_service_left_as
     let ended = fleet.ended(id).await;
     let told = &ended.targets[0];
     assert_eq!(told.state, TargetState::Failed, "{told:?}");
-    assert!(told.reason.contains(no_definition), "{told:?}");
+    assert!(told.reason.contains(words), "{told:?}");
     untouched_since(&fleet.history(target()), mark);
 
     let node = fleet.nodes.get_mut(&target()).unwrap();

@@ -72,12 +72,6 @@ impl Node {
             agent: None,
         }
     }
-
-    /// Takes every role definition away; its agent notices when it is started again.
-    pub fn forget_roles(&mut self) {
-        self.roles = RoleSet::default();
-    }
-
     /// The directory that holds its ledger.
     pub fn state(&self) -> &Path {
         self.state.path()
