@@ -10,7 +10,9 @@ use extend_common::exit::{self, Exit};
 use extend_common::tls::{JoinToken, system_time};
 
 use crate::config::Config;
-use crate::identity::join::Refused;
+use crate::failure::Failure;
+use crate::identity::Enrolment;
+use crate::identity::clocks::ClocksApart;
 use crate::{daemon, identity};
 
 /// A token is one line of about a hundred characters.
@@ -47,8 +49,9 @@ pub fn main() -> ExitCode {
     match act(arguments) {
         Ok(()) => Exit::Done.into(),
         Err(error) => {
-            complain(&error);
-            Exit::Failed.into()
+            let failure = Failure::of(&error);
+            complain(&failure);
+            failure.exit.into()
         }
     }
 }
@@ -66,19 +69,26 @@ fn act(arguments: Arguments) -> anyhow::Result<()> {
         }
         Command::Join { token_file } => {
             let token = read_token(token_file)?;
-            let joined = runtime.block_on(identity::join::join(
-                &token,
-                &config.state_dir,
-                system_time(),
-            ))?;
+            let joining = identity::join::join(&token, &config.state_dir, system_time());
+            let joined = runtime.block_on(joining).with_context(|| {
+                format!(
+                    "cannot join the controller at {} as node {}",
+                    token.controller, token.node
+                )
+            })?;
+            if let Some(clocks) = joined.clocks {
+                say(&format!("warning: {clocks}\nhint: {}", ClocksApart::HINT));
+            }
+            let Enrolment { node, agents, .. } = joined.enrolment;
             say(&format!(
-                "node {} has joined the controller at {}\nhint: systemctl enable --now extend-agent",
-                joined.node, joined.agents
+                "node {node} has joined the controller at {agents}\nhint: systemctl enable --now \
+                 extend-agent"
             ));
             Ok(())
         }
         Command::CheckConfig => {
             extend_common::roles::RoleSet::load(&config.roles_dir)?;
+            daemon::credentials(&config.registry_credentials)?;
             say("the configuration and the role definitions are good");
             Ok(())
         }
@@ -117,39 +127,13 @@ fn say(words: &str) {
     drop(writeln!(std::io::stderr(), "{words}"));
 }
 
-fn complain(error: &anyhow::Error) {
-    let mut words = format!("error: {error}");
-    for cause in error.chain().skip(1) {
+fn complain(failure: &Failure) {
+    let mut words = format!("error: {}", failure.sentence);
+    for cause in &failure.causes {
         words.push_str(&format!("\n  cause: {cause}"));
     }
-    if let Some(Refused(text)) = error.chain().find_map(|cause| cause.downcast_ref()) {
-        for cause in &text.causes {
-            words.push_str(&format!("\n  cause: {cause}"));
-        }
-    }
-    if let Some(hint) = hint(error) {
-        words.push_str(&format!("\nhint: {hint}"));
+    if !failure.hint.is_empty() {
+        words.push_str(&format!("\nhint: {}", failure.hint));
     }
     say(&words);
-}
-
-fn hint(error: &anyhow::Error) -> Option<String> {
-    error.chain().find_map(|cause| {
-        if let Some(file) = cause.downcast_ref::<extend_common::files::FileError>() {
-            return file.hint();
-        }
-        if let Some(crate::lock::LockError::Taken(_)) = cause.downcast_ref() {
-            return Some("systemctl stop extend-agent, then try again".to_owned());
-        }
-        if let Some(Refused(text)) = cause.downcast_ref() {
-            return Some(text.hint.clone()).filter(|hint| !hint.is_empty());
-        }
-        match cause.downcast_ref::<identity::IdentityError>() {
-            Some(identity::IdentityError::NotJoined) => Some(
-                "on the primary run `extend node token -a ADDRESS`, and here `extend-agent join`"
-                    .to_owned(),
-            ),
-            _ => None,
-        }
-    })
 }

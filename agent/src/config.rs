@@ -3,6 +3,8 @@
 use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
 
+pub use extend_common::config_file::ConfigError;
+use extend_common::config_file::ConfigFile;
 use serde::{Deserialize, Serialize};
 
 /// Where the configuration is looked for.
@@ -43,35 +45,6 @@ impl Default for Config {
     }
 }
 
-/// Why the configuration cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("reading the configuration {path}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// An unknown key, a wrong type, a missing quote.
-    #[error("parsing the configuration {path}")]
-    Parse {
-        /// The file.
-        path: PathBuf,
-        /// Where and why.
-        source: Box<toml::de::Error>,
-    },
-    /// A path that is not absolute.
-    #[error("the configuration {path}: `{key}` must be an absolute path")]
-    Relative {
-        /// The file.
-        path: PathBuf,
-        /// Which key.
-        key: &'static str,
-    },
-}
-
 impl Config {
     /// Reads the file. A missing file at the default place means the defaults; a missing file
     /// that was named is an error.
@@ -79,23 +52,16 @@ impl Config {
     /// # Errors
     /// When the file cannot be read, or says something that it must not.
     pub fn load(named: Option<&Path>) -> Result<Self, ConfigError> {
-        let path = named.unwrap_or(Path::new(DEFAULT_PATH));
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => {
-                return Ok(Self::default());
-            }
-            Err(source) => {
-                return Err(ConfigError::Read {
-                    path: path.to_owned(),
-                    source,
-                });
-            }
+        let file = ConfigFile {
+            what: "the configuration",
+            path: named.unwrap_or(Path::new(DEFAULT_PATH)),
         };
-        let config: Self = toml::from_str(&text).map_err(|source| ConfigError::Parse {
-            path: path.to_owned(),
-            source: Box::new(source),
-        })?;
+        let text = match file.read() {
+            Ok(text) => text,
+            Err(error) if error.is_missing() && named.is_none() => return Ok(Self::default()),
+            Err(error) => return Err(error),
+        };
+        let config: Self = file.parse(&text)?;
         let absolute = [
             ("state_dir", &config.state_dir),
             ("data_dir", &config.data_dir),
@@ -103,15 +69,12 @@ impl Config {
             ("roles_dir", &config.roles_dir),
             ("registry_credentials", &config.registry_credentials),
         ];
-        let relative = absolute
-            .iter()
-            .find(|(_, value)| !value.is_absolute())
-            .map(|(key, _)| *key);
+        let relative = absolute.iter().find(|(_, path)| !path.is_absolute());
         match relative {
-            Some(key) => Err(ConfigError::Relative {
-                path: path.to_owned(),
-                key,
-            }),
+            Some((key, path)) => {
+                let cause = format!("`{}` is not an absolute path", path.display());
+                Err(file.broken_at_key(&text, key, cause, "begin it with /"))
+            }
             None => Ok(config),
         }
     }
@@ -131,16 +94,49 @@ mod tests {
     fn unknown_keys_and_relative_paths_are_refused() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("agent.toml");
-        for (text, wanted) in [
-            ("state_dri = '/x'", "unknown field"),
-            ("state_dir = 'x'", "absolute"),
-            ("repositories = 'portsip/*'", "invalid type"),
+        for (text, line, key, cause, hint) in [
+            (
+                "# ours\nstate_dri = '/x'",
+                2,
+                "state_dri",
+                "unknown field `state_dri`",
+                "did you mean `state_dir`?",
+            ),
+            (
+                "state_dir = 'x'",
+                1,
+                "state_dir",
+                "`x` is not an absolute path",
+                "begin it with /",
+            ),
+            (
+                "repositories = 'portsip/*'",
+                1,
+                "repositories",
+                "invalid type",
+                "example",
+            ),
+            (
+                "controllers = ['172.31.16.133']",
+                1,
+                "controllers",
+                "invalid IPv4 socket address",
+                "address and port",
+            ),
         ] {
             std::fs::write(&path, text).unwrap();
             let error = Config::load(Some(&path)).unwrap_err();
-            let words = format!("{:#}", anyhow::Error::from(error));
-            assert!(words.contains(wanted), "{words}");
+            assert_eq!(
+                (error.line(), error.key()),
+                (Some(line), Some(key)),
+                "{error}"
+            );
+            assert!(error.to_string().contains(cause), "{error}");
+            assert!(error.hint().contains(hint), "{error}: {}", error.hint());
         }
+        std::fs::write(&path, "state_dir = '/var/lib/ext").unwrap();
+        let cut_short = Config::load(Some(&path)).unwrap_err();
+        assert_eq!(cut_short.line(), Some(1), "{cut_short}");
         assert!(Config::load(Some(&directory.path().join("missing"))).is_err());
     }
 }

@@ -167,7 +167,7 @@ fn settings(config: &Config, identity: &Identity) -> anyhow::Result<Settings> {
 }
 
 /// Docker's `config.json`, as far as it holds credentials.
-fn credentials(path: &Path) -> anyhow::Result<BTreeMap<String, RegistryAuth>> {
+pub(crate) fn credentials(path: &Path) -> anyhow::Result<BTreeMap<String, RegistryAuth>> {
     let text = match files::read_secret(path) {
         Ok(text) => text,
         Err(error) if error.is_missing() => return Ok(BTreeMap::new()),

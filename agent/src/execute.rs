@@ -1,22 +1,27 @@
 //! Does one step. One exhaustive `match`; what to do and in which order was decided by
 //! `core::plan`, and the ledger is the reconciler's.
 
+mod images;
+mod ports;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use extend_common::record::{Desired, PullPolicy};
+use extend_common::hint::with_hint;
+use extend_common::record::Desired;
 use extend_common::roles::{RoleDefinition, RoleSet};
 use extend_common::status::{ContainerState, Evidence, ResolvedImage};
 use extend_common::wire::{MAX_LOG_LINES, bounded_log_tail};
 
 use crate::core::entry::{Entry, Served};
-use crate::core::image::{ImageProblem, check_labels, check_repository, repository};
+use crate::core::image::{check_labels, check_repository};
 use crate::core::observed::{Observed, Place};
 use crate::core::spec::{ContainerSpec, NodeFacts, render};
 use crate::core::step::{Done, Seen, Step};
 use crate::docker::{Container, Docker, DockerError, Image, PullProgress, RegistryAuth};
 use crate::host::Host;
+use images::{is_disk_full, is_missing_image, unfit};
 
 /// Why a step was not done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,12 +43,6 @@ impl From<DockerError> for StepError {
             DockerError::Unavailable(words) => Self::Unavailable(words),
             DockerError::Refused { message, .. } => Self::Refused(message),
         }
-    }
-}
-
-impl From<ImageProblem> for StepError {
-    fn from(problem: ImageProblem) -> Self {
-        Self::Permanent(problem.to_string())
     }
 }
 
@@ -116,7 +115,7 @@ impl Executor {
                 let official = &self.definition(desired)?.main_container().name;
                 self.docker.rename(id, &to.name(official)).await?;
             }
-            Step::Create { spec } => self.create(spec).await?,
+            Step::Create { spec } => self.create(spec, entry, progress).await?,
             Step::Start { before, .. } => self.docker.start(&before.container_id).await?,
             Step::Remove { id } => self.docker.remove(id).await?,
             Step::Witness {
@@ -148,7 +147,9 @@ impl Executor {
 
     fn definition(&self, desired: &Desired) -> Result<&RoleDefinition, StepError> {
         self.settings.roles.get(&desired.role).ok_or_else(|| {
-            StepError::Permanent(format!("this node has no definition of {}", desired.role))
+            let words = format!("this node has no definition of {}", desired.role);
+            let hint = format!("extend node show {}", desired.node);
+            StepError::Permanent(with_hint(words, hint))
         })
     }
 
@@ -175,23 +176,28 @@ impl Executor {
                 "the definition of {} on this node differs from the controller's",
                 desired.role
             );
-            return Err(StepError::Permanent(words));
+            let hint = format!("extend node show {}", desired.node);
+            return Err(StepError::Permanent(with_hint(words, hint)));
         }
         let reference = &desired.image.reference;
-        check_repository(reference, &self.settings.repositories)?;
+        check_repository(reference, &self.settings.repositories)
+            .map_err(|problem| unfit(&problem, desired))?;
         if first {
             self.check_ports(definition).await?;
         }
         self.pull(desired, progress).await?;
         let image = self.docker.image(reference).await?.ok_or_else(|| {
-            StepError::Permanent(format!("there is no image {reference} on this node"))
+            let words = format!("there is no image {reference} on this node");
+            let hint = format!("on {}: docker pull {reference}", desired.node);
+            StepError::Permanent(with_hint(words, hint))
         })?;
         let serving = entry
             .serving
             .as_ref()
             .filter(|_| !desired.image.allow_older);
         let serving = serving.map(|served| served.image.version.as_str());
-        let resolved = check_labels(reference, &image, &definition.image, serving)?;
+        let resolved = check_labels(reference, &image, &definition.image, serving)
+            .map_err(|problem| unfit(&problem, desired))?;
         let served = self.served(desired, definition, resolved);
         // What the host may refuse is tried while the old container still serves.
         self.ensure_directories(&served.spec).await?;
@@ -242,44 +248,32 @@ impl Executor {
         })
     }
 
-    async fn check_ports(&self, definition: &RoleDefinition) -> Result<(), StepError> {
-        let ports: Vec<_> = definition.probes.iter().map(|probe| probe.ports).collect();
-        let (host, node) = (self.host.clone(), self.settings.facts.node);
-        let busy = blocking(move || host.busy_port(&ports, node)).await?;
-        match busy.map_err(|error| StepError::Refused(error.to_string()))? {
-            Some(port) => Err(StepError::Permanent(format!(
-                "port {port}/tcp of the {} is in use by another process on this node",
-                definition.title
-            ))),
-            None => Ok(()),
-        }
-    }
-
-    async fn pull(&self, desired: &Desired, progress: &PullProgress) -> Result<(), StepError> {
-        let reference = desired.image.reference.as_str();
-        let wanted = match desired.image.pull {
-            PullPolicy::Always => true,
-            PullPolicy::Missing => self.docker.image(reference).await?.is_none(),
-        };
-        if !wanted {
-            return Ok(());
-        }
-        let registry = registry(reference);
-        let auth = self.settings.credentials.get(registry);
-        match self.docker.pull(reference, auth, progress).await {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                // A registry that is silent is the record's trouble; a silent Docker is not.
-                self.docker.names().await?;
-                Err(StepError::Refused(format!(
-                    "pulling {reference} failed: {error}"
-                )))
-            }
-        }
-    }
-
-    async fn create(&self, spec: &ContainerSpec) -> Result<(), StepError> {
+    async fn create(
+        &self,
+        spec: &ContainerSpec,
+        entry: &Entry,
+        progress: &PullProgress,
+    ) -> Result<(), StepError> {
         self.ensure_directories(spec).await?;
+        let desired = &entry.record.desired;
+        let refused = match self.docker.create(spec).await {
+            Ok(_) => return Ok(()),
+            Err(refused) if is_missing_image(&refused) => refused,
+            Err(DockerError::Refused { message, .. }) if is_disk_full(&message) => {
+                let hint = format!("on {}: docker system df", desired.node);
+                return Err(StepError::Refused(with_hint(message, hint)));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        // Somebody pruned it when no container used it any more.
+        let of_entry = [&entry.serving, &entry.candidate].into_iter().flatten();
+        let Some(image) = of_entry
+            .map(|served| &served.image)
+            .find(|i| i.identity == spec.image)
+        else {
+            return Err(refused.into());
+        };
+        self.fetch_again(image, desired, progress).await?;
         self.docker.create(spec).await?;
         Ok(())
     }
@@ -343,14 +337,6 @@ fn evidence(container: &Container, log_tail: Vec<String>) -> Evidence {
         exit_code: ended.then_some(container.exit_code),
         oom_killed: container.oom_killed,
         log_tail,
-    }
-}
-
-/// The registry that a reference names; Docker's own when it names none.
-fn registry(reference: &str) -> &str {
-    match repository(reference).split_once('/') {
-        Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => first,
-        _ => "docker.io",
     }
 }
 

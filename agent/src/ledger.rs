@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use data_encoding::HEXLOWER;
 use extend_common::files::{self, FileError};
+use extend_common::hash;
 
 use crate::core::entry::{LEDGER_VERSION, Ledger};
 
@@ -57,6 +57,18 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
+    /// What to do next.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::File(error) => error.hint(),
+            Self::Newer { .. } => {
+                Some("install the extend-agent that was here before, or a later one".to_owned())
+            }
+            Self::Aside { path, .. } => Some(format!("mv {0} {0}.damaged", path.display())),
+            Self::Read { .. } | Self::Encode(_) => None,
+        }
+    }
+
     /// Whether the disk is full.
     pub fn is_disk_full(&self) -> bool {
         match self {
@@ -197,7 +209,7 @@ fn read(path: &Path) -> Result<Vec<u8>, LedgerError> {
 }
 
 fn checksum(text: &[u8]) -> String {
-    HEXLOWER.encode(ring::digest::digest(&ring::digest::SHA256, text).as_ref())
+    hash::encode(&hash::sha256(text))
 }
 
 fn encode(ledger: &Ledger) -> Result<Vec<u8>, serde_json::Error> {

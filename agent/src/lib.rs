@@ -9,6 +9,7 @@ pub mod core;
 pub mod daemon;
 pub mod docker;
 pub mod execute;
+pub mod failure;
 pub mod faults;
 pub mod host;
 pub mod identity;

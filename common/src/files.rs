@@ -10,6 +10,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
 /// The mode of a file only its owner may read.
 pub const SECRET: u32 = 0o600;
 /// The mode of a file everybody may read and its owner may change.
@@ -143,12 +145,13 @@ pub fn remove_leftovers(path: &Path) -> Result<usize, FileError> {
     Ok(removed)
 }
 
-/// Reads a file that only its owner may have had access to.
+/// Reads a file that only its owner may have had access to. What is read is wiped when it is
+/// dropped.
 ///
 /// # Errors
 /// Refuses a file that group or others can reach, one that is not a regular file, and one too long
 /// for a secret: whoever could read it may have, so using it silently would hide that.
-pub fn read_secret(path: &Path) -> Result<Vec<u8>, FileError> {
+pub fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
     // The checks are on the open file, not on the name, which could be exchanged in between. Without
     // O_NONBLOCK opening a pipe would wait for its writer.
     let file = OpenOptions::new()
@@ -163,7 +166,9 @@ pub fn read_secret(path: &Path) -> Result<Vec<u8>, FileError> {
         });
     }
     refuse_exposed(path, metadata.mode(), SECRET)?;
-    let mut contents = Vec::new();
+    // As large as it can become: a vector that grows leaves copies of the secret behind.
+    let most = usize::try_from(MAX_SECRET_LEN + 2).unwrap_or(usize::MAX);
+    let mut contents = Zeroizing::new(Vec::with_capacity(most));
     file.take(MAX_SECRET_LEN + 1)
         .read_to_end(&mut contents)
         .map_err(FileError::io("read", path))?;

@@ -119,7 +119,7 @@ fn a_secret_others_can_reach_is_refused_with_the_command_that_mends_it() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("node.key");
     write_atomic(&path, b"secret", SECRET).unwrap();
-    assert_eq!(read_secret(&path).unwrap(), b"secret");
+    assert_eq!(*read_secret(&path).unwrap(), b"secret");
 
     for mode in [0o640, 0o604, 0o620, 0o610, 0o601, 0o660, 0o666, 0o644] {
         fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
@@ -133,7 +133,7 @@ fn a_secret_others_can_reach_is_refused_with_the_command_that_mends_it() {
     }
 
     fs::set_permissions(&path, Permissions::from_mode(0o400)).unwrap();
-    assert_eq!(read_secret(&path).unwrap(), b"secret");
+    assert_eq!(*read_secret(&path).unwrap(), b"secret");
 }
 
 #[test]

@@ -6,13 +6,18 @@
 
 pub mod backoff;
 pub mod clock;
+pub mod config_file;
 pub mod duration;
 pub mod event;
 pub mod exit;
 pub mod files;
+pub mod guarded;
+pub mod hash;
+pub mod hint;
 pub mod host;
 pub mod ids;
 pub mod logs;
+pub mod nearest;
 pub mod operation;
 pub mod record;
 pub mod roles;

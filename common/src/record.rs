@@ -3,9 +3,10 @@
 
 use std::fmt;
 
-use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
+use crate::hash::sha256;
+use crate::hash_type;
 use crate::ids::{NodeAddr, OperationId, RoleName, ServerName};
 use crate::roles::Digest;
 
@@ -26,43 +27,11 @@ impl fmt::Display for Stamp {
     }
 }
 
-/// SHA-256 of a record as its controller wrote it. Opaque to agents, which give it back unread.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct RecordHash(pub [u8; 32]);
-
-impl fmt::Display for RecordHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&HEXLOWER.encode(&self.0))
-    }
-}
-
-impl fmt::Debug for RecordHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&HEXLOWER.encode(self.0.get(..4).unwrap_or_default()))
-    }
-}
-
-impl From<RecordHash> for String {
-    fn from(hash: RecordHash) -> Self {
-        hash.to_string()
-    }
-}
-
-impl TryFrom<String> for RecordHash {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let bytes = HEXLOWER
-            .decode(text.as_bytes())
-            .map_err(|e| e.to_string())?;
-        Ok(Self(
-            bytes
-                .try_into()
-                .map_err(|_| "a record hash has 32 bytes".to_owned())?,
-        ))
-    }
-}
+hash_type!(
+    /// SHA-256 of a record as its controller wrote it. Opaque to agents, which give it back unread.
+    RecordHash,
+    "a record hash"
+);
 
 /// Names one record exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -198,13 +167,10 @@ impl ServerRecord {
         // Serialising a plain struct to memory cannot fail; an empty text would still hash to
         // something that no other record of this stamp has.
         let text = serde_json::to_vec(&(stamp, &desired)).unwrap_or_default();
-        let digest = ring::digest::digest(&ring::digest::SHA256, &text);
-        let mut hash = [0; 32];
-        hash.copy_from_slice(digest.as_ref());
         Self {
             id: RecordId {
                 stamp,
-                hash: RecordHash(hash),
+                hash: RecordHash(sha256(&text)),
             },
             desired,
         }

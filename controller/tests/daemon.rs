@@ -10,6 +10,8 @@
 
 #[path = "daemon/backup.rs"]
 mod backup;
+#[path = "daemon/bounds.rs"]
+mod bounds;
 #[path = "daemon/enrolment.rs"]
 mod enrolment;
 #[path = "daemon/logs.rs"]

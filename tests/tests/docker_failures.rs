@@ -30,7 +30,8 @@ fn last_target(fleet: &Fleet) -> Value {
 fn assert_untouched(fleet: &Fleet, server: Server, before: &Instance, ended: Output, why: &str) {
     ended
         .expect(1, "the upgrade fails")
-        .says(why, "the operator is told why");
+        .says(why, "the operator is told why")
+        .says("    hint: ", "and what to run next");
     let story = "an image that will not do is found out before the service is touched";
     assert_eq!(
         fleet.engine().instance(server.container),
@@ -329,11 +330,31 @@ fn a_name_that_is_taken_is_left_to_whom_it_belongs() {
     let seen = fleet.engine().inspect(&foreign);
     let guard = Removed(&fleet, &foreign);
 
+    // The controller knows of it from the node's next heartbeat on, and refuses it then; before
+    // that it is the node that refuses.
     let refused = fleet.run(MEDIA, &[]);
     assert!(
         matches!(refused.code, 1 | 4),
         "the run is refused or fails\n{refused}"
     );
+    until(
+        "the controller should know what is in the way",
+        SOON,
+        || {
+            let told = fleet.run(MEDIA, &["--plan"]);
+            if told.code == 4 {
+                Ok(())
+            } else {
+                Err(told.to_string())
+            }
+        },
+    );
+    fleet
+        .run(MEDIA, &[])
+        .expect(4, "then it is refused by the controller")
+        .says(MEDIA.container, "with the name")
+        .says("hint: on 127.0.2.", "and what to do with it")
+        .says("docker rename", "namely this");
     let refused = refused.says(MEDIA.container, "it names the container in the way");
     refused.says(&foreign[..12], "with its id, so that it can be looked at");
     assert_eq!(
@@ -344,6 +365,18 @@ fn a_name_that_is_taken_is_left_to_whom_it_belongs() {
     assert_eq!(fleet.engine().ours(), [], "and nothing of ours was made");
 
     drop(guard);
+    until(
+        "the controller should hear that the name is free",
+        SOON,
+        || {
+            let told = fleet.run(MEDIA, &["--plan"]);
+            if told.code == 10 {
+                Ok(())
+            } else {
+                Err(told.to_string())
+            }
+        },
+    );
     let deployed = fleet.run(MEDIA, &[]);
     deployed.expect(0, "once the name is free the same command succeeds");
     fleet.assert_serves_alone(MEDIA);
@@ -362,12 +395,17 @@ impl Drop for Removed<'_> {
 fn a_port_that_is_taken_is_named() {
     let fleet = Setup::of(&[MEDIA]).up();
     let listener = TcpListener::bind((MEDIA.node, MEDIA.port + 2)).unwrap();
-    let ended = fleet.run(MEDIA, &[]);
-    assert!(
-        matches!(ended.code, 1 | 4),
-        "the run is refused or fails\n{ended}"
+    let ended = fleet.run(MEDIA, &[]).expect(1, "the run fails");
+    let busy = format!(
+        "port {}/tcp of the media server is in use by",
+        MEDIA.port + 2
     );
-    ended.says(&(MEDIA.port + 2).to_string(), "it names the port");
+    let own = format!("(process {})", std::process::id());
+    ended
+        .says(&busy, "it names the port")
+        .says(&own, "and who holds it: this test")
+        .says("hint: on 127.0.2.", "and the command that shows it")
+        .says("ss -ltnp", "namely this");
     assert_eq!(fleet.engine().ours(), [], "nothing was made");
     drop(listener);
     fleet

@@ -12,6 +12,8 @@
 
 #[path = "docker_faults/common.rs"]
 mod common;
+#[path = "docker_faults/full.rs"]
+mod full;
 #[path = "docker_faults/hung.rs"]
 mod hung;
 #[path = "docker_faults/killed.rs"]

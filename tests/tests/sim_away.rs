@@ -13,7 +13,7 @@ use extend_agent::docker::memory::{Behaviour, StopBehaviour};
 use extend_common::event::{EventKind, StoredEvent};
 use extend_common::ids::NodeAddr;
 use extend_common::operation::{TargetState, Verb};
-use extend_common::status::{Health, NodeState};
+use extend_common::status::NodeState;
 use extend_controller::core::request::EventsWanted;
 use extend_controller::store::MemoryStore;
 use extend_tests::sim::Fleet;
@@ -421,27 +421,4 @@ async fn a_service_that_cannot_be_started_for_a_while_is_started_in_the_end() {
         fleet.perform(&restart).await.targets[0].state,
         TargetState::Succeeded
     );
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_record_of_a_role_that_the_node_does_not_know_fails_and_says_why() {
-    let mut fleet = fleet().await;
-    fleet
-        .nodes
-        .get_mut(&target())
-        .expect("a node")
-        .forget_roles();
-    fleet.restart_agent(target()).await;
-    until(&fleet, NodeState::Online).await;
-    let mark = fleet.mark(target());
-    let stop = fleet.submission(Verb::Stop, MEDIA, &[]);
-    let ended = fleet.perform(&stop).await;
-    let target_row = &ended.targets[0];
-    assert_eq!(target_row.state, TargetState::Failed, "{ended:#?}");
-    let words = "this node has no definition of the role media-server-only";
-    assert!(target_row.reason.contains(words), "{ended:#?}");
-    let status = fleet.server(target()).await.unwrap().status.unwrap();
-    assert_eq!(status.health, Health::Unknown);
-    assert!(status.reason.contains(words), "{status:#?}");
-    untouched_since(&fleet.history(target()), mark);
 }

@@ -1,18 +1,18 @@
 //! A host that exists in memory only: for tests and simulations.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use extend_common::ids::NodeAddr;
 use extend_common::roles::{DirectoryDefinition, PortRange};
 
-use super::{Host, HostError};
+use super::{BusyPort, Holder, Host, HostError};
 
 #[derive(Debug, Default)]
 struct State {
     directories: BTreeMap<PathBuf, DirectoryDefinition>,
-    occupied: BTreeSet<u16>,
+    occupied: BTreeMap<u16, Option<Holder>>,
     sizes: BTreeMap<PathBuf, u64>,
     trouble: Option<String>,
 }
@@ -33,7 +33,12 @@ impl MemoryHost {
 
     /// Lets some other process listen on a TCP port.
     pub fn occupy(&self, port: u16) {
-        self.state().occupied.insert(port);
+        self.state().occupied.insert(port, None);
+    }
+
+    /// Lets a process that can be named listen on a TCP port.
+    pub fn occupy_as(&self, port: u16, holder: Holder) {
+        self.state().occupied.insert(port, Some(holder));
     }
 
     /// Ends what [`Self::occupy`] began.
@@ -70,10 +75,14 @@ impl Host for MemoryHost {
         Ok(())
     }
 
-    fn busy_port(&self, tcp: &[PortRange], _: NodeAddr) -> Result<Option<u16>, HostError> {
+    fn busy_port(&self, tcp: &[PortRange], _: NodeAddr) -> Result<Option<BusyPort>, HostError> {
         let state = self.state();
-        let taken = |port: &&u16| tcp.iter().any(|range| range.contains(**port));
-        Ok(state.occupied.iter().find(taken).copied())
+        let mut occupied = state.occupied.iter();
+        let taken = occupied.find(|(port, _)| tcp.iter().any(|range| range.contains(**port)));
+        Ok(taken.map(|(port, holder)| BusyPort {
+            port: *port,
+            holder: holder.clone(),
+        }))
     }
 
     fn directory_size(&self, path: &Path) -> Result<u64, HostError> {

@@ -9,6 +9,7 @@
 mod clock;
 mod directories;
 pub mod figures;
+mod holder;
 mod memory;
 mod ports;
 mod size;
@@ -19,6 +20,7 @@ use extend_common::ids::NodeAddr;
 use extend_common::roles::{DirectoryDefinition, PortRange};
 
 pub use directories::ensure_directories;
+pub use holder::{BusyPort, Holder};
 pub use memory::MemoryHost;
 pub use ports::{PortUse, listening_ports};
 pub use size::directory_size;
@@ -58,11 +60,11 @@ pub trait Host: Send + Sync + 'static {
     fn ensure_directories(&self, directories: &[DirectoryDefinition]) -> Result<(), HostError>;
 
     /// The first TCP port of the ranges that somebody listens on, at the node's address or at
-    /// every address.
+    /// every address, and who that is.
     ///
     /// # Errors
     /// When the host does not tell.
-    fn busy_port(&self, tcp: &[PortRange], node: NodeAddr) -> Result<Option<u16>, HostError>;
+    fn busy_port(&self, tcp: &[PortRange], node: NodeAddr) -> Result<Option<BusyPort>, HostError>;
 
     /// How much disk a directory takes with all below it, in bytes; 0 when there is none.
     ///
@@ -80,8 +82,12 @@ impl Host for SystemHost {
         ensure_directories(directories)
     }
 
-    fn busy_port(&self, tcp: &[PortRange], node: NodeAddr) -> Result<Option<u16>, HostError> {
-        Ok(listening_ports()?.busy(tcp, node))
+    fn busy_port(&self, tcp: &[PortRange], node: NodeAddr) -> Result<Option<BusyPort>, HostError> {
+        let busy = listening_ports()?.busy(tcp, node);
+        Ok(busy.map(|port| BusyPort {
+            port,
+            holder: holder::of_port(port),
+        }))
     }
 
     fn directory_size(&self, path: &Path) -> Result<u64, HostError> {

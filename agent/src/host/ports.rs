@@ -15,6 +15,8 @@ use super::HostError;
 const MAX_TABLE_BYTES: u64 = 32 * 1024 * 1024;
 /// The kernel's word for a TCP socket that listens.
 const TCP_LISTEN: &str = "0A";
+/// The column of a socket's inode.
+const INODE: usize = 9;
 
 /// The ports that are taken, each with the address it is bound to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -81,6 +83,33 @@ pub fn listening_ports() -> Result<PortUse, HostError> {
             &mut found.udp
         };
         taken.extend(bound(&text, is_tcp));
+    }
+    Ok(found)
+}
+
+/// The inodes of the TCP sockets that listen on a port, at whichever address.
+///
+/// # Errors
+/// When the kernel's tables cannot be read.
+pub(super) fn listening_inodes(port: u16) -> Result<Vec<u64>, HostError> {
+    let mut found = Vec::new();
+    for table in ["tcp", "tcp6"] {
+        let path = format!("/proc/net/{table}");
+        let Some(text) = read_table(Path::new(&path), table.ends_with('6'))? else {
+            continue;
+        };
+        let lines = text.lines().skip(1);
+        found.extend(lines.filter_map(|line| {
+            let columns: Vec<&str> = line.split_ascii_whitespace().collect();
+            let (_, local) = columns.get(1)?.split_once(':')?;
+            let is_it = u16::from_str_radix(local, 16).ok()? == port;
+            let listens = *columns.get(3)? == TCP_LISTEN;
+            columns
+                .get(INODE)?
+                .parse::<u64>()
+                .ok()
+                .filter(|_| is_it && listens)
+        }));
     }
     Ok(found)
 }

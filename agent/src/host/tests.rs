@@ -230,7 +230,12 @@ fn the_ports_of_this_machine_are_found() {
             .busy_port(&[range], node.parse().unwrap())
             .unwrap()
     };
-    assert_eq!(busy("127.0.9.2"), Some(port));
+    let found = busy("127.0.9.2").unwrap();
+    assert_eq!(found.port, port);
+    let holder = found.holder.expect("our own process can be named");
+    assert_eq!(holder.process, std::process::id());
+    let comm = fs::read_to_string("/proc/self/comm").unwrap();
+    assert_eq!(holder.program, comm.trim());
     assert_eq!(busy("127.0.9.3"), None);
     let bound = udp.local_addr().unwrap();
     assert!(
@@ -241,6 +246,25 @@ fn the_ports_of_this_machine_are_found() {
     );
     drop(tcp);
     assert_eq!(busy("127.0.9.2"), None);
+}
+
+#[test]
+fn the_container_of_a_process_is_told_by_its_cgroup() {
+    let id = "4f66ad9a1b2c3d4e".repeat(4);
+    for text in [
+        format!("0::/system.slice/docker-{id}.scope\n"),
+        format!("12:pids:/docker/{id}\n1:name=systemd:/docker/{id}\n"),
+        format!("0::/../{id}/init\n"),
+    ] {
+        assert_eq!(holder::container_id(&text).as_ref(), Some(&id), "{text}");
+    }
+    for text in [
+        "0::/init.scope\n",
+        "",
+        "0::/user.slice/user-1000.slice/session-3.scope\n",
+    ] {
+        assert_eq!(holder::container_id(text), None, "{text}");
+    }
 }
 
 #[test]
@@ -268,7 +292,16 @@ fn a_host_in_memory_does_as_it_is_told() {
     host.occupy(8841);
     let node = "127.0.9.2".parse().unwrap();
     let range = ["8840-8845".parse().unwrap()];
-    assert_eq!(host.busy_port(&range, node), Ok(Some(8841)));
+    let busy = |port, holder| Ok(Some(BusyPort { port, holder }));
+    assert_eq!(host.busy_port(&range, node), busy(8841, None));
+    let nginx = Holder {
+        process: 7,
+        program: "nginx".to_owned(),
+        container: None,
+    };
+    host.occupy_as(8840, nginx.clone());
+    assert_eq!(host.busy_port(&range, node), busy(8840, Some(nginx)));
+    host.release(8840);
     host.release(8841);
     assert_eq!(host.busy_port(&range, node), Ok(None));
     host.clone().set_size("/data", 7);

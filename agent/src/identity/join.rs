@@ -7,32 +7,44 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use extend_common::exit::Exit;
 use extend_common::files;
 use extend_common::ids::NodeAddr;
 use extend_common::tls::{
     Fingerprint, JoinToken, NodeKey, PeerNode, Time, dial, pinned_client_config,
 };
-use extend_common::wire::{MAX_HEADER_LIST_BYTES, MAX_MESSAGE_BYTES, RefusalText, shown_text};
+use extend_common::wire::{MAX_HEADER_LIST_BYTES, MAX_MESSAGE_BYTES};
 use extend_proto::v1;
 use extend_proto::v1::enrolment_client::EnrolmentClient;
 use hyper_util::rt::TokioIo;
-use prost::Message as _;
+use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
 
+use super::clocks::ClocksApart;
 use super::{Enrolment, Identity, validity};
+use crate::failure::Failure;
 use crate::lock::StateLock;
 
 /// Dialling and each call.
 const LIMIT: Duration = Duration::from_secs(10);
+
+/// A node that has joined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Joined {
+    /// Where.
+    pub enrolment: Enrolment,
+    /// The clocks, if they do not agree: the certificate will be refused before its time.
+    pub clocks: Option<ClocksApart>,
+}
 
 /// Joins the controller that the token names.
 ///
 /// # Errors
 /// When the token is not accepted, or nothing can be written. A node that has joined already
 /// joins anew: the new identity replaces the old one only once it is whole.
-pub async fn join(token: &JoinToken, state: &Path, time: Time) -> anyhow::Result<Enrolment> {
+pub async fn join(token: &JoinToken, state: &Path, time: Time) -> anyhow::Result<Joined> {
     let node = NodeAddr::try_from(token.node)?;
     files::private_directory(state)
         .with_context(|| format!("preparing the state directory {}", state.display()))?;
@@ -40,10 +52,13 @@ pub async fn join(token: &JoinToken, state: &Path, time: Time) -> anyhow::Result
     if let Ok(held) = Identity::load(state)
         && held.enrolment.node != node
     {
-        bail!(
-            "this node has joined as {}, and the token is for {node}: one of them is another node's",
-            held.enrolment.node
+        let own = held.enrolment.node;
+        let words = format!(
+            "this node has joined as {own}, and the token is for {node}: one of them is another \
+             node's"
         );
+        let hint = format!("on the primary: extend node token -a {own}");
+        return Err(Failure::new(Exit::Usage, words, hint).into());
     }
     let key = NodeKey::generate()?;
     let mut client = enrolment_client(node, token.controller, token.ca, time).await?;
@@ -52,7 +67,11 @@ pub async fn join(token: &JoinToken, state: &Path, time: Time) -> anyhow::Result
         secret: token.secret.to_vec(),
         csr_der: key.csr()?,
     };
-    let response = client.join(request).await.map_err(refused)?.into_inner();
+    let response = client
+        .join(request)
+        .await
+        .map_err(|s| Failure::refused(&s))?
+        .into_inner();
     let authority = CertificateDer::from(response.ca_der);
     if Fingerprint::of(&authority) != token.ca {
         bail!("the controller sent another authority than the one it proved to have");
@@ -79,7 +98,8 @@ pub async fn join(token: &JoinToken, state: &Path, time: Time) -> anyhow::Result
         authority,
     };
     identity.save().context("writing the identity")?;
-    Ok(enrolment)
+    let clocks = ClocksApart::seen(valid, Timestamp::now());
+    Ok(Joined { enrolment, clocks })
 }
 
 /// Dials the enrolment listener; the controller must show the authority with this fingerprint.
@@ -104,55 +124,8 @@ pub(super) async fn enrolment_client(
         .http2_max_header_list_size(MAX_HEADER_LIST_BYTES)
         .connect_with_connector(connect)
         .await
-        .map_err(|error| crate::session::dialled(&error))
-        .with_context(|| format!("reaching the controller at {controller}"))?;
+        .map_err(|error| Failure::dialled(&error, None, Timestamp::now()))?;
     Ok(EnrolmentClient::new(channel)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES))
-}
-
-/// What the controller answered instead of a certificate, in its own words.
-#[derive(Debug, thiserror::Error)]
-#[error("the controller refused: {}", .0.sentence)]
-pub struct Refused(pub RefusalText);
-
-pub(super) fn refused(status: tonic::Status) -> anyhow::Error {
-    let told = v1::Refusal::decode(status.details()).ok();
-    let told = told.map(RefusalText::from);
-    let bare = || RefusalText {
-        code: String::new(),
-        sentence: shown_text(status.message().to_owned()),
-        causes: Vec::new(),
-        hint: String::new(),
-    };
-    let text = told.filter(|text| !text.sentence.is_empty());
-    Refused(text.unwrap_or_else(bare)).into()
-}
-
-#[cfg(test)]
-mod tests {
-    use tonic::Code;
-
-    use super::*;
-
-    #[test]
-    fn a_refusal_keeps_its_cause_and_its_hint() {
-        let told = v1::Refusal {
-            code: "node-refused".to_owned(),
-            sentence: "the controller gives no certificate to 172.31.16.139".to_owned(),
-            causes: vec!["a newer token was made".to_owned()],
-            hint: "on the controller: extend node token -a 172.31.16.139".to_owned(),
-        };
-        let details = told.encode_to_vec().into();
-        let status = tonic::Status::with_details(Code::PermissionDenied, "short", details);
-        let error = refused(status);
-        let Refused(text) = error.downcast_ref().unwrap();
-        assert_eq!(*text, RefusalText::from(told));
-        for bare in [
-            tonic::Status::unavailable("busy"),
-            tonic::Status::with_details(Code::Unavailable, "busy", vec![0xff; 3].into()),
-        ] {
-            assert_eq!(refused(bare).to_string(), "the controller refused: busy");
-        }
-    }
 }

@@ -3,6 +3,7 @@
 //!
 //! Written by `join` and by renewals; read by every dial.
 
+pub mod clocks;
 pub mod join;
 pub mod renew;
 
@@ -53,6 +54,29 @@ pub enum IdentityError {
         /// How.
         problem: String,
     },
+}
+
+impl IdentityError {
+    /// What to run next.
+    pub fn hint(&self) -> String {
+        let damaged = match self {
+            Self::NotJoined => {
+                return "on the primary: extend node token -a THIS_NODE, and here: extend-agent join"
+                    .to_owned();
+            }
+            Self::File(error) => return error.hint().unwrap_or_default(),
+            Self::Key(KeyError::File(error)) if !error.is_missing() => {
+                return error.hint().unwrap_or_default();
+            }
+            Self::Key(_) => "the key is not usable",
+            Self::Damaged { .. } => "the file is not usable",
+        };
+        // What is damaged is left as it is until a whole identity takes its place.
+        format!(
+            "{damaged}: join anew. On the primary: extend node token -a THIS_NODE, and here: \
+             extend-agent join"
+        )
+    }
 }
 
 /// The node's identity, whole.

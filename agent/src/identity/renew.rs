@@ -15,8 +15,9 @@ use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 use tonic::transport::Channel;
 
-use super::join::{enrolment_client, refused};
+use super::join::enrolment_client;
 use super::{Identity, Validity};
+use crate::failure::Failure;
 
 /// Between tries of a renewal that failed; half a life leaves room for many.
 const AGAIN: Backoff = Backoff {
@@ -26,15 +27,21 @@ const AGAIN: Backoff = Backoff {
 /// The renewal call.
 const LIMIT: Duration = Duration::from_secs(10);
 
+/// However wrong the clock is, so much of its life a new certificate is kept: it would be renewed
+/// again and again without a pause if the clock here were half a life ahead.
+const KEPT: u32 = 10;
+
 /// When the certificate is to be renewed: at half its life, and after `failures` tries in vain
-/// with back-off from then on. Pure.
+/// with back-off from then on. `tried` is the last try, whatever came of it. Pure.
 pub fn due(valid: Validity, failures: u32, tried: Option<Timestamp>, random: f64) -> Timestamp {
     // A leaf is dated back against clocks that differ; that hour is not a part of its life.
     let issued = after(valid.not_before, BACKDATED).min(valid.not_after);
-    let half = after(issued, since(issued, valid.not_after) / 2);
+    let life = since(issued, valid.not_after);
+    let half = after(issued, life / 2);
     match tried {
         Some(tried) if failures > 0 => half.max(after(tried, AGAIN.wait(failures - 1, random))),
-        _ => half,
+        Some(tried) => half.max(after(tried, life / KEPT)),
+        None => half,
     }
 }
 
@@ -55,7 +62,7 @@ pub async fn renew_live(identity: &mut Identity, channel: Channel) -> anyhow::Re
     let response = AgentClient::new(channel)
         .renew_leaf(request)
         .await
-        .map_err(refused)?;
+        .map_err(|status| Failure::refused(&status))?;
     let leaf = CertificateDer::from(response.into_inner().leaf_der);
     identity
         .renew(leaf)
@@ -76,7 +83,7 @@ pub async fn renew_expired(identity: &mut Identity, time: Time) -> anyhow::Resul
     let nonce = client
         .challenge(challenge)
         .await
-        .map_err(refused)?
+        .map_err(|status| Failure::refused(&status))?
         .into_inner()
         .nonce;
     if nonce.len() != RENEWAL_NONCE_LEN {
@@ -93,7 +100,7 @@ pub async fn renew_expired(identity: &mut Identity, time: Time) -> anyhow::Resul
     let response = client
         .renew_expired(request)
         .await
-        .map_err(refused)?
+        .map_err(|status| Failure::refused(&status))?
         .into_inner();
     let leaf = CertificateDer::from(response.leaf_der);
     identity
@@ -119,6 +126,17 @@ mod tests {
         assert_eq!(due(valid, 1, Some(at(500)), 1.0), at(501));
         assert_eq!(due(valid, 4, Some(at(510)), 1.0), at(518));
         assert_eq!(due(valid, 30, Some(at(600)), 1.0), at(900));
+        assert_eq!(due(valid, 0, Some(at(0)), 1.0), at(500));
         assert!(!has_expired(valid, at(999)) && has_expired(valid, at(1000)));
+    }
+
+    #[test]
+    fn a_clock_far_ahead_does_not_renew_without_a_pause() {
+        let valid = Validity {
+            not_before: at(-3600),
+            not_after: at(1000),
+        };
+        assert_eq!(due(valid, 0, Some(at(700)), 1.0), at(800));
+        assert_eq!(due(valid, 0, Some(at(5000)), 1.0), at(5100));
     }
 }

@@ -7,13 +7,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use extend_common::backoff::jitter;
 use extend_common::clock::Clock;
-use extend_common::tls::{DialError, Time, agent_client_config, dial};
+use extend_common::tls::{Time, agent_client_config, dial};
 use extend_common::wire::MAX_HEADER_LIST_BYTES;
 use hyper_util::rt::TokioIo;
 use tokio::sync::Mutex;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
 
+use crate::failure::Failure;
+use crate::identity::clocks::ClocksApart;
 use crate::identity::{Identity, renew};
 
 /// TCP and TLS together.
@@ -76,7 +78,8 @@ impl TlsDial {
             match endpoint().connect_with_connector(connect).await {
                 Ok(channel) => return Ok(channel),
                 Err(error) => {
-                    last = dialled(&error).context(format!("reaching the controller {controller}"));
+                    let now = jiff::Timestamp::now();
+                    last = Failure::dialled(&error, Some(identity.valid), now).into();
                 }
             }
         }
@@ -102,7 +105,7 @@ impl Dial for TlsDial {
             // A clock that is wrong here must not lock the node out: whatever comes of it, the
             // controller is tried.
             match renew::renew_expired(&mut identity, self.time.clone()).await {
-                Ok(()) => tracing::info!(until = %identity.valid.not_after, "certificate renewed"),
+                Ok(()) => note_renewal(&identity),
                 Err(error) => {
                     tracing::warn!(error = format!("{error:#}"), "certificate not renewed");
                 }
@@ -119,37 +122,23 @@ impl Dial for TlsDial {
             let mut identity = self.identity.lock().await;
             match renew::renew_live(&mut identity, channel.clone()).await {
                 Ok(()) => {
-                    tracing::info!(until = %identity.valid.not_after, "certificate renewed");
-                    (failures, tried) = (0, None);
+                    note_renewal(&identity);
+                    failures = 0;
                 }
                 Err(error) => {
                     tracing::warn!(error = format!("{error:#}"), "certificate not renewed");
-                    (failures, tried) = (failures.saturating_add(1), Some(self.clock.now()));
+                    failures = failures.saturating_add(1);
                 }
             }
+            tried = Some(self.clock.now());
         }
     }
 }
 
-/// What a dial ended in, with its hint; tonic wraps what a connector says.
-pub fn dialled(error: &tonic::transport::Error) -> anyhow::Error {
-    match DialError::find(error) {
-        Some(dial) => {
-            let mut words = dial.to_string();
-            let mut source = std::error::Error::source(dial);
-            while let Some(cause) = source {
-                words = format!("{words}: {cause}");
-                source = cause.source();
-            }
-            match dial.hint() {
-                Some(hint) => anyhow::anyhow!("{words} (hint: {hint})"),
-                None => anyhow::anyhow!(words),
-            }
-        }
-        None => anyhow::anyhow!("{error}: {}", source_words(error)),
+/// A renewed certificate tells the controller's time: that clocks disagree is said before it harms.
+fn note_renewal(identity: &Identity) {
+    tracing::info!(until = %identity.valid.not_after, "certificate renewed");
+    if let Some(clocks) = ClocksApart::seen(identity.valid, jiff::Timestamp::now()) {
+        tracing::warn!(hint = ClocksApart::HINT, "{clocks}");
     }
-}
-
-fn source_words(error: &dyn std::error::Error) -> String {
-    error.source().map(ToString::to_string).unwrap_or_default()
 }

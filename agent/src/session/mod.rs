@@ -15,7 +15,7 @@ use extend_common::ids::{NodeAddr, RoleName};
 use extend_common::roles::Digest;
 use tokio_util::sync::CancellationToken;
 
-pub use dial::{Dial, dialled};
+pub use dial::Dial;
 
 use crate::host::figures::Figures;
 use crate::journal::Journal;

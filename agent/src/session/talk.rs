@@ -17,6 +17,7 @@ use tonic::transport::Channel;
 
 use super::{About, Tells};
 use crate::core::accept::SessionFacts;
+use crate::failure::Failure;
 use crate::host::figures::Figures;
 use crate::logs::Desk;
 use crate::reconciler::{AgentView, Command, Handle};
@@ -58,7 +59,7 @@ pub(super) async fn talk(
         tokio::time::timeout(WELCOME_LIMIT, client.session(ReceiverStream::new(outbound)))
             .await
             .context("the controller does not open the session")?
-            .map_err(|status| refused(&status))?
+            .map_err(|status| Failure::refused(&status))?
             .into_inner();
     let mut facts: Option<SessionFacts> = None;
     let mut beat = interval_at(Instant::now() + FIRST_HEARTBEAT, FIRST_HEARTBEAT);
@@ -68,7 +69,7 @@ pub(super) async fn talk(
     let mut unsent = false;
     loop {
         tokio::select! {
-            heard = inbound.message() => match heard.map_err(|status| refused(&status))? {
+            heard = inbound.message() => match heard.map_err(|status| Failure::refused(&status))? {
                 None => return Ok(()),
                 Some(message) => {
                     if let Some(Heard::EventsKept(until)) = &message.kind {
@@ -205,9 +206,4 @@ async fn take(
         // Events that are kept have been seen to before.
         Some(Heard::EventsKept(_)) | None => Ok(None),
     }
-}
-
-fn refused(status: &tonic::Status) -> anyhow::Error {
-    let words = extend_common::wire::shown_text(status.message().to_owned());
-    anyhow::anyhow!("the controller ended the session: {words}")
 }

@@ -1,53 +1,23 @@
 //! One role definition: its file's shape, the rules it must keep, and its digest.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
-use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 use super::PortRange;
+use crate::config_file::{ConfigError, ConfigFile};
 use crate::duration;
+use crate::hash::sha256;
+use crate::hash_type;
 use crate::ids::RoleName;
 
-/// SHA-256 of a definition's content, whatever its comments and layout.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Digest(pub [u8; 32]);
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&HEXLOWER.encode(&self.0))
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&HEXLOWER.encode(self.0.get(..4).unwrap_or_default()))
-    }
-}
-
-impl TryFrom<String> for Digest {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let bytes = HEXLOWER
-            .decode(text.as_bytes())
-            .map_err(|e| e.to_string())?;
-        Ok(Self(
-            bytes
-                .try_into()
-                .map_err(|_| "a digest has 32 bytes".to_owned())?,
-        ))
-    }
-}
-
-impl From<Digest> for String {
-    fn from(digest: Digest) -> Self {
-        digest.to_string()
-    }
-}
+hash_type!(
+    /// SHA-256 of a definition's content, whatever its comments and layout.
+    Digest,
+    "a digest"
+);
 
 /// A server role.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -240,37 +210,22 @@ pub struct PreflightLimits {
     pub disk_recommended_gb: u64,
 }
 
-/// Why a definition cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum DefinitionError {
-    /// Not TOML, a missing or an unknown key, a value out of its type.
-    #[error("parsing the role definition")]
-    Parse(#[from] Box<toml::de::Error>),
-    /// A rule that the types cannot express.
-    #[error("role {role}: {rule}")]
-    Rule {
-        /// Which role.
-        role: RoleName,
-        /// Which rule.
-        rule: String,
-    },
-}
-
 /// What may stand in braces in a definition.
 const PLACEHOLDERS: [&str; 5] = ["data", "node", "name", "pbx_address", "public_address"];
 
 impl RoleDefinition {
-    /// Reads a definition.
+    /// Reads a definition that stands in the file at `path`.
     ///
     /// # Errors
     /// When the text is no definition, or one that breaks a rule.
-    pub fn parse(text: &str) -> Result<Self, DefinitionError> {
-        let definition: Self = toml::from_str(text).map_err(Box::new)?;
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let file = ConfigFile {
+            what: "the role definition",
+            path,
+        };
+        let definition: Self = file.parse(text)?;
         match definition.broken_rule() {
-            Some(rule) => Err(DefinitionError::Rule {
-                role: definition.role,
-                rule,
-            }),
+            Some(Broken { near, rule }) => Err(file.broken_at_words(text, &near, rule, RULES)),
             None => Ok(definition),
         }
     }
@@ -294,19 +249,17 @@ impl RoleDefinition {
     pub fn digest(&self) -> Digest {
         // Plain data to memory cannot fail.
         let text = serde_json::to_vec(self).unwrap_or_default();
-        let digest = ring::digest::digest(&ring::digest::SHA256, &text);
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(digest.as_ref());
-        Digest(bytes)
+        Digest(sha256(&text))
     }
 
-    fn broken_rule(&self) -> Option<String> {
+    fn broken_rule(&self) -> Option<Broken> {
         let [container] = self.containers.as_slice() else {
-            return Some("it must have exactly one container".to_owned());
+            return broken("containers", "it must have exactly one container");
         };
         let docker_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         if container.name.is_empty() || !container.name.chars().all(docker_name) {
-            return Some(format!("`{}` is no container name", container.name));
+            let rule = format!("`{}` is no container name", container.name);
+            return broken(&format!("\"{}\"", container.name), rule);
         }
         let texts = container
             .command
@@ -316,28 +269,46 @@ impl RoleDefinition {
             .chain(self.directories.iter().map(|directory| &directory.path));
         for text in texts {
             if let Some(unknown) = unknown_placeholder(text) {
-                return Some(format!("`{{{unknown}}}` is no placeholder (in `{text}`)"));
+                let rule = format!("`{{{unknown}}}` is no placeholder (in `{text}`)");
+                return broken(&format!("{{{unknown}}}"), rule);
             }
         }
         for path in self.directories.iter().map(|d| &d.path) {
             if path.contains("..") {
-                return Some(format!("`{path}` must not step out of its directory"));
+                return broken(path, format!("`{path}` must not step out of its directory"));
             }
         }
         for probe in &self.probes {
             if probe.interval.is_zero() || probe.timeout.is_zero() {
-                return Some("a probe's interval and timeout must not be zero".to_owned());
+                return broken("\"0", "a probe's interval and timeout must not be zero");
             }
             if probe.failures == 0 || probe.successes == 0 {
-                return Some("a probe's thresholds must not be zero".to_owned());
+                return broken("= 0", "a probe's thresholds must not be zero");
             }
             if probe.ports.ports().count() > MAX_PROBED_PORTS {
-                return Some(format!("a probe has at most {MAX_PROBED_PORTS} ports"));
+                let rule = format!("a probe has at most {MAX_PROBED_PORTS} ports");
+                return broken(&probe.ports.to_string(), rule);
             }
         }
         None
     }
 }
+
+/// A rule that the types cannot express, and the words in the file to look for.
+struct Broken {
+    near: String,
+    rule: String,
+}
+
+fn broken(near: &str, rule: impl Into<String>) -> Option<Broken> {
+    Some(Broken {
+        near: near.to_owned(),
+        rule: rule.into(),
+    })
+}
+
+/// What helps against a broken rule.
+const RULES: &str = "write it as the built-in definitions do";
 
 /// Each port is a connection every interval; more than this is a scan, not a probe.
 const MAX_PROBED_PORTS: usize = 16;

@@ -8,9 +8,9 @@ mod ports;
 mod set;
 
 pub use definition::{
-    ContainerDefinition, DefinitionError, Digest, DirectoryDefinition, FirewallDefinition,
-    ImageRules, LogLimits, MountDefinition, PreflightLimits, ProbeDefinition, ProbeKind,
-    RestartPolicy, RoleDefinition, Timing,
+    ContainerDefinition, Digest, DirectoryDefinition, FirewallDefinition, ImageRules, LogLimits,
+    MountDefinition, PreflightLimits, ProbeDefinition, ProbeKind, RestartPolicy, RoleDefinition,
+    Timing,
 };
 pub use ports::PortRange;
 pub use set::{RoleSet, RoleSetError};

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{DefinitionError, RoleDefinition};
+use super::RoleDefinition;
+use crate::config_file::{ConfigError, ConfigFile};
 use crate::ids::{IdError, RoleName};
 
 /// The definitions that ship in the binary.
@@ -14,22 +15,17 @@ const BUILT_IN: [&str; 4] = [
     include_str!("builtin/vr-server-only.toml"),
 ];
 
-/// No definition is anywhere near so long; a file that is, is something else.
-const MAX_FILE_BYTES: u64 = 64 * 1024;
+/// Where the built-in definitions stand, in errors.
+const BUILT_IN_PATH: &str = "(built in)";
 
 /// Why the roles could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum RoleSetError {
-    /// A definition breaks its rules.
-    #[error("loading the role definition {path}")]
-    Definition {
-        /// The file, or `built-in`.
-        path: PathBuf,
-        /// What is wrong.
-        source: DefinitionError,
-    },
-    /// A file or the directory cannot be read.
-    #[error("reading {path}")]
+    /// A file cannot be read or understood, or breaks a rule.
+    #[error(transparent)]
+    Definition(#[from] ConfigError),
+    /// The directory cannot be read.
+    #[error("reading the role definitions in {path}")]
     Read {
         /// Which.
         path: PathBuf,
@@ -37,8 +33,31 @@ pub enum RoleSetError {
         source: std::io::Error,
     },
     /// Two definitions claim one word.
-    #[error("the role name `{0}` is used by two definitions")]
-    Ambiguous(RoleName),
+    #[error(
+        "reading the role definition {}: the role name `{name}` is used by {} already",
+        path.display(),
+        other.display()
+    )]
+    Ambiguous {
+        /// The word.
+        name: RoleName,
+        /// The file that claims it too.
+        path: PathBuf,
+        /// The file that has it.
+        other: PathBuf,
+    },
+}
+
+impl RoleSetError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> &str {
+        match self {
+            Self::Definition(error) => error.hint(),
+            Self::Read { .. } => "run the command as root",
+            Self::Ambiguous { .. } => "give one of them another name, or remove one of the files",
+        }
+    }
 }
 
 /// Role definitions by canonical name, and the aliases that lead to them.
@@ -54,16 +73,7 @@ impl RoleSet {
     /// # Errors
     /// None in a binary whose tests have passed.
     pub fn built_in() -> Result<Self, RoleSetError> {
-        let mut definitions = BTreeMap::new();
-        for text in BUILT_IN {
-            let definition =
-                RoleDefinition::parse(text).map_err(|source| RoleSetError::Definition {
-                    path: PathBuf::from("built-in"),
-                    source,
-                })?;
-            definitions.insert(definition.role.clone(), definition);
-        }
-        Self::of(definitions)
+        Self::of(built_in()?)
     }
 
     /// The built-in roles, replaced and extended by the `*.toml` files of `directory`. A missing
@@ -73,9 +83,9 @@ impl RoleSet {
     /// When a file cannot be read or is no definition: a damaged definition is never passed over,
     /// since the role it meant would silently fall back to the built-in one.
     pub fn load(directory: &Path) -> Result<Self, RoleSetError> {
-        let mut definitions = Self::built_in()?.by_name;
-        let read = |path: &Path, source| RoleSetError::Read {
-            path: path.to_owned(),
+        let mut definitions = built_in()?;
+        let failed = |source| RoleSetError::Read {
+            path: directory.to_owned(),
             source,
         };
         let entries = match std::fs::read_dir(directory) {
@@ -83,41 +93,56 @@ impl RoleSet {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Self::of(definitions);
             }
-            Err(error) => return Err(read(directory, error)),
+            Err(error) => return Err(failed(error)),
         };
+        let mut paths = Vec::new();
         for entry in entries {
-            let path = entry.map_err(|error| read(directory, error))?.path();
-            if path.extension().is_none_or(|extension| extension != "toml") {
-                continue;
+            let path = entry.map_err(failed)?.path();
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "toml")
+            {
+                paths.push(path);
             }
-            let size = std::fs::metadata(&path)
-                .map_err(|error| read(&path, error))?
-                .len();
-            if size > MAX_FILE_BYTES {
-                let error = std::io::Error::other("the file is too large for a role definition");
-                return Err(read(&path, error));
+        }
+        // Errors come in the same order every time.
+        paths.sort();
+        for path in paths {
+            let file = ConfigFile {
+                what: "the role definition",
+                path: &path,
+            };
+            let definition = RoleDefinition::parse(&path, &file.read()?)?;
+            let name = definition.role.clone();
+            let replaced = definitions.insert(name.clone(), (path.clone(), definition));
+            if let Some((other, _)) = replaced.filter(|(path, _)| path != Path::new(BUILT_IN_PATH))
+            {
+                return Err(RoleSetError::Ambiguous { name, path, other });
             }
-            let text = std::fs::read_to_string(&path).map_err(|error| read(&path, error))?;
-            let definition = RoleDefinition::parse(&text)
-                .map_err(|source| RoleSetError::Definition { path, source })?;
-            definitions.insert(definition.role.clone(), definition);
         }
         Self::of(definitions)
     }
 
-    fn of(by_name: BTreeMap<RoleName, RoleDefinition>) -> Result<Self, RoleSetError> {
-        let mut aliases = BTreeMap::new();
-        for definition in by_name.values() {
+    fn of(found: Found) -> Result<Self, RoleSetError> {
+        let mut aliases: BTreeMap<RoleName, RoleName> = BTreeMap::new();
+        for (path, definition) in found.values() {
             for alias in &definition.aliases {
-                let taken = by_name.contains_key(alias)
-                    || aliases
-                        .insert(alias.clone(), definition.role.clone())
-                        .is_some();
-                if taken {
-                    return Err(RoleSetError::Ambiguous(alias.clone()));
+                let named = found.get(alias);
+                let taken = named.or_else(|| found.get(aliases.get(alias)?));
+                if let Some((other, _)) = taken {
+                    return Err(RoleSetError::Ambiguous {
+                        name: alias.clone(),
+                        path: path.clone(),
+                        other: other.clone(),
+                    });
                 }
+                aliases.insert(alias.clone(), definition.role.clone());
             }
         }
+        let by_name = found
+            .into_iter()
+            .map(|(name, (_, definition))| (name, definition))
+            .collect();
         Ok(Self { by_name, aliases })
     }
 
@@ -155,4 +180,17 @@ impl RoleSet {
             .map(RoleName::to_string)
             .collect()
     }
+}
+
+/// Definitions with the files that they stand in.
+type Found = BTreeMap<RoleName, (PathBuf, RoleDefinition)>;
+
+fn built_in() -> Result<Found, RoleSetError> {
+    let path = Path::new(BUILT_IN_PATH);
+    let mut found = Found::new();
+    for text in BUILT_IN {
+        let definition = RoleDefinition::parse(path, text)?;
+        found.insert(definition.role.clone(), (path.to_owned(), definition));
+    }
+    Ok(found)
 }

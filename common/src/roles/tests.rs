@@ -1,5 +1,7 @@
 //! The built-in roles against the facts of the official scripts, and the rules of definitions.
 
+use std::path::Path;
+
 use super::*;
 
 #[test]
@@ -73,7 +75,11 @@ fn the_guide_writes_two_words_for_ivr() {
 #[test]
 fn a_digest_follows_the_content_and_not_the_layout() {
     let text = include_str!("builtin/media-server-only.toml");
-    let digest = |text: &str| RoleDefinition::parse(text).unwrap().digest();
+    let digest = |text: &str| {
+        RoleDefinition::parse(Path::new("media.toml"), text)
+            .unwrap()
+            .digest()
+    };
     assert_eq!(
         digest(text),
         digest(&format!("# another comment\n\n{text}"))
@@ -86,13 +92,25 @@ fn a_definition_that_breaks_a_rule_is_refused() {
     let text = include_str!("builtin/media-server-only.toml");
     let refused = |from: &str, to: &str| {
         assert!(text.contains(from), "{from}");
-        RoleDefinition::parse(&text.replace(from, to)).unwrap_err()
+        RoleDefinition::parse(Path::new("media.toml"), &text.replace(from, to)).unwrap_err()
     };
-    assert!(
-        refused("{pbx_address}", "{pbx}")
-            .to_string()
-            .contains("`{pbx}`")
+    let line = |needle: &str| text.lines().position(|line| line.contains(needle)).unwrap() + 1;
+    let placeholder = refused("{pbx_address}", "{pbx}");
+    assert_eq!(
+        placeholder.to_string(),
+        format!(
+            "reading the role definition media.toml, line {}: `{{pbx}}` is no placeholder (in \
+             `{{pbx}}`)",
+            line("{pbx_address}")
+        )
     );
+    assert!(!placeholder.hint().is_empty());
+    let unknown = refused("stop_grace", "stop_grase");
+    assert_eq!(unknown.key(), Some("timing.stop_grase"));
+    assert_eq!(unknown.line(), Some(line("stop_grace")));
+    assert_eq!(unknown.hint(), "did you mean `stop_grace`?");
+    let short = RoleDefinition::parse(Path::new("media.toml"), &text[..text.len() / 2]);
+    assert!(short.is_err(), "a definition that is cut short");
     refused("portsip.mediaserver", "portsip/mediaserver");
     refused("8840-8845", "8845-8840");
     refused("[timing]", "[timing]\nsurprise = 1");
@@ -115,6 +133,26 @@ fn the_administrators_files_replace_and_extend() {
     assert_eq!(media.timing.stop_grace.as_secs(), 60);
     assert_eq!(set.iter().count(), 4);
 
-    std::fs::write(directory.path().join("broken.toml"), "role = ").unwrap();
-    assert!(RoleSet::load(directory.path()).is_err());
+    let path = directory.path().join("second.toml");
+    std::fs::write(&path, text).unwrap();
+    let twice = RoleSet::load(directory.path()).unwrap_err();
+    let words = twice.to_string();
+    assert!(
+        words.contains("media.toml") && words.contains("second.toml"),
+        "neither of two files is chosen: {words}"
+    );
+    assert!(!twice.hint().is_empty());
+    let alias = text
+        .replace("\"media-server-only\"", "\"media2-server-only\"")
+        .replace("aliases = []", "aliases = [\"ivr-server-only\"]");
+    std::fs::write(&path, alias).unwrap();
+    let words = RoleSet::load(directory.path()).unwrap_err().to_string();
+    assert!(words.contains("`ivr-server-only`"), "{words}");
+
+    std::fs::write(&path, "role = ").unwrap();
+    let words = RoleSet::load(directory.path()).unwrap_err().to_string();
+    assert!(words.contains("second.toml, line 1"), "{words}");
+    std::fs::write(&path, [0xff_u8; 9]).unwrap();
+    let words = RoleSet::load(directory.path()).unwrap_err().to_string();
+    assert!(words.contains("second.toml"), "{words}");
 }

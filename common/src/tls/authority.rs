@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rcgen::{
-    BasicConstraints, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256, PublicKeyData,
+    BasicConstraints, DistinguishedName, DnType, IsCa, Issuer, KeyUsagePurpose, PublicKeyData as _,
 };
 use rustls_pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -19,6 +18,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use super::fingerprint::Fingerprint;
 use super::issue::{self, IssueError, Validity};
 use super::pem;
+use super::secret_key::SecretKey;
 use crate::files::{self, FileError};
 
 /// The name of the file with the private key, PKCS#8 PEM, mode 0600.
@@ -72,7 +72,7 @@ impl AuthorityError {
 pub struct Authority {
     pub(super) certificate: CertificateDer<'static>,
     pub(super) not_after: Timestamp,
-    pub(super) issuer: Issuer<'static, KeyPair>,
+    pub(super) issuer: Issuer<'static, SecretKey>,
 }
 
 impl Authority {
@@ -81,11 +81,9 @@ impl Authority {
     /// # Errors
     /// Fails if the system has no randomness to give.
     pub fn create(now: Timestamp) -> Result<Self, AuthorityError> {
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|source| {
-            IssueError::Crypto {
-                operation: "generate a key",
-                source,
-            }
+        let key = SecretKey::generate().map_err(|source| IssueError::Crypto {
+            operation: "generate a key",
+            source,
         })?;
         Self::certify(key, now)
     }
@@ -153,7 +151,7 @@ impl Authority {
     /// Fails if there is a key already, whatever key it is, or if the directory is open to others.
     pub fn save(&self, directory: &Path) -> Result<(), AuthorityError> {
         files::private_directory(directory)?;
-        let key = self.issuer.key().serialize_pem();
+        let key = self.issuer.key().to_pem();
         files::write_new(&directory.join(KEY_FILE), key.as_bytes(), files::SECRET)?;
         self.save_certificate(directory)
     }
@@ -187,7 +185,7 @@ impl Authority {
     }
 
     /// Signs a certificate for `key` with `key`.
-    fn certify(key: KeyPair, now: Timestamp) -> Result<Self, AuthorityError> {
+    fn certify(key: SecretKey, now: Timestamp) -> Result<Self, AuthorityError> {
         let validity = Validity::starting(now, LIFETIME)?;
         let mut params = issue::params(&validity)?;
         params.distinguished_name = name_of(&key);
@@ -208,7 +206,7 @@ impl Authority {
 
     /// Puts the two halves together; `None` if the certificate is not one of an authority.
     fn assemble(
-        key: KeyPair,
+        key: SecretKey,
         certificate: CertificateDer<'static>,
     ) -> Option<Result<Self, AuthorityError>> {
         let (_, parsed) = X509Certificate::from_der(&certificate).ok()?;
@@ -236,7 +234,7 @@ impl fmt::Debug for Authority {
 
 /// Each authority has a name of its own, so that a foreign one is told by its name and not by a
 /// failed signature; and it follows from the key, so that a certificate made anew fits the leaves.
-fn name_of(key: &KeyPair) -> DistinguishedName {
+fn name_of(key: &SecretKey) -> DistinguishedName {
     let Fingerprint([a, b, c, d, ..]) = Fingerprint::of(&key.subject_public_key_info());
     let mut name = DistinguishedName::new();
     name.push(
@@ -246,14 +244,11 @@ fn name_of(key: &KeyPair) -> DistinguishedName {
     name
 }
 
-fn load_key(directory: &Path) -> Result<KeyPair, AuthorityError> {
+fn load_key(directory: &Path) -> Result<SecretKey, AuthorityError> {
     files::require_private_directory(directory)?;
     let contents = files::read_secret(&directory.join(KEY_FILE))?;
-    std::str::from_utf8(&contents)
-        .ok()
-        .and_then(|pem| KeyPair::from_pkcs8_pem_and_sign_algo(pem, &PKCS_ECDSA_P256_SHA256).ok())
-        .ok_or(AuthorityError::Unreadable {
-            file: KEY_FILE,
-            what: "an ECDSA P-256 key in PKCS#8 PEM form",
-        })
+    SecretKey::from_pem(&contents).ok_or(AuthorityError::Unreadable {
+        file: KEY_FILE,
+        what: "an ECDSA P-256 key in PKCS#8 PEM form",
+    })
 }

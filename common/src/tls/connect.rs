@@ -77,7 +77,7 @@ pub enum DialError {
         source: PeerRefusal,
     },
     /// The server's certificate was refused.
-    #[error("the certificate of {remote} was refused")]
+    #[error("{}", refused_words(*remote, source))]
     Certificate {
         /// The address.
         remote: SocketAddr,
@@ -102,7 +102,20 @@ pub enum DialError {
     },
 }
 
-const CLOCKS: &str = "do the clocks of this node and of the controller agree (timedatectl)?";
+const CLOCKS: &str = "timedatectl    (here and on the primary: one of the clocks is wrong)";
+const JOIN_AGAIN: &str = "is it this node's controller? if it was set up anew, on the primary: \
+    extend node token -a THIS_NODE, and here: extend-agent join";
+
+/// A controller that runs shows a certificate that is hours old at most, dated back by one: where
+/// it is not valid, a clock is wrong.
+fn refused_words(remote: SocketAddr, problem: &CertificateProblem) -> String {
+    if problem.is_of_time() {
+        return format!(
+            "the clocks of this node and of {remote} do not agree: its certificate was refused"
+        );
+    }
+    format!("the certificate of {remote} was refused")
+}
 
 impl DialError {
     /// Where dialling ended, if that is what is behind `error`: tonic wraps what a connector says.
@@ -118,33 +131,43 @@ impl DialError {
         None
     }
 
-    /// What to look at first.
+    /// What to run first.
     #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Refused { .. } => Some("is the controller running there, and on that port?"),
-            Self::Unreachable { .. } | Self::NoAnswer { .. } => {
-                Some("do routing, firewall and security group let this node reach that port?")
+    pub fn hint(&self) -> Option<String> {
+        let fixed = match self {
+            Self::Local { .. } => {
+                "ip -4 address    (a token, and an identity, is for the one node it names)"
             }
-            Self::Closed { .. } => Some(
-                "does the controller know this node by this address (extend node list), and is the \
-                 token still good?",
-            ),
-            Self::Rejected {
-                source: PeerRefusal::NotValidNow,
-                ..
-            } => Some(CLOCKS),
-            Self::Certificate { source, .. } => match source {
-                CertificateProblem::Expired { .. } | CertificateProblem::NotYetValid { .. } => {
-                    Some(CLOCKS)
-                }
-                CertificateProblem::Pin(_) => {
-                    Some("is this the right address? a new token is made by: extend node token")
-                }
-                _ => None,
+            Self::Refused { .. } => {
+                "on the primary: systemctl status extend-controller    (does it run, and listen on \
+                 that port?)"
+            }
+            Self::Unreachable { remote, .. } | Self::NoAnswer { remote, .. } => {
+                return Some(format!(
+                    "ip route get {}    (do routing, firewall and security group let this node \
+                     reach port {}?)",
+                    remote.ip(),
+                    remote.port()
+                ));
+            }
+            Self::Closed { .. } => {
+                "on the primary: extend node list    (does it know this node by this address, and \
+                 is the token still good? a new one: extend node token -a THIS_NODE)"
+            }
+            Self::Rejected { source, .. } => match source {
+                PeerRefusal::NotValidNow => CLOCKS,
+                _ => JOIN_AGAIN,
             },
-            _ => None,
-        }
+            Self::Certificate { source, .. } => match source {
+                problem if problem.is_of_time() => CLOCKS,
+                CertificateProblem::Pin(_) => {
+                    "is it the right address? on the primary: extend node token -a THIS_NODE"
+                }
+                _ => JOIN_AGAIN,
+            },
+            Self::HandshakeTimeout { .. } | Self::Tls { .. } | Self::Io { .. } => return None,
+        };
+        Some(fixed.to_owned())
     }
 }
 

@@ -5,21 +5,18 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use tonic::transport::server::Connected;
 
 use super::gate::Place;
 use super::peer::{PeerError, PeerNode};
 use super::problem::CertificateProblem;
 use super::server::{Clients, ServerTls};
+use crate::guarded::{Guard, Guarded};
 
 /// Who is at the other end. tonic puts it among the extensions of every request.
 #[derive(Clone, Debug)]
@@ -32,13 +29,26 @@ pub struct PeerInfo {
 }
 
 /// A connection with a good handshake behind it.
+pub type TlsConnection = Guarded<TlsStream<TcpStream>, TlsPeer>;
+
+/// Whoever is at the other end of such a connection.
 #[derive(Debug)]
-pub struct TlsConnection {
-    stream: TlsStream<TcpStream>,
+pub struct TlsPeer {
     peer: PeerInfo,
     /// Given back when the connection ends, so that one source cannot pile up connections.
     _place: Place,
 }
+
+impl Guard for TlsPeer {
+    type Peer = PeerInfo;
+
+    fn peer(&self) -> PeerInfo {
+        self.peer.clone()
+    }
+}
+
+/// A node that was away renews before it comes; one that shows such a certificate may not know.
+const CLOCKS: &str = ": do the clocks of that node and of the controller agree (timedatectl)?";
 
 /// Why a connection was closed before anybody saw it.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +59,7 @@ pub(super) enum TurnedAway {
     Crowded(usize),
     #[error("the TLS handshake took longer than {0:?}")]
     TimedOut(Duration),
-    #[error("{0}")]
+    #[error("{problem}{clocks}", problem = .0, clocks = if .0.is_of_time() { CLOCKS } else { "" })]
     Certificate(CertificateProblem),
     #[error("the TLS handshake failed: {0}")]
     Handshake(io::Error),
@@ -63,7 +73,7 @@ impl TlsConnection {
     /// Who is at the other end.
     #[must_use]
     pub fn peer(&self) -> &PeerInfo {
-        &self.peer
+        &self.guard.peer
     }
 
     /// Does the handshake and finds out who it is.
@@ -94,11 +104,11 @@ impl TlsConnection {
             remote: (place.source, port).into(),
             node,
         };
-        Ok(Self {
-            stream,
+        let guard = TlsPeer {
             peer,
             _place: place,
-        })
+        };
+        Ok(Self::new(stream, guard))
     }
 }
 
@@ -114,52 +124,4 @@ fn node_of(stream: &TlsStream<TcpStream>, source: Ipv4Addr) -> Result<PeerNode, 
         return Err(TurnedAway::OtherNode(peer.node));
     }
     Ok(peer)
-}
-
-impl Connected for TlsConnection {
-    type ConnectInfo = PeerInfo;
-
-    fn connect_info(&self) -> PeerInfo {
-        self.peer.clone()
-    }
-}
-
-impl AsyncRead for TlsConnection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for TlsConnection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
 }

@@ -8,6 +8,8 @@ use std::str::FromStr;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 
+use crate::hash::sha256;
+
 const PREFIX: &str = "sha256:";
 
 /// SHA-256 of a certificate's DER. Written as `sha256:` and 64 hexadecimal digits.
@@ -52,14 +54,6 @@ impl FromStr for Fingerprint {
             .map(Self)
             .map_err(|_| ParseFingerprintError)
     }
-}
-
-/// SHA-256, for what is compared or stored in place of the thing itself.
-pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest.as_ref());
-    hash
 }
 
 #[cfg(test)]

@@ -10,15 +10,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rcgen::{
-    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType, SerialNumber,
+    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose,
+    PublicKeyData, SanType, SerialNumber,
 };
 use ring::rand::{SecureRandom, SystemRandom};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::CONTROLLER_NAME;
 use super::authority::Authority;
 use super::request::{self, RequestError};
+use super::secret_key::SecretKey;
 use super::serial::Serial;
 
 /// How long a certificate of a node or of the controller lives if nothing else is asked for.
@@ -115,16 +116,14 @@ impl Authority {
         now: Timestamp,
         lifetime: Duration,
     ) -> Result<KeyAndCert, IssueError> {
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|source| {
-            IssueError::Crypto {
-                operation: "generate a key",
-                source,
-            }
+        let key = SecretKey::generate().map_err(|source| IssueError::Crypto {
+            operation: "generate a key",
+            source,
         })?;
         let leaf = self.issue(&Subject::controller()?, &key, now, lifetime)?;
         Ok(KeyAndCert {
             leaf,
-            key: PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+            key: key.to_rustls(),
         })
     }
 

@@ -7,13 +7,11 @@
 use std::fmt;
 use std::path::Path;
 
-use rcgen::{
-    CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData,
-    SigningKey,
-};
-use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rcgen::{CertificateParams, DistinguishedName, DnType, PublicKeyData as _, SigningKey as _};
+use rustls_pki_types::PrivateKeyDer;
 
 use super::fingerprint::Fingerprint;
+use super::secret_key::SecretKey;
 use crate::files::{self, FileError};
 
 /// What a node signs to renew an expired certificate. The version is part of it: a signature made
@@ -48,7 +46,7 @@ pub enum KeyError {
 
 /// An ECDSA P-256 key pair.
 pub struct NodeKey {
-    pair: KeyPair,
+    pair: SecretKey,
 }
 
 impl NodeKey {
@@ -57,11 +55,10 @@ impl NodeKey {
     /// # Errors
     /// Fails if the system has no randomness to give.
     pub fn generate() -> Result<Self, KeyError> {
-        let pair =
-            KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|source| KeyError::Crypto {
-                operation: "generate a key",
-                source,
-            })?;
+        let pair = SecretKey::generate().map_err(|source| KeyError::Crypto {
+            operation: "generate a key",
+            source,
+        })?;
         Ok(Self { pair })
     }
 
@@ -70,12 +67,10 @@ impl NodeKey {
     /// # Errors
     /// Fails if the file cannot be read, is open to other users, or holds something else.
     pub fn load(path: &Path) -> Result<Self, KeyError> {
-        let not_a_key = || KeyError::NotAKey {
+        let contents = files::read_secret(path)?;
+        let pair = SecretKey::from_pem(&contents).ok_or_else(|| KeyError::NotAKey {
             path: path.display().to_string(),
-        };
-        let text = String::from_utf8(files::read_secret(path)?).map_err(|_| not_a_key())?;
-        let pair = KeyPair::from_pkcs8_pem_and_sign_algo(&text, &PKCS_ECDSA_P256_SHA256)
-            .map_err(|_| not_a_key())?;
+        })?;
         Ok(Self { pair })
     }
 
@@ -86,7 +81,7 @@ impl NodeKey {
     pub fn save(&self, path: &Path) -> Result<(), KeyError> {
         Ok(files::write_atomic(
             path,
-            self.pair.serialize_pem().as_bytes(),
+            self.pair.to_pem().as_bytes(),
             files::SECRET,
         )?)
     }
@@ -102,7 +97,7 @@ impl NodeKey {
             .distinguished_name
             .push(DnType::CommonName, "extend node");
         let request = params
-            .serialize_request(&self.pair)
+            .serialize_request(&*self.pair)
             .map_err(|source| KeyError::Crypto {
                 operation: "sign a request",
                 source,
@@ -131,7 +126,7 @@ impl NodeKey {
 
     /// The private half in the form rustls takes.
     pub(super) fn to_rustls(&self) -> PrivateKeyDer<'static> {
-        PrivatePkcs8KeyDer::from(self.pair.serialized_der().to_vec()).into()
+        self.pair.to_rustls()
     }
 }
 

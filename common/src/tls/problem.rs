@@ -57,6 +57,12 @@ pub enum CertificateProblem {
 }
 
 impl CertificateProblem {
+    /// Whether it is one of time: then a clock may be wrong, and not the certificate.
+    #[must_use]
+    pub fn is_of_time(&self) -> bool {
+        matches!(self, Self::Expired { .. } | Self::NotYetValid { .. })
+    }
+
     /// The problem behind an error of a connection, if it was one with the other's certificate.
     pub(super) fn find(error: &(dyn Error + 'static)) -> Option<Self> {
         match find_rustls(error)? {

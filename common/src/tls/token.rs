@@ -17,7 +17,8 @@ use data_encoding::BASE64URL_NOPAD;
 use ring::rand::{SecureRandom, SystemRandom};
 use subtle::ConstantTimeEq;
 
-use super::fingerprint::{Fingerprint, sha256};
+use super::fingerprint::Fingerprint;
+use crate::hash::sha256;
 
 /// The length of the secret: 128 bits.
 pub const SECRET_LEN: usize = 16;

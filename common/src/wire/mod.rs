@@ -11,6 +11,7 @@ mod status;
 
 use extend_proto::v1;
 use jiff::Timestamp;
+use prost::Message as _;
 
 pub use event::MAX_EVENTS;
 pub use logs::MAX_LISTED;
@@ -152,6 +153,15 @@ pub struct RefusalText {
     pub causes: Vec<String>,
     /// The command to run next.
     pub hint: String,
+}
+
+impl RefusalText {
+    /// What a status carries, if the controller put its own words into it.
+    #[must_use]
+    pub fn of(status: &tonic::Status) -> Option<Self> {
+        let refusal = v1::Refusal::decode(status.details()).ok()?;
+        Some(Self::from(refusal)).filter(|text| !text.sentence.is_empty())
+    }
 }
 
 impl From<RefusalText> for v1::Refusal {

@@ -12,12 +12,11 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use extend_common::guarded::{Guard, Guarded};
 use extend_common::ids::NodeAddr;
 use extend_common::tls::PeerInfo;
 use jiff::Timestamp;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tonic::transport::server::Connected;
 
 use crate::core::request::KeyHash;
 
@@ -102,12 +101,12 @@ impl Connections {
             number,
             connections: self.clone(),
         };
-        Carried {
-            stream,
+        let guard = Cuttable {
             peer,
             cut: Box::pin(cut.cancelled_owned()),
             _entry: entry,
-        }
+        };
+        Carried::new(stream, guard)
     }
 
     /// Cuts the connections from addresses that are no longer `expected`.
@@ -145,77 +144,35 @@ impl Drop for Entry {
 }
 
 /// A stream with an identity, that can be cut from outside.
-pub struct Carried<S, P> {
-    stream: S,
+pub type Carried<S, P> = Guarded<S, Cuttable<P>>;
+
+/// The identity, and the way to cut the connection.
+pub struct Cuttable<P> {
     peer: P,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     _entry: Entry,
 }
 
-impl<S, P: fmt::Debug> fmt::Debug for Carried<S, P> {
+impl<P: fmt::Debug> fmt::Debug for Cuttable<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Carried")
+        f.debug_struct("Cuttable")
             .field("peer", &self.peer)
             .finish_non_exhaustive()
     }
 }
 
-impl<S, P: Clone + Send + Sync + 'static> Connected for Carried<S, P> {
-    type ConnectInfo = P;
+impl<P: Clone + Send + Sync + Unpin + 'static> Guard for Cuttable<P> {
+    type Peer = P;
 
-    fn connect_info(&self) -> P {
+    fn peer(&self) -> P {
         self.peer.clone()
     }
-}
 
-impl<S, P> Carried<S, P> {
-    /// An HTTP/2 connection always has a read pending, so this is seen at once.
-    fn check_cut(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+    fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         match self.cut.as_mut().poll(cx) {
             Poll::Ready(()) => Err(io::ErrorKind::ConnectionAborted.into()),
             Poll::Pending => Ok(()),
         }
-    }
-}
-
-impl<S: AsyncRead + Unpin, P: Unpin> AsyncRead for Carried<S, P> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.check_cut(cx)?;
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl<S: AsyncWrite + Unpin, P: Unpin> AsyncWrite for Carried<S, P> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 

@@ -7,8 +7,6 @@ use std::error::Error;
 
 use extend_common::exit::Exit;
 use extend_common::wire::{RefusalText, shown_text};
-use extend_proto::v1;
-use prost::Message;
 use tonic::{Code, Status};
 
 /// The command that tells an operator whether the controller runs.
@@ -79,7 +77,7 @@ impl Failure {
             return Self::lost(what, status);
         }
         let exit = exit_of(status.code());
-        if let Some(refusal) = refusal(status) {
+        if let Some(refusal) = RefusalText::of(status) {
             return Self {
                 exit,
                 sentence: refusal.sentence,
@@ -141,12 +139,6 @@ fn exit_of(code: Code) -> Exit {
         | Code::Unauthenticated => Exit::Refused,
         _ => Exit::Failed,
     }
-}
-
-/// The controller's own words, if the status carries them.
-fn refusal(status: &Status) -> Option<RefusalText> {
-    let refusal = v1::Refusal::decode(status.details()).ok()?;
-    Some(RefusalText::from(refusal)).filter(|text| !text.sentence.is_empty())
 }
 
 /// An error and its sources, without those that only repeat the one before.

@@ -66,7 +66,15 @@ fn the_example_names_every_key() {
         "timing.leaf_lifetime",
     ];
     for key in keys {
-        assert!(locate::key(&text, key).is_some(), "{key}");
+        let (table, name) = key.rsplit_once('.').unwrap_or(("", key));
+        let of_table = text
+            .split("\n[")
+            .find(|part| part.split(']').next() == Some(table) || table.is_empty());
+        let named = of_table.is_some_and(|part| {
+            part.lines()
+                .any(|line| line.starts_with(&format!("{name} = ")))
+        });
+        assert!(named, "{key}");
     }
     let lines = text
         .lines()
@@ -156,10 +164,29 @@ fn each_wrong_value_is_told_at_its_key() {
         assert_eq!(error.line(), Some(expected), "{line}: {error}");
         assert!(error.to_string().contains(cause), "{line}: {error}");
         assert!(
-            !error.hint().is_empty() && !error.to_string().contains(values::HINT),
+            !error.hint().is_empty() && !error.to_string().contains(char::is_control),
             "{error}"
         );
     }
+}
+
+#[test]
+fn an_unknown_key_leads_to_the_nearest() {
+    let hint = |line: &str| {
+        wrong(&format!("address = \"10.0.0.1\"\n{line}\n"))
+            .hint()
+            .to_owned()
+    };
+    assert_eq!(
+        hint("listen.agent = \"0.0.0.0:1\""),
+        "did you mean `agents`?"
+    );
+    assert_eq!(
+        hint("[pbx]\nadress = \"1.2.3.4\""),
+        "did you mean `address`?"
+    );
+    assert_eq!(hint("sockets = \"/x\""), "did you mean `socket`?");
+    assert!(hint("colour = 1").contains("[table]"));
 }
 
 #[test]

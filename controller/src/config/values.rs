@@ -1,19 +1,15 @@
 //! The values of the configuration: what each may be, and its default.
 //!
-//! Used by serde for the fields of the parent's structs. Each refusal carries a hint behind
-//! [`HINT`], since the parser's errors have room for one text only.
+//! Used by serde for the fields of the parent's structs. Each refusal carries a hint.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use extend_common::config_file::refused;
 use extend_common::duration;
-use serde::de::Error;
 use serde::{Deserialize, Deserializer};
-
-/// Separates a cause from its hint. A control character: no key and no value of ours has one.
-pub(super) const HINT: char = '\u{1f}';
 
 /// Slower than this, a node that died would be seen after minutes; faster, the network is the load.
 const HEARTBEAT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(30);
@@ -43,10 +39,6 @@ pub(super) fn roles_dir() -> PathBuf {
 
 pub(super) fn image() -> String {
     "portsip/pbx:22".to_owned()
-}
-
-fn refused<E: Error>(cause: impl std::fmt::Display, hint: &str) -> E {
-    E::custom(format_args!("{cause}{HINT}{hint}"))
 }
 
 /// A path that means the same wherever the daemon is started.

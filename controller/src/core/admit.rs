@@ -4,7 +4,6 @@
 //! `select` says which servers are meant, `obstacles` what stands in the way at one of them, `run`
 //! is the verb that makes servers, `plan` says in words what would happen.
 
-mod nearest;
 mod obstacles;
 mod plan;
 mod run;

@@ -7,10 +7,11 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
 use extend_common::event::EventKind;
+pub(crate) use extend_common::hash::sha256;
+use extend_common::hash_type;
 use extend_common::host::AgedFigures;
 use extend_common::ids::{NodeAddr, RequestId, RoleName, ServerName};
 use extend_common::logs::LogQuery;
@@ -81,56 +82,17 @@ pub struct EventsWanted {
     pub after: u64,
 }
 
-/// SHA-256 of a public key (its DER `SubjectPublicKeyInfo`).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct KeyHash(pub [u8; 32]);
+hash_type!(
+    /// SHA-256 of a public key (its DER `SubjectPublicKeyInfo`).
+    KeyHash,
+    "a hash of a key"
+);
 
 impl KeyHash {
     /// The hash of a key in DER.
     pub fn of(spki_der: &[u8]) -> Self {
         Self(sha256(spki_der))
     }
-}
-
-impl fmt::Display for KeyHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&data_encoding::HEXLOWER.encode(&self.0))
-    }
-}
-
-impl fmt::Debug for KeyHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&data_encoding::HEXLOWER.encode(self.0.get(..4).unwrap_or_default()))
-    }
-}
-
-impl From<KeyHash> for String {
-    fn from(hash: KeyHash) -> Self {
-        hash.to_string()
-    }
-}
-
-impl TryFrom<String> for KeyHash {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let bytes = data_encoding::HEXLOWER
-            .decode(text.as_bytes())
-            .map_err(|e| e.to_string())?;
-        Ok(Self(
-            bytes
-                .try_into()
-                .map_err(|_| "a key hash has 32 bytes".to_owned())?,
-        ))
-    }
-}
-
-/// SHA-256, for what is compared in place of the thing itself.
-pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref());
-    hash
 }
 
 /// What the verified certificate of a connection says about its node.

@@ -81,7 +81,7 @@ impl DaemonError {
                 }
                 _ => None,
             },
-            Self::Roles(_) => Some("correct or remove the file, then start again".to_owned()),
+            Self::Roles(error) => Some(error.hint().to_owned()),
             Self::EngineFailed(EngineFailure::TakenOver) => {
                 Some("is there a second controller, or a copy of the state directory?".to_owned())
             }

@@ -1,5 +1,9 @@
 //! What becomes of a command when the controller dies under it.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use extend_proto::v1;
@@ -53,6 +57,45 @@ fn a_socket_that_was_left_behind_is_said_to_be_that() {
         "{}",
         ran.err
     );
+}
+
+/// A user whom no group of ours has.
+const NOBODY: u32 = 65_534;
+
+#[test]
+fn who_may_not_use_the_socket_is_told_the_group() {
+    let place = Place::new();
+    let open = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    // Also the owner of a socket needs the right to write to it; only root does not.
+    open(&place.socket(), 0o000);
+    open(place.socket().parent().unwrap(), 0o755);
+    let program = place.path("extend");
+    fs::copy(env!("CARGO_BIN_EXE_extend"), &program).unwrap();
+    for words in [
+        &["status"][..],
+        &["restart"],
+        &["rm", "--yes"],
+        &["node", "list"],
+    ] {
+        let mut command = place.command(&program);
+        command.args(words).current_dir("/");
+        if nix::unistd::geteuid().is_root() {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        let ran = ran(&mut command);
+        assert_eq!(ran.code, 5, "{words:?}: {}", ran.err);
+        assert_eq!(
+            ran.err,
+            format!(
+                "error: cannot reach the controller: you may not use its socket {}\n  \
+                 cause: the socket is for root and for members of the group extend\n\
+                 hint: sudo usermod -aG extend $USER    (then log in again)\n",
+                place.socket().display()
+            ),
+            "{words:?}"
+        );
+    }
+    assert!(place.script.submits().is_empty());
 }
 
 #[test]

@@ -45,6 +45,35 @@ fn the_states_of_the_targets_decide() {
 }
 
 #[test]
+fn what_helps_against_a_failure_stands_on_a_line_of_its_own() {
+    let place = Place::new();
+    let mut failed = target(0, v1::TargetState::Failed);
+    failed.reason = extend_common::hint::with_hint(
+        "port 8842/tcp of the media server is in use by nginx (process 7)",
+        "on 172.31.16.139: ss -ltnp 'sport = :8842'",
+    );
+    place
+        .script
+        .operation
+        .send_replace(operation(v1::Verb::Restart, vec![failed]));
+    let ran = place.run("op watch 5nzq8c");
+    assert_eq!(ran.code, 1);
+    let lines: Vec<_> = ran.err.lines().map(str::trim).collect();
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.ends_with("is in use by nginx (process 7)")),
+        "{}",
+        ran.err
+    );
+    assert!(
+        lines.contains(&"hint: on 172.31.16.139: ss -ltnp 'sport = :8842'"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
 fn the_controllers_answers_decide() {
     let table = [
         (Code::InvalidArgument, 2),

@@ -261,6 +261,9 @@ fn who_called_sudo_is_told() {
 }
 
 /// Wrong without asking the controller: exit code 2, a sentence, a hint, and nothing is sent.
+/// A letter more than a name may have.
+const LONG: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
 #[test]
 fn what_is_wrong_in_itself_never_reaches_the_controller() {
     let wrong: &[(&[&str], &str)] = &[
@@ -281,6 +284,25 @@ fn what_is_wrong_in_itself_never_reaches_the_controller() {
         ),
         (&["restart", "-n", ""], "is no server name"),
         (&["restart", "-n", "media server 1"], "is no server name"),
+        (
+            &["restart", "-n", "m\u{fc}nchen-1"],
+            "1 to 64 letters, digits",
+        ),
+        (
+            &["restart", "-n", "media.server"],
+            "1 to 64 letters, digits",
+        ),
+        (&["restart", "-n", LONG], "1 to 64 letters, digits"),
+        (&["run", "-n", LONG], "is no server name"),
+        (&["restart", "-s", "", "-a", "", "-n", ""], "it is empty"),
+        (&["restart", "-a", "media-server-1"], "is no IPv4 address"),
+        (&["restart", "-a", "172.31.16.256"], "is no IPv4 address"),
+        (&["restart", "-a", "fe80::1"], "is no IPv4 address"),
+        (
+            &["status", "-a", "172.31.16.139:7443"],
+            "is no IPv4 address",
+        ),
+        (&["run", "-A", "elastic"], "is no IPv4 address"),
         (
             &["restart", "-s", "a", "-s", "b"],
             "cannot be used multiple times",
@@ -331,6 +353,15 @@ fn what_is_wrong_in_itself_never_reaches_the_controller() {
         assert!(place.script.submits().is_empty(), "{words:?}");
         assert!(place.script.asked.lock().unwrap().is_empty(), "{words:?}");
     }
+}
+
+#[test]
+fn a_name_may_be_as_long_as_the_portal_has_it() {
+    let place = Place::new();
+    let longest = &LONG[1..];
+    assert_eq!(longest.len(), 64);
+    place.run_words(&["restart", "-n", longest]);
+    assert_eq!(place.script.only_submit().selector.unwrap().name, longest);
 }
 
 #[test]

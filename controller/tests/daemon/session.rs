@@ -96,53 +96,6 @@ async fn who_speaks_too_fast_is_closed_and_the_others_are_not() {
 }
 
 #[tokio::test]
-async fn a_message_above_the_bound_ends_the_session() {
-    let place = Place::new();
-    let controller = place.start().await;
-    let agent = controller.joined(node(2)).await;
-    let mut long = Session::begin(agent.agent().await).await.unwrap();
-    long.say(hello(v1::Hello {
-        agent_version: "x".repeat(300 * 1024),
-        ..agent.hello()
-    }))
-    .await;
-    let status = long.end().await;
-    assert_eq!(status.code(), Code::OutOfRange, "{status:?}");
-    let mut request = v1::SubmitRequest {
-        message: "x".repeat(300 * 1024),
-        ..Default::default()
-    };
-    let mut operator = controller.operator().await;
-    assert_code(operator.submit(request.clone()).await, Code::OutOfRange);
-    request.message.clear();
-    assert_code(operator.submit(request).await, Code::InvalidArgument);
-    assert!(agent.can_come_in().await, "a later session is not held up");
-    controller.daemon.shutdown().await;
-}
-
-#[tokio::test]
-async fn headers_above_the_bound_are_refused() {
-    let place = Place::new();
-    let controller = place.start().await;
-    let mut operator = controller.operator().await;
-    let mut request = tonic::Request::new(v1::ListNodesRequest::default());
-    request
-        .metadata_mut()
-        .insert("x-long", "x".repeat(20 * 1024).parse().unwrap());
-    assert!(operator.list_nodes(request).await.is_err());
-    let request = v1::ListNodesRequest::default();
-    assert!(
-        controller
-            .operator()
-            .await
-            .list_nodes(request)
-            .await
-            .is_ok()
-    );
-    controller.daemon.shutdown().await;
-}
-
-#[tokio::test]
 async fn a_newer_session_replaces_the_older_at_once() {
     let place = Place::new();
     let controller = place.start().await;

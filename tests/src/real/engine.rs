@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::disk::SmallDisk;
 use super::process::{Daemon, Output, Running};
 use super::wait::until;
 
@@ -180,6 +181,7 @@ const OUR_NODES: &str = "127.0.2.";
 pub struct PrivateEngine {
     daemon: Option<Daemon>,
     engine: Engine,
+    disk: Option<SmallDisk>,
     // Last: everything above lives in it.
     dir: TempDir,
 }
@@ -191,14 +193,37 @@ impl PrivateEngine {
     /// When it does not answer.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_with(|_| None)
+    }
+
+    /// Starts one that keeps everything on a disk of so many bytes.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    #[must_use]
+    pub fn start_on(bytes: u64) -> Self {
+        Self::start_with(|data| Some(SmallDisk::over(data, bytes)))
+    }
+
+    fn start_with(disk: impl FnOnce(&Path) -> Option<SmallDisk>) -> Self {
         let dir = tempfile::Builder::new().prefix("xd").tempdir().unwrap();
         let mut engine = Self {
             daemon: None,
             engine: Engine::at(dir.path().join("docker.sock")),
+            disk: disk(&dir.path().join("data")),
             dir,
         };
         engine.up();
         engine
+    }
+
+    /// The disk of an Engine that has one of its own.
+    ///
+    /// # Panics
+    /// When it has none.
+    #[must_use]
+    pub fn disk(&self) -> &SmallDisk {
+        self.disk.as_ref().expect("it was started on a small disk")
     }
 
     /// Its client.

@@ -13,6 +13,7 @@
 )]
 
 pub mod bystanders;
+pub mod disk;
 pub mod engine;
 pub mod fleet;
 pub mod images;
@@ -20,6 +21,7 @@ pub mod process;
 pub mod servers;
 pub mod wait;
 
+pub use disk::SmallDisk;
 pub use engine::{Engine, Instance, PrivateEngine};
 pub use fleet::{Fleet, Setup};
 pub use process::Output;

@@ -72,12 +72,6 @@ impl Node {
             agent: None,
         }
     }
-
-    /// Takes every role definition away; its agent notices when it is started again.
-    pub fn forget_roles(&mut self) {
-        self.roles = RoleSet::default();
-    }
-
     /// The directory that holds its ledger.
     pub fn state(&self) -> &Path {
         self.state.path()
@@ -86,6 +80,11 @@ impl Node {
     /// Where its servers keep their data, as far as anything of it is on a disk.
     pub fn data(&self) -> PathBuf {
         self.state.path().join("data")
+    }
+
+    /// Replaces the role definitions that its agent knows from its next start on.
+    pub fn set_roles(&mut self, roles: RoleSet) {
+        self.roles = roles;
     }
 
     /// Starts its agent.

@@ -83,6 +83,7 @@ impl RealBench {
             "no Docker Engine answers: make test starts one: scripts/docker.sh up\n{}",
             String::from_utf8_lossy(&version.stderr)
         );
+        remove_leftovers();
         Self {
             docker: Engine::connect(Path::new(SOCKET), EngineTimeouts::default()).unwrap(),
             image_id: image_id().to_owned(),
@@ -101,7 +102,7 @@ impl RealBench {
         let spec = rendered(role, &self.node, &data, &self.image_id);
         ensure_directories(&spec.directories).unwrap();
         ContainerSpec {
-            name: format!("extend-test-{}", unique()),
+            name: format!("{PREFIX}{}", unique()),
             ..spec
         }
     }
@@ -114,6 +115,28 @@ impl RealBench {
             directory.join("standin.control"),
         )
         .unwrap();
+    }
+}
+
+/// How the names of these tests' containers begin; the id of the test's process follows.
+const PREFIX: &str = "extend-test-";
+
+/// Removes what a run that was killed has left behind: its process is gone, and nobody else's
+/// containers bear such names.
+fn remove_leftovers() {
+    let filter = format!("name=^{PREFIX}");
+    let names = docker_text(&["ps", "--all", "--filter", &filter, "--format", "{{.Names}}"]);
+    let is_left = |name: &&str| {
+        let process = name
+            .strip_prefix(PREFIX)
+            .and_then(|rest| rest.split('-').next());
+        let process = process.and_then(|text| text.parse::<u32>().ok());
+        process.is_some_and(|id| !Path::new(&format!("/proc/{id}")).exists())
+    };
+    let left: Vec<&str> = names.lines().filter(is_left).collect();
+    if !left.is_empty() {
+        // Another test may be doing the same.
+        docker(&[&["rm", "--force"], left.as_slice()].concat());
     }
 }
 

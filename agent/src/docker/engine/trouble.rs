@@ -1,14 +1,19 @@
 //! What becomes of bollard's errors: the Engine refused, or nobody knows what became of the call.
 
 use std::error::Error as _;
+use std::io;
 use std::time::Duration;
 
 use bollard::errors::Error;
+use extend_common::hint::with_hint;
 
 use crate::docker::DockerError;
 
 /// Runtimes put whole configurations into their errors; this much goes into records and reports.
 const MAX_MESSAGE: usize = 1024;
+
+/// What to look at when nobody listens.
+const RUNS: &str = "systemctl status docker";
 
 /// The error of one call.
 pub(super) fn explain(doing: &str, error: Error) -> DockerError {
@@ -38,13 +43,20 @@ pub(super) fn unreachable(doing: &str, error: &Error) -> DockerError {
     // The outer layers only repeat that a client had an error.
     let mut cause = error.source();
     let mut words = error.to_string();
+    let mut kind = None;
     while let Some(inner) = cause {
         words = inner.to_string();
+        kind = inner.downcast_ref::<io::Error>().map(io::Error::kind);
         cause = inner.source();
     }
-    DockerError::Unavailable(clip(&format!(
-        "docker cannot be reached ({doing}): {words}"
-    )))
+    let reason = clip(&format!("docker cannot be reached ({doing}): {words}"));
+    let hint = match kind {
+        Some(io::ErrorKind::PermissionDenied) => "is this user in the group docker? id",
+        Some(io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => RUNS,
+        _ if matches!(error, Error::SocketNotFoundError(_)) => RUNS,
+        _ => return DockerError::Unavailable(reason),
+    };
+    DockerError::Unavailable(with_hint(reason, hint))
 }
 
 /// There was no answer in time.

@@ -25,6 +25,11 @@ impl MemoryDocker {
         self.change(|state, _| state.images.add(reference, image));
     }
 
+    /// Removes an image, as `docker image prune` does; containers made from it stay.
+    pub fn prune_image(&self, id: &str) {
+        self.change(|state, _| state.images.prune(id));
+    }
+
     /// Says what the registry has under a reference; `None` for nothing, as everywhere else.
     pub fn set_registry(&self, reference: &str, answer: Option<RegistryAnswer>) {
         self.change(|state, _| match answer {

@@ -51,6 +51,12 @@ impl Images {
         }
     }
 
+    /// An image goes with all its references.
+    pub(super) fn prune(&mut self, id: &str) {
+        self.by_id.remove(id);
+        self.references.retain(|_, held| held != id);
+    }
+
     /// What a reference, digest or id means.
     pub(super) fn find(&self, reference: &str) -> Option<&Image> {
         if let Some(id) = self.references.get(&full(reference)) {

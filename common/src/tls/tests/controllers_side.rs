@@ -10,6 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
+use super::super::secret_key::SecretKey;
 use super::super::*;
 use super::lab::*;
 
@@ -47,7 +48,7 @@ impl Forge<'_> {
     fn leaf(
         &self,
         change: impl FnOnce(&mut CertificateParams),
-        issuer: &rcgen::Issuer<'_, rcgen::KeyPair>,
+        issuer: &rcgen::Issuer<'_, SecretKey>,
     ) -> CertifiedKey {
         let mut params = controller_params();
         change(&mut params);
@@ -213,7 +214,19 @@ async fn the_problem_is_told_in_words() {
         let shown = forge.leaf(change, &lab.authority.issuer);
         let error = dial_rogue(shown, lab.agent()).await.0.unwrap_err();
         assert!(error.to_string().ends_with("was refused"), "{error}");
-        std::error::Error::source(&error).unwrap().to_string()
+        let problem = std::error::Error::source(&error).unwrap().to_string();
+        let of_time = problem.contains("it is 2026");
+        assert_eq!(
+            error.to_string().starts_with("the clocks of"),
+            of_time,
+            "{error}"
+        );
+        assert_eq!(
+            error.hint().unwrap().starts_with("timedatectl"),
+            of_time,
+            "{error}"
+        );
+        problem
     };
     assert_eq!(
         words(|p| redate(p, now() - DAY - DAY, now() - DAY)).await,

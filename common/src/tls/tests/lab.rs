@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::accept::{AcceptCounts, AcceptTally};
 use super::super::issue::{Validity, params};
+use super::super::secret_key::SecretKey;
 use super::super::*;
 
 /// The node of the tests. Linux answers on all of 127.0.0.0/8.
@@ -190,7 +191,7 @@ pub(super) fn sign(
 }
 
 /// An authority that has our authority's name, but not its key.
-pub(super) fn impostor(authority: &Authority) -> Issuer<'static, KeyPair> {
+pub(super) fn impostor(authority: &Authority) -> Issuer<'static, SecretKey> {
     let (_, ours) = x509_parser::parse_x509_certificate(authority.certificate()).unwrap();
     let name = ours
         .subject()
@@ -202,7 +203,7 @@ pub(super) fn impostor(authority: &Authority) -> Issuer<'static, KeyPair> {
     let mut params = dated(now(), now() + DAY);
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
-    Issuer::new(params, new_key())
+    Issuer::new(params, SecretKey::generate().unwrap())
 }
 
 /// A face at work. Every connection it takes gets one byte, and then its own bytes back.

@@ -2,6 +2,7 @@
 
 use clap_complete::engine::ArgValueCompleter;
 use extend_common::exit::Exit;
+use extend_common::hint::split_hint;
 use extend_common::operation::Operation;
 use extend_proto::v1;
 
@@ -53,6 +54,11 @@ pub(super) fn print(
     ];
     for target in &operation.targets {
         let mut lines: Vec<String> = target.evidence.iter().flat_map(summary::evidence).collect();
+        lines.extend(
+            split_hint(&target.reason)
+                .1
+                .map(|hint| format!("    hint: {hint}")),
+        );
         if !target.late.is_empty() {
             lines.push(format!("    {}", target.late));
         }

@@ -2,6 +2,7 @@
 //!
 //! How each target ended, and why, stands in the progress above: it is not said again.
 
+use extend_common::hint::split_hint;
 use extend_common::operation::{Operation, Target, TargetState};
 use extend_common::status::Evidence;
 use jiff::Timestamp;
@@ -22,7 +23,10 @@ const FAILURES: [TargetState; 5] = [
 pub(crate) fn render(operation: &Operation, now: Timestamp, colour: bool) -> String {
     let mut lines = vec![headline(operation, colour)];
     for target in &operation.targets {
-        let seen: Vec<String> = target.evidence.iter().flat_map(evidence).collect();
+        let mut seen: Vec<String> = target.evidence.iter().flat_map(evidence).collect();
+        // The node says what helps; what an operator runs next stands on a line of its own.
+        let (_, hint) = split_hint(&target.reason);
+        seen.extend(hint.map(|hint| format!("    {}", super::error::hint(hint, colour))));
         if target.state.is_failure() && !seen.is_empty() {
             lines.push(format!("  {}:", server(target)));
             lines.extend(seen);

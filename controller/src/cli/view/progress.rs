@@ -1,5 +1,6 @@
 //! Operations for people: how states are worded, and the tables of `extend op`.
 
+use extend_common::hint::split_hint;
 use extend_common::operation::{self, Operation, TargetState};
 use extend_common::status::Phase;
 use jiff::Timestamp;
@@ -44,13 +45,14 @@ pub(crate) fn phase_word(target: &operation::Target, phase: Phase) -> String {
     phase.to_string()
 }
 
-/// What there is to say about a target at this moment.
+/// What there is to say about a target at this moment; what helps against a failure is said apart.
 pub(crate) fn remark(target: &operation::Target, now: Timestamp) -> String {
     let (first, second) = match target.state {
         TargetState::Running => (&target.detail, &target.reason),
         _ => (&target.reason, &target.detail),
     };
-    local_times(if first.is_empty() { second } else { first }, now)
+    let said = if first.is_empty() { second } else { first };
+    local_times(split_hint(said).0, now)
 }
 
 /// How long a target has taken, or is taking.

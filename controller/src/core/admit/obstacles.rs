@@ -19,15 +19,39 @@ pub(super) fn check(
         ahead(fleet, asked, *node)?;
     }
     busy(fleet, &asked.action(), nodes)?;
-    if verb == Verb::Upgrade {
-        for node in nodes {
-            let server = fleet.nodes.get(node).and_then(|entry| entry.server());
-            if let Some(role) = server.map(|server| server.role.clone()) {
-                definition(fleet, asked, *node, &role)?;
-            }
+    for node in nodes {
+        let server = fleet.nodes.get(node).and_then(|entry| entry.server());
+        let Some(role) = server.map(|server| server.role.clone()) else {
+            continue;
+        };
+        if verb == Verb::Upgrade {
+            definition(fleet, asked, *node, &role)?;
+        } else {
+            known_there(fleet, asked, *node, &role)?;
         }
     }
     Ok(())
+}
+
+/// A node that does not know the role any more cannot tell which container is meant: no verb can
+/// be carried out there. With another definition it can, as long as nothing is deployed.
+fn known_there(
+    fleet: &Fleet,
+    asked: &Asked,
+    node: NodeAddr,
+    role: &RoleName,
+) -> Result<(), Refusal> {
+    let entry = fleet.nodes.get(&node);
+    if entry.and_then(|entry| entry.definition(role)) != Some(None) {
+        return Ok(());
+    }
+    Err(Obstacle::DefinitionDiffers {
+        asked: asked.clone(),
+        node,
+        role: role.clone(),
+        gap: DefinitionGap::NotThere,
+    }
+    .into())
 }
 
 pub(in crate::core) fn revoked(

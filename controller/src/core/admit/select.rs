@@ -12,7 +12,7 @@ use super::super::fleet::Fleet;
 use super::super::node::{Node, known};
 use super::super::refusal::{Asked, Known, Mismatch, Misuse, Obstacle, Refusal};
 use super::super::request::SelectorWords;
-use super::{MAX_TARGETS, addresses, nearest::nearest};
+use super::{MAX_TARGETS, addresses};
 
 /// A selector with the role under its own name.
 pub(in crate::core) fn resolve(
@@ -35,7 +35,7 @@ pub(in crate::core) fn resolve(
 }
 
 fn unknown_type(fleet: &Fleet, word: &str, asked: &Asked) -> Misuse {
-    let nearest = nearest(word, &fleet.settings.roles.words()).cloned();
+    let nearest = extend_common::nearest::nearest(word, &fleet.settings.roles.words()).cloned();
     let types = fleet.settings.roles.iter();
     let known = types.map(RoleDefinition::words).collect();
     Misuse::UnknownType {

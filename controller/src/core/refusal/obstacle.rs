@@ -272,15 +272,29 @@ fn not_enrolled(asked: &Asked, node: NodeAddr, token: Option<Timestamp>) -> Text
 }
 
 fn definition_differs(asked: &Asked, node: NodeAddr, role: &RoleName, gap: DefinitionGap) -> Text {
-    let differs = match gap {
-        DefinitionGap::Content => format!("its definition of {role} is not the controller's"),
-        DefinitionGap::NotThere => format!("it has no definition of {role}"),
-        DefinitionGap::NotHere => format!("the controller has no definition of {role}"),
+    let (differs, hint) = match gap {
+        DefinitionGap::Content => (
+            format!("its definition of {role} is not the controller's"),
+            format!("extend node show {node}"),
+        ),
+        DefinitionGap::NotThere => (
+            format!("it has no definition of {role}"),
+            format!(
+                "on {node}: put the file back into /etc/extend/roles.d, then: systemctl restart \
+                 extend-agent"
+            ),
+        ),
+        DefinitionGap::NotHere => (
+            format!("the controller has no definition of {role}"),
+            "put the file back into /etc/extend/roles.d, then: sudo systemctl restart \
+             extend-controller"
+                .to_owned(),
+        ),
     };
     Text::new(
         "definition-differs",
         format!("cannot {} on {node}: {differs}", asked.action()),
-        format!("extend node show {node}"),
+        hint,
     )
     .because(
         "definitions are built in, and added to by /etc/extend/roles.d: the two sides have other \

@@ -223,6 +223,7 @@ fn obstacles(all: &mut Provoked) {
         .hello(media(), facts(media()), hello.clone(), bench.now);
     bench.commit(turn).unwrap();
     refuse(all, &mut bench, Verb::Upgrade, "-s media-server-only");
+    refuse(all, &mut bench, Verb::Restart, "-s media-server-only");
     let roles = extend_common::roles::RoleSet::built_in().unwrap();
     let queue = roles.find("queue-server-only").unwrap().unwrap().digest();
     hello

@@ -294,6 +294,7 @@ async fn a_daemon_may_come_later_than_the_agent() {
         text.starts_with("docker cannot be reached (listing containers): "),
         "{text}"
     );
+    assert!(text.ends_with("(hint: systemctl status docker)"), "{text}");
     let fake = Fake::new(Reply::With(200, "[]".to_owned()));
     std::fs::rename(fake.socket(), &socket).unwrap();
     assert_eq!(engine.names().await, Ok(Vec::new()));
@@ -307,6 +308,7 @@ async fn a_daemon_may_come_later_than_the_agent() {
         text.contains("(inspecting aa): Connection refused"),
         "{text}"
     );
+    assert!(text.ends_with("(hint: systemctl status docker)"), "{text}");
 }
 
 #[tokio::test]

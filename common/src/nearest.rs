@@ -1,11 +1,12 @@
-//! Which of the known words was probably meant.
+//! Which of the known words was probably meant: for hints. Called by admission for the word after
+//! `-s`, and for the keys of configuration files.
 
 /// So many slips of a finger are forgiven.
 const MOST_SLIPS: usize = 3;
 
 /// The word nearest to `word`: one that begins with it, or one a few slips away. None when that
 /// would be guessing.
-pub(super) fn nearest<'a>(word: &str, known: &'a [String]) -> Option<&'a String> {
+pub fn nearest<'a>(word: &str, known: &'a [String]) -> Option<&'a String> {
     let word = word.to_lowercase();
     let begins = |known: &&String| word.len() >= 2 && known.starts_with(&word);
     let mut beginning = known.iter().filter(begins);
@@ -14,34 +15,10 @@ pub(super) fn nearest<'a>(word: &str, known: &'a [String]) -> Option<&'a String>
     }
     known
         .iter()
-        .map(|known| (slips(&word, known), known))
+        .map(|known| (strsim::levenshtein(&word, known), known))
         .filter(|(slips, _)| *slips <= MOST_SLIPS)
         .min_by_key(|(slips, _)| *slips)
         .map(|(_, known)| known)
-}
-
-/// The edit distance between two words.
-fn slips(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row.first().copied().unwrap_or(0);
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-        for (j, to) in b.iter().enumerate() {
-            let above = row.get(j + 1).copied().unwrap_or(usize::MAX);
-            let left = row.get(j).copied().unwrap_or(usize::MAX);
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = above;
-            if let Some(cell) = row.get_mut(j + 1) {
-                *cell = replaced
-                    .min(above.saturating_add(1))
-                    .min(left.saturating_add(1));
-            }
-        }
-    }
-    row.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Where in a configuration file something stands: which line, and which key is on it.
 //!
-//! Called by the parent with the text it has just parsed, or failed to. It reads lines and does not
-//! parse: good enough to lead a person to the place, and it works where the parser gave up.
+//! Called by the parent with the text it has just parsed, or failed to. It reads lines and does
+//! not parse: good enough to lead a person to the place, and it works where the parser gave up.
 
 use std::ops::Range;
 
@@ -27,17 +27,12 @@ pub(super) fn at_offset(text: &str, span: Range<usize>) -> Option<Place> {
         .filter(|byte| **byte == b'\n')
         .count()
         + 1;
-    let key = keys(text)
-        .into_iter()
-        .find(|(at, _)| *at == line)
-        .map(|(_, key)| key);
-    Some(Place { line, key })
+    Some(at_line(text, line))
 }
 
 /// The place of a key.
 pub(super) fn key(text: &str, wanted: &str) -> Option<Place> {
     let found = keys(text).into_iter().find(|(_, key)| key == wanted);
-    // A default has no line; the key is what there is to say.
     found.map(|(line, key)| Place {
         line,
         key: Some(key),
@@ -52,6 +47,7 @@ fn keys(text: &str) -> Vec<(usize, String)> {
         let line = line.trim();
         if let Some(header) = line.strip_prefix('[') {
             table = header
+                .trim_start_matches('[')
                 .split(']')
                 .next()
                 .unwrap_or_default()
@@ -68,4 +64,21 @@ fn keys(text: &str) -> Vec<(usize, String)> {
         }
     }
     found
+}
+
+/// The place of the first line that has `needle` on it outside a comment.
+pub(super) fn words(text: &str, needle: &str) -> Option<Place> {
+    let (index, _) = text
+        .lines()
+        .enumerate()
+        .find(|(_, line)| line.split('#').next().unwrap_or_default().contains(needle))?;
+    Some(at_line(text, index + 1))
+}
+
+fn at_line(text: &str, line: usize) -> Place {
+    let key = keys(text)
+        .into_iter()
+        .find(|(at, _)| *at == line)
+        .map(|(_, key)| key);
+    Place { line, key }
 }

@@ -1,0 +1,146 @@
+//! Images on their way to this node, and what is said of those that will not do.
+//!
+//! Called by the parent. Which images a node accepts is `core::image`'s to decide.
+
+use std::time::Duration;
+
+use extend_common::hint::with_hint;
+use extend_common::record::{Desired, PullPolicy};
+use extend_common::status::ResolvedImage;
+
+use super::{Executor, StepError};
+use crate::core::image::{ImageProblem, check_repository, repository};
+use crate::docker::{DockerError, PullProgress};
+
+/// An image that is fetched again while a service is away must come in this time; then the step
+/// is tried anew, and what Docker has of it already is kept.
+const FETCH_AGAIN: Duration = Duration::from_secs(600);
+
+impl Executor {
+    pub(super) async fn pull(
+        &self,
+        desired: &Desired,
+        progress: &PullProgress,
+    ) -> Result<(), StepError> {
+        let reference = desired.image.reference.as_str();
+        let wanted = match desired.image.pull {
+            PullPolicy::Always => true,
+            PullPolicy::Missing => self.docker.image(reference).await?.is_none(),
+        };
+        if !wanted {
+            return Ok(());
+        }
+        self.fetch(reference, desired, progress).await
+    }
+
+    /// Asks the registry for a reference or a digest.
+    async fn fetch(
+        &self,
+        reference: &str,
+        desired: &Desired,
+        progress: &PullProgress,
+    ) -> Result<(), StepError> {
+        let registry = registry(reference);
+        let auth = self.settings.credentials.get(registry);
+        match self.docker.pull(reference, auth, progress).await {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                // A registry that is silent is the record's trouble; a silent Docker is not.
+                self.docker.names().await?;
+                let words = format!("pulling {reference} failed: {error}");
+                let hint = if is_disk_full(&words) {
+                    format!("on {}: docker system df", desired.node)
+                } else {
+                    format!("on {}: docker pull {reference}", desired.node)
+                };
+                Err(StepError::Refused(with_hint(words, hint)))
+            }
+        }
+    }
+
+    /// Brings back exactly the image of a deployment: by its digest, and when it has none, by its
+    /// reference if that still means the same image.
+    pub(super) async fn fetch_again(
+        &self,
+        image: &ResolvedImage,
+        desired: &Desired,
+        progress: &PullProgress,
+    ) -> Result<(), StepError> {
+        let fetching = self.fetch_exactly(image, desired, progress);
+        match tokio::time::timeout(FETCH_AGAIN, fetching).await {
+            Ok(fetched) => fetched,
+            Err(_) => {
+                let limit = extend_common::duration::show(FETCH_AGAIN);
+                let words = format!("fetching {} again took more than {limit}", image.identity);
+                Err(StepError::Refused(words))
+            }
+        }
+    }
+
+    async fn fetch_exactly(
+        &self,
+        image: &ResolvedImage,
+        desired: &Desired,
+        progress: &PullProgress,
+    ) -> Result<(), StepError> {
+        let ResolvedImage {
+            reference,
+            identity,
+            ..
+        } = image;
+        check_repository(reference, &self.settings.repositories)
+            .map_err(|problem| unfit(&problem, desired))?;
+        tracing::warn!(%identity, "the image is gone from this node: fetching it again");
+        if identity.contains('@') {
+            return self.fetch(identity, desired, progress).await;
+        }
+        self.fetch(reference, desired, progress).await?;
+        let found = self.docker.image(reference).await?;
+        if found.is_some_and(|found| found.id == *identity) {
+            return Ok(());
+        }
+        let words = format!(
+            "the image {identity} is gone from this node, and {reference} is another one now"
+        );
+        let hint = format!("extend upgrade -a {} -i {reference}", desired.node);
+        Err(StepError::Permanent(with_hint(words, hint)))
+    }
+}
+
+/// An image that will not do: trying again changes nothing.
+pub(super) fn unfit(problem: &ImageProblem, desired: &Desired) -> StepError {
+    let (node, reference) = (desired.node, &desired.image.reference);
+    let hint = match problem {
+        ImageProblem::Repository { repository, .. } => format!(
+            "on {node}: add \"{repository}\" to `repositories` in /etc/extend/agent.toml, and \
+             systemctl restart extend-agent"
+        ),
+        ImageProblem::Older { .. } => {
+            format!("extend upgrade -a {node} -i {reference} --force")
+        }
+        ImageProblem::Product { .. }
+        | ImageProblem::NoVersion { .. }
+        | ImageProblem::TooOld { .. } => format!(
+            "on {node}: docker image inspect -f '{{{{json .Config.Labels}}}}' {reference}, and \
+             name another image with -i"
+        ),
+    };
+    StepError::Permanent(with_hint(problem, hint))
+}
+
+/// Docker's word for an image that is not on the node; a container that is not is another thing.
+pub(super) fn is_missing_image(error: &DockerError) -> bool {
+    error.is_missing() && error.to_string().to_lowercase().contains("no such image")
+}
+
+pub(super) fn is_disk_full(words: &str) -> bool {
+    words.to_lowercase().contains("no space left on device")
+}
+
+/// The registry that a reference names; Docker's own when it names none.
+fn registry(reference: &str) -> &str {
+    match repository(reference).split_once('/') {
+        Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => first,
+        _ => "docker.io",
+    }
+}
