@@ -187,21 +187,18 @@ enum Victim {
     Docker,
 }
 
-/// Each point at the time that tells most: the first, or the last before the budget is spent.
-fn chosen(points: &[FaultPoint], story: &Story) -> BTreeSet<(FaultPoint, usize)> {
+/// The first, second and last time that each point is reached.
+fn chosen(points: &[FaultPoint]) -> BTreeSet<(FaultPoint, usize)> {
     let count = |point: &FaultPoint| points.iter().filter(|p| *p == point).count();
-    let time = |point: &FaultPoint| {
-        if story.until_quarantine {
-            count(point)
-        } else {
-            1
-        }
-    };
-    points.iter().map(|point| (*point, time(point))).collect()
+    let times = |point: &FaultPoint| [1, 2.min(count(point)), count(point)];
+    points
+        .iter()
+        .flat_map(|point| times(point).map(|nth| (*point, nth)))
+        .collect()
 }
 
 async fn strike_at_every_point(story: &Story) {
-    for (point, nth) in chosen(&walk(story).await, story) {
+    for (point, nth) in chosen(&walk(story).await) {
         for victim in [Victim::Agent, Victim::Docker] {
             strike(story, point, nth, victim).await;
         }

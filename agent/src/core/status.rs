@@ -46,7 +46,9 @@ pub fn condition(view: &View<'_>, decision: &Decision, now: Timestamp) -> Condit
         .filter(|c| view.owner.owns(c));
     let Some(current) = current else {
         return match (should_run, decision.phase) {
-            (true, Phase::Settled) => Condition::new(Health::Unhealthy, "it has no container"),
+            (true, Phase::Settled) => {
+                Condition::new(Health::Unhealthy, refused(view, "it has no container"))
+            }
             (true, _) => Condition::new(Health::Starting, decision.detail.clone()),
             (false, _) => Condition::new(Health::Stopped, ""),
         };
@@ -90,7 +92,15 @@ fn running(view: &View<'_>, should_run: bool, now: Timestamp) -> Condition {
 fn ended(view: &View<'_>, current: &Container) -> Condition {
     match &view.entry.quarantine {
         Some(quarantine) => quarantined(view, quarantine),
-        None => Condition::new(Health::Unhealthy, ending_words(current)),
+        None => Condition::new(Health::Unhealthy, refused(view, &ending_words(current))),
+    }
+}
+
+/// What is the matter, and what is in the way of mending it.
+fn refused(view: &View<'_>, words: &str) -> String {
+    match view.trouble {
+        Some(trouble) => format!("{words}: {}", trouble.reason),
+        None => words.to_owned(),
     }
 }
 

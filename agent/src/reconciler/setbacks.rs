@@ -44,8 +44,14 @@ impl Reconciler {
         self.refused = true;
         let server = self.parts.ledger.server.as_ref();
         if server.is_some_and(|entry| entry.outcome.is_some()) {
-            // Nobody waits for an end any more: the agent goes on trying, with patience.
-            self.trouble = None;
+            // Nobody waits for an end any more: the agent goes on trying, with patience, and
+            // tells what is in the way.
+            self.trouble = Some(Trouble {
+                stamp,
+                kind: step.kind(),
+                tries: 1,
+                reason: error.to_string(),
+            });
             return self.back_off(now);
         }
         let before = self

@@ -23,12 +23,7 @@ pub(super) fn plan(view: &View<'_>, now: Timestamp, given_up: Option<&str>) -> D
         return spend(reason, trial);
     }
     if let Some(foreign) = view.foreign() {
-        let words = format!(
-            "the name {} is held by a container that is not ours ({})",
-            view.official,
-            foreign.id.get(..12).unwrap_or(&foreign.id)
-        );
-        return spend(&words, None);
+        return spend(&view.taken_by(foreign), None);
     }
     let Some(candidate) = candidate else {
         if view.entry.serving.is_none() && view.current().is_some() {

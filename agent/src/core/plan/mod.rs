@@ -18,6 +18,7 @@ mod tend;
 use std::time::Duration;
 
 use extend_common::clock::after;
+use extend_common::hint::with_hint;
 use extend_common::record::{Desired, Stamp};
 use extend_common::roles::{RestartPolicy, Timing};
 use extend_common::status::{ContainerState, OutcomeKind, Phase};
@@ -217,6 +218,21 @@ impl View<'_> {
             .current
             .as_ref()
             .filter(|c| !self.owner.owns(c))
+    }
+
+    /// Why somebody else's container under the official name is in the way.
+    fn taken_by(&self, foreign: &Container) -> String {
+        let words = format!(
+            "the name {} is held by a container that is not ours ({})",
+            self.official,
+            foreign.id.get(..12).unwrap_or(&foreign.id)
+        );
+        let node = self.desired().node;
+        let official = self.official;
+        with_hint(
+            words,
+            format!("on {node}: docker rename {official} {official}.old"),
+        )
     }
 
     fn previous(&self) -> Option<&Container> {

@@ -19,12 +19,7 @@ pub(super) fn plan(view: &View<'_>, now: Timestamp, given_up: Option<&str>) -> D
         return view.fail(with_spent(view, reason), None);
     }
     if let Some(foreign) = view.foreign() {
-        let words = format!(
-            "the name {} is held by a container that is not ours ({})",
-            view.official,
-            foreign.id.get(..12).unwrap_or(&foreign.id)
-        );
-        return view.fail(with_spent(view, &words), None);
+        return view.fail(with_spent(view, &view.taken_by(foreign)), None);
     }
     // A call to Docker that was given up on may still have started what was put aside.
     if let Some(stray) = view.failed().filter(|c| c.state.is_live()) {
