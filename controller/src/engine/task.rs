@@ -296,8 +296,7 @@ impl Task {
     async fn depart_or_release(&mut self) -> Option<Flight> {
         let (rows, sealed) = self.seal().await?;
         if rows.is_empty() {
-            // The store is not even asked: a large fleet's heartbeats are hundreds of such batches a
-            // second, and would fill the queue that the next commit has to go through.
+            // Not even a question: a fleet's heartbeats would fill the queue before the next commit.
             self.release(sealed).await;
             return None;
         }
@@ -310,8 +309,7 @@ impl Task {
         if gathering.is_empty() {
             return None;
         }
-        let clock = self.clock();
-        let (rows, sealed) = gathering.seal(&self.fleet, &clock, &mut self.watchers);
+        let (rows, sealed) = gathering.seal(&self.fleet, &self.config.clock, &mut self.watchers);
         self.hit(&sealed, Moment::BeforeCommit).await;
         Some((rows, sealed))
     }

@@ -11,10 +11,12 @@ use nix::unistd::Pid;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Footprint {
     pub(crate) rss: f64,
+    /// What of it is the process's own; the rest is its program, which the kernel can drop.
+    pub(crate) anonymous: f64,
     pub(crate) threads: u32,
 }
 
-/// `VmRSS` and `Threads`.
+/// `VmRSS`, `RssAnon` and `Threads`.
 pub(crate) fn footprint(pid: u32) -> anyhow::Result<Footprint> {
     let path = format!("/proc/{pid}/status");
     let text = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
@@ -22,11 +24,14 @@ pub(crate) fn footprint(pid: u32) -> anyhow::Result<Footprint> {
         let line = text.lines().find_map(|line| line.strip_prefix(key));
         line.and_then(|rest| rest.trim_start_matches(':').split_whitespace().next())
     };
-    let kib: f64 = field("VmRSS").context("no VmRSS")?.parse()?;
-    let threads = field("Threads").context("no Threads")?.parse()?;
+    let kib = |key| -> anyhow::Result<f64> {
+        let value: f64 = field(key).with_context(|| format!("no {key}"))?.parse()?;
+        Ok(value * 1024.0)
+    };
     Ok(Footprint {
-        rss: kib * 1024.0,
-        threads,
+        rss: kib("VmRSS")?,
+        anonymous: kib("RssAnon")?,
+        threads: field("Threads").context("no Threads")?.parse()?,
     })
 }
 

@@ -16,6 +16,7 @@ use crate::docker::since;
 use crate::figure::{Figure, Target};
 use crate::load::is_done;
 use crate::part::Part;
+use crate::procfs::processor_time;
 use crate::samples::Samples;
 
 /// An agent that has not answered by now does not answer.
@@ -43,16 +44,25 @@ pub(super) async fn measure(args: &Measure, site: &mut Site) -> anyhow::Result<V
     let agents = site.load.size();
     // Everything is warm then, and everybody runs again.
     round(site, v1::Verb::Stop).await?;
+    tokio::time::sleep(REST).await;
     round(site, v1::Verb::Start).await?;
     let (mut answered, mut reported) = (Samples::default(), Samples::default());
     let mut seen = Samples::default();
+    let (mut controllers, mut simulators) = (Samples::default(), Samples::default());
+    let pids = (site.controller.pid()?, std::process::id());
     for number in 0..rounds {
         let verb = if number % 2 == 0 {
             v1::Verb::Stop
         } else {
             v1::Verb::Start
         };
+        let used = || anyhow::Ok((processor_time(pids.0)?, processor_time(pids.1)?));
+        tokio::time::sleep(REST).await;
+        let before = used()?;
         let times = round(site, verb).await?;
+        let after = used()?;
+        controllers.push(after.0.saturating_sub(before.0).as_secs_f64() * 1e3);
+        simulators.push(after.1.saturating_sub(before.1).as_secs_f64() * 1e3);
         answered.push(times.answered.as_secs_f64() * 1e3);
         reported.push(times.reported.as_secs_f64() * 1e3);
         seen.push(times.seen.as_secs_f64() * 1e3);
@@ -65,6 +75,8 @@ pub(super) async fn measure(args: &Measure, site: &mut Site) -> anyhow::Result<V
         figure("all acknowledged (the last report is in)").median(&reported, target(agents)),
         figure("the last agent has its record and has answered").median(&answered, None),
         figure("the operation's end is committed and seen by its watcher").median(&seen, None),
+        figure("processor time of the controller meanwhile").median(&controllers, None),
+        figure("processor time of the simulator meanwhile").median(&simulators, None),
     ])
 }
 
@@ -75,7 +87,6 @@ struct Times {
 }
 
 async fn round(site: &Site, verb: v1::Verb) -> anyhow::Result<Times> {
-    tokio::time::sleep(REST).await;
     site.load.board().begin(site.load.size());
     let (began, began_at) = (Instant::now(), Timestamp::now());
     let everything = v1::Selector::default();

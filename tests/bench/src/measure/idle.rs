@@ -74,6 +74,7 @@ async fn quiet(
     let prints = pids.iter().map(|pid| footprint(*pid));
     let prints = prints.collect::<Result<Vec<_>, _>>()?;
     let memory: Samples = prints.iter().map(|print| print.rss / MIB).collect();
+    let anonymous: Samples = prints.iter().map(|print| print.anonymous / MIB).collect();
     let threads = prints.iter().map(|print| print.threads).max();
     let target = |target| has_target.then_some(target);
     let threads = threads.unwrap_or_default();
@@ -84,6 +85,8 @@ async fn quiet(
             "MiB",
         )
         .most(&memory, target(MEMORY)),
+        Figure::new(Part::Idle, format!("{who}: of it its own, RssAnon"), "MiB")
+            .most(&anonymous, None),
         Figure::new(
             Part::Idle,
             format!("{who}: processor over a quiet minute"),
