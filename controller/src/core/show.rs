@@ -60,18 +60,6 @@ impl Fleet {
     }
 
     pub(super) fn nothing_to_show(&self, asked: Asked, words: &SelectorWords) -> Refusal {
-        let unknown = words
-            .nodes
-            .iter()
-            .find(|node| !self.nodes.contains_key(node));
-        if let Some(node) = unknown {
-            return Mismatch::NoServerAt {
-                asked,
-                node: *node,
-                enrolled: false,
-            }
-            .into();
-        }
         if let [node] = words.nodes.as_slice() {
             return Mismatch::NoServerAt {
                 asked,
