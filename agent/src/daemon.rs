@@ -108,6 +108,12 @@ pub async fn live(
     if let Some(damage) = &damage {
         tracing::error!("{damage}");
     }
+    let mut ledger = opened.ledger;
+    if let Some(entry) = &mut ledger.server
+        && let Some(role) = settings.roles.get(&entry.record.desired.role)
+    {
+        entry.heed_clock(world.clock.now(), role.timing.stop_grace);
+    }
     let settings = Arc::new(settings);
     let about = About {
         node: settings.facts.node,
@@ -126,7 +132,7 @@ pub async fn live(
         settings: settings.clone(),
         prober: world.prober,
         file: opened.file,
-        ledger: opened.ledger,
+        ledger,
         damage,
         journal: journal.clone(),
         clock: world.clock,

@@ -33,6 +33,9 @@ const MAX_APPENDED: u64 = 1024 * 1024;
 /// A file that is larger is no journal.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
+/// From one start of the agent to the next the numbers of events leap so far.
+const LEAP: u64 = 1 << 32;
+
 /// The first line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,7 +94,12 @@ impl Journal {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error),
         };
-        let (content, is_damaged) = read(&found);
+        let (mut content, is_damaged) = read(&found);
+        // What was told from memory may never have come to the disk: its numbers are not used
+        // again.
+        if !found.is_empty() {
+            content.last = content.last.saturating_add(LEAP);
+        }
         let mut damage = None;
         if is_damaged {
             let aside = directory.join(format!("{FILE}.damaged-{}", now.as_second()));

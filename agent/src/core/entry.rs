@@ -2,7 +2,9 @@
 //!
 //! Everything here is pure. `ledger` writes it to disk; `reconciler` is its only writer.
 
-use extend_common::clock::since;
+use std::time::Duration;
+
+use extend_common::clock::{after, since};
 use extend_common::record::{Deployment, Instance, ServerRecord, Stamp};
 use extend_common::status::{Evidence, Outcome, OutcomeKind, ResolvedImage};
 use jiff::Timestamp;
@@ -196,6 +198,11 @@ impl Entry {
 
     /// Takes a newer record. What serves, and a stop in flight, are facts that outlive it.
     pub fn take(&mut self, record: ServerRecord) {
+        if self.record.desired.run_state.is_tombstone() && self.outcome.is_some() {
+            // What was removed is another story.
+            self.restarts_total = 0;
+            self.incident = None;
+        }
         let deployment = record.desired.deployment;
         self.candidate = self.candidate.take().filter(|c| c.deployment == deployment);
         self.spent = self.spent.take().filter(|s| s.deployment == deployment);
@@ -207,6 +214,21 @@ impl Entry {
         self.healing = None;
         self.quarantine = None;
         self.restarts.clear();
+        if let Some(incident) = &mut self.incident {
+            incident.in_a_row = 0;
+        }
+    }
+
+    /// Heeds the clock at the agent's start: it may have been set back since the times here were
+    /// written, and what lies in the future would then hold the agent up for as long.
+    pub fn heed_clock(&mut self, now: Timestamp, stop_grace: Duration) {
+        self.restarts.retain(|at| *at <= now);
+        if let Some(stopping) = &mut self.stopping {
+            stopping.deadline = stopping.deadline.min(after(now, stop_grace));
+        }
+        if let Some(incident) = &mut self.incident {
+            incident.at = incident.at.min(now);
+        }
     }
 
     /// Whether the record's own deployment is still to be brought about.
@@ -256,6 +278,10 @@ impl Entry {
                     stamp: self.record.id.stamp,
                     before: before.clone(),
                 });
+                if let Some(incident) = &mut self.incident {
+                    // Docker counts from nought again.
+                    incident.restart_count = 0;
+                }
                 if let Some(at) = restart {
                     self.note_restart(*at);
                 }

@@ -5,6 +5,7 @@
 
 use extend_common::event::{Event, EventKind};
 use extend_common::ids::{NodeAddr, ServerName};
+use extend_common::record::RunState;
 use extend_common::status::Health;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -156,7 +157,9 @@ impl Teller<'_> {
     }
 
     fn restart(&mut self, entry: &Entry) {
-        if entry.restarts_total <= self.mark.restarts {
+        // A ledger that was lost counts from nought again.
+        self.mark.restarts = self.mark.restarts.min(entry.restarts_total);
+        if entry.restarts_total == self.mark.restarts {
             return;
         }
         self.mark.restarts = entry.restarts_total;
@@ -211,6 +214,9 @@ impl Teller<'_> {
         }
         self.mark.health = Some(health);
         let text = match (health, before) {
+            (Health::Healthy, _) if self.should_be_stopped() => {
+                "started by hand: it should be stopped, and is stopped again".to_owned()
+            }
             (Health::Unhealthy, _) => format!("unhealthy: {}", condition.reason),
             (Health::Healthy, Some(Health::Unhealthy | Health::Quarantined)) => {
                 "healthy again".to_owned()
@@ -218,6 +224,15 @@ impl Teller<'_> {
             _ => health.to_string(),
         };
         self.tell(EventKind::Health, text);
+    }
+}
+
+impl Teller<'_> {
+    /// Whether an operator has stopped it, and it was stopped.
+    fn should_be_stopped(&self) -> bool {
+        self.known.entry.is_some_and(|entry| {
+            entry.record.desired.run_state == RunState::Stopped && entry.outcome.is_some()
+        })
     }
 }
 

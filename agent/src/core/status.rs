@@ -7,7 +7,7 @@ use extend_common::record::RunState;
 use extend_common::status::{ContainerState, ContainerStatus, Health, Phase, ServerStatus};
 use jiff::Timestamp;
 
-use super::entry::{Entry, Quarantine};
+use super::entry::{Ailment, Entry, Quarantine};
 use super::health::Verdict;
 use super::plan::{Decision, View, ending_words};
 use super::restart::BUDGET;
@@ -57,7 +57,10 @@ pub fn condition(view: &View<'_>, decision: &Decision, now: Timestamp) -> Condit
         ContainerState::Running => running(view, should_run, now),
         ContainerState::Restarting => Condition::new(
             Health::Unhealthy,
-            format!("{}, again and again", ending_words(current)),
+            match current.restart_count {
+                0..=2 => format!("{}; Docker starts it again", ending_words(current)),
+                _ => format!("{}, again and again", ending_words(current)),
+            },
         ),
         ContainerState::Paused => Condition::new(Health::Unhealthy, "it was paused by hand"),
         _ if !should_run => Condition::new(Health::Stopped, ""),
@@ -116,19 +119,27 @@ fn quarantined(view: &View<'_>, quarantine: &Quarantine) -> Condition {
     Condition::new(Health::Quarantined, words)
 }
 
-/// A restart by the agent is told for a day.
+/// What was mended is told for a day.
 const TELL_HEALED: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What the agent mended, so that a healthy server does not hide it.
+/// What the agent or Docker mended, so that a healthy server does not hide it.
 fn healed(view: &View<'_>, now: Timestamp) -> String {
     let entry = view.entry;
-    let recent = entry
-        .restarts
-        .last()
-        .filter(|at| since(**at, now) < TELL_HEALED);
-    match (recent, &entry.incident) {
-        (Some(_), Some(incident)) => format!("restarted by the agent: {}", incident.reason),
-        _ => String::new(),
+    let is_recent = |at: &Timestamp| since(*at, now) < TELL_HEALED;
+    let by_agent = entry.restarts.last().copied().filter(is_recent);
+    let incident = entry
+        .incident
+        .as_ref()
+        .filter(|i| is_recent(&i.at) && i.in_a_row > 0);
+    match (by_agent, incident) {
+        (Some(at), Some(incident)) if at >= incident.at => {
+            format!("restarted by the agent: {}", incident.reason)
+        }
+        (_, Some(incident)) if incident.ailment == Ailment::Ended => {
+            format!("started again by Docker: {}", incident.reason)
+        }
+        (Some(_), _) => "restarted by the agent".to_owned(),
+        (None, _) => String::new(),
     }
 }
 

@@ -42,18 +42,6 @@ impl Reconciler {
 
     fn count_trouble(&mut self, stamp: Stamp, step: &Step, error: &StepError, now: Timestamp) {
         self.refused = true;
-        let server = self.parts.ledger.server.as_ref();
-        if server.is_some_and(|entry| entry.outcome.is_some()) {
-            // Nobody waits for an end any more: the agent goes on trying, with patience, and
-            // tells what is in the way.
-            self.trouble = Some(Trouble {
-                stamp,
-                kind: step.kind(),
-                tries: 1,
-                reason: error.to_string(),
-            });
-            return self.back_off(now);
-        }
         let before = self
             .trouble
             .take()
@@ -68,7 +56,11 @@ impl Reconciler {
             tries,
             reason: error.to_string(),
         });
-        if tries < MAX_TRIES {
+        // Once the record has ended nobody waits any more: the agent goes on trying, with
+        // patience, and tells what is in the way.
+        let server = self.parts.ledger.server.as_ref();
+        let is_settled = server.is_some_and(|entry| entry.outcome.is_some());
+        if tries < MAX_TRIES || is_settled {
             self.back_off(now);
         }
     }

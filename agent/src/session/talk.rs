@@ -77,6 +77,10 @@ pub(super) async fn talk(
                         (kept, news) = (true, true);
                         continue;
                     }
+                    if let Some(Heard::Welcome(_)) = &message.kind {
+                        // Whoever did not know this node before may keep its events now.
+                        (kept, news) = (true, true);
+                    }
                     let period = take(handle, message, &mut facts, &mut desk).await?;
                     *welcomed = facts.is_some();
                     if let Some(period) = period {

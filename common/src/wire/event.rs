@@ -35,7 +35,9 @@ impl TryFrom<v1::Event> for Event {
     fn try_from(event: v1::Event) -> Result<Self, WireError> {
         Ok(Self {
             at: time("at_ms", event.at_ms)?,
-            kind: EventKind::from_wire(event.kind)?,
+            // A kind that this release does not know must not keep everything after it from
+            // being told; its sentence is told all the same.
+            kind: EventKind::from_wire(event.kind).unwrap_or(EventKind::Agent),
             node: parse_optional("node", &event.node)?,
             name: parse_optional("name", &event.name)?,
             role: parse_optional("role", &event.role)?,

@@ -95,13 +95,14 @@ pub(crate) fn clipped(text: String, most: usize) -> String {
 }
 
 /// A text that is shown to people: bounded, with control characters made visible, so that no
-/// node can write escape sequences to an operator's terminal.
+/// node can write escape sequences to an operator's terminal or turn a line around.
 pub fn shown_text(text: String) -> String {
     let text = clipped(text, MAX_TEXT);
-    if text.chars().any(|c| c.is_control() && c != '\t') {
+    let is_odd = |c: char| (c.is_control() && c != '\t') || turns_text(c);
+    if text.chars().any(is_odd) {
         text.chars()
             .flat_map(|c| {
-                if c.is_control() && c != '\t' {
+                if is_odd(c) {
                     c.escape_default().collect()
                 } else {
                     vec![c]
@@ -111,6 +112,14 @@ pub fn shown_text(text: String) -> String {
     } else {
         text
     }
+}
+
+/// Whether a character has no shape and changes the order of the others.
+pub fn turns_text(c: char) -> bool {
+    matches!(
+        c,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
 }
 
 /// Unix milliseconds as a time.

@@ -2,7 +2,7 @@
 
 use extend_proto::v1;
 
-use super::{WireError, clipped, fixed, optional, parse, parse_optional, required};
+use super::{WireError, clipped, fixed, optional, parse, parse_optional, required, shown_text};
 use crate::record::{
     Deployment, Desired, ImageRequest, Instance, Parameters, PullPolicy, RecordHash, RecordId,
     RunState, SecretVersion, ServerRecord, Stamp,
@@ -64,8 +64,8 @@ impl From<Instance> for v1::Instance {
 impl From<v1::Instance> for Instance {
     fn from(instance: v1::Instance) -> Self {
         Self {
-            container_id: clipped(instance.container_id, 128),
-            started_at: clipped(instance.started_at, 64),
+            container_id: shown_text(clipped(instance.container_id, 128)),
+            started_at: shown_text(clipped(instance.started_at, 64)),
         }
     }
 }

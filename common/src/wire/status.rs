@@ -41,7 +41,7 @@ impl From<Evidence> for v1::Evidence {
 impl From<v1::Evidence> for Evidence {
     fn from(evidence: v1::Evidence) -> Self {
         Self {
-            container_id: clipped(evidence.container_id, 128),
+            container_id: shown_text(clipped(evidence.container_id, 128)),
             exit_code: evidence.exit_code,
             oom_killed: evidence.oom_killed,
             log_tail: bounded_log_tail(evidence.log_tail),
@@ -181,7 +181,7 @@ impl TryFrom<v1::Unclaimed> for Unclaimed {
     fn try_from(unclaimed: v1::Unclaimed) -> Result<Self, WireError> {
         Ok(Self {
             container_name: shown_text(unclaimed.container_name),
-            container_id: clipped(unclaimed.container_id, 128),
+            container_id: shown_text(clipped(unclaimed.container_id, 128)),
             role: parse::<RoleName>("role", &unclaimed.role)?,
         })
     }

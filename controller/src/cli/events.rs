@@ -27,7 +27,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     selector: SelectorArgs,
 
-    /// Go on with what happens, until Ctrl-C
+    /// Go on with what happens, until Ctrl-C. A crash that repeats is told less and less often
     #[arg(short = 'f', long)]
     follow: bool,
 
@@ -86,6 +86,8 @@ struct Reader<'a> {
 enum Stopped {
     Lost(Vec<String>),
     Failed(Failure),
+    /// Nobody reads what is printed any more.
+    Unread,
 }
 
 impl<'a> Reader<'a> {
@@ -152,7 +154,7 @@ impl<'a> Reader<'a> {
         Ok(Exit::Done)
     }
 
-    /// Comes back only with a failure.
+    /// Comes back only with a failure, or when nobody reads any more.
     async fn follow(&mut self, client: Client) -> Result<Exit, Failure> {
         let mut connection = Some(client);
         loop {
@@ -163,6 +165,7 @@ impl<'a> Reader<'a> {
             let causes = match client {
                 Ok(client) => match self.follow_on(client).await {
                     Stopped::Failed(failure) => return Err(failure),
+                    Stopped::Unread => return Ok(Exit::Done),
                     Stopped::Lost(causes) => causes,
                 },
                 Err(error) if error.is_lasting() => return Err(error.into()),
@@ -202,17 +205,20 @@ impl<'a> Reader<'a> {
                 read(message).and_then(|event| self.show(&event))
             } else {
                 self.tell_passed_over(message.passed_over);
-                Ok(())
+                Ok(true)
             };
-            if let Err(failure) = shown {
-                return Stopped::Failed(failure);
+            match shown {
+                Ok(true) => {}
+                Ok(false) => return Stopped::Unread,
+                Err(failure) => return Stopped::Failed(failure),
             }
             // An older copy of the store counts from an earlier place.
             self.after = sequence;
         }
     }
 
-    fn show(&self, event: &Event) -> Result<(), Failure> {
+    /// Whether anybody still reads.
+    fn show(&self, event: &Event) -> Result<bool, Failure> {
         let now = self.context.clock.now();
         let text = match self.args.output.format {
             Format::Table => event.line(now),
@@ -220,7 +226,7 @@ impl<'a> Reader<'a> {
             Format::Json => document::json_line(event)?,
             Format::Yaml => document::yaml_document(event)?,
         };
-        self.context.output.data(&text)
+        self.context.output.more_data(&text)
     }
 
     fn tell_passed_over(&self, count: u64) {

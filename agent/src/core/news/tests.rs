@@ -226,3 +226,14 @@ fn another_server_on_the_node_is_another_story() {
     story.entry.restarts_total = 7;
     assert_eq!(story.told(), ["health: healthy"]);
 }
+
+#[test]
+fn restarts_are_told_also_after_the_ledger_was_lost() {
+    let mut story = Story::healthy();
+    story.entry.restarts_total = 7;
+    story.told();
+    story.entry.restarts_total = 0;
+    story.told();
+    story.entry.restarts_total = 1;
+    assert!(story.told().iter().any(|told| told.starts_with("restart")));
+}

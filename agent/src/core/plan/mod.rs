@@ -156,11 +156,19 @@ fn stop_in_flight(view: &View<'_>, now: Timestamp) -> Option<Decision> {
     let Some(container) = same else {
         return Some(Decision::step(Step::EndStop, phase, "it has ended"));
     };
-    if now < stopping.deadline && !stopping.signalled {
+    let is_refused = view
+        .trouble
+        .is_some_and(|trouble| trouble.kind == StepKind::Stop && trouble.tries >= MAX_TRIES);
+    if !stopping.signalled && !is_refused {
+        let healing = view.entry.healing.as_ref() == Some(instance);
+        if healing && *view.verdict == Verdict::Healthy {
+            return Some(Decision::step(Step::EndStop, phase, "it answers again"));
+        }
         let signal = stop_signal(container);
-        let (instance, deadline) = (instance.clone(), stopping.deadline);
+        // Whenever it is known to be asked, it has some time to end.
+        let deadline = stopping.deadline.max(after(now, view.timing.short_grace));
         let step = Step::Stop {
-            instance,
+            instance: instance.clone(),
             signal,
             deadline,
             restart: None,
@@ -199,7 +207,7 @@ impl View<'_> {
 
     /// Why the step that was refused last is not tried again.
     fn given_up(&self) -> Option<&str> {
-        let trouble = self.trouble?;
+        let trouble = self.trouble.filter(|_| !self.is_settled())?;
         let same_record = trouble.stamp == self.entry.record.id.stamp;
         (same_record && trouble.tries >= MAX_TRIES).then_some(trouble.reason.as_str())
     }
@@ -348,6 +356,9 @@ pub(crate) fn ending_words(container: &Container) -> String {
             "{} could not be started: {}",
             container.name, container.error
         );
+    }
+    if container.state == ContainerState::Created {
+        return format!("{} was gone and has been made again", container.name);
     }
     match signal_name(container.exit_code) {
         Some(signal) => format!(

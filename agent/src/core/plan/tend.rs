@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use extend_common::clock::{after, since};
 use extend_common::record::RunState;
-use extend_common::status::{OutcomeKind, Phase};
+use extend_common::roles::RestartPolicy;
+use extend_common::status::{ContainerState, OutcomeKind, Phase};
 use jiff::Timestamp;
 
 use super::{Decision, View, ending_words};
@@ -43,10 +44,24 @@ pub(super) fn lying(view: &View<'_>, current: &Container, now: Timestamp) -> Opt
         return None;
     }
     if view.entry.quarantine.is_none() && !is_witnessed(view, current, Ailment::Ended) {
-        let step = witness(view, current, Ailment::Ended, ending_words(current));
+        let step = witness(view, current, Ailment::Ended, lying_words(current));
         return Some(Decision::step(step, Phase::Settled, ""));
     }
-    may_act(view, &ending_words(current), now)
+    may_act(view, &lying_words(current), now)
+}
+
+/// Why it lies still. Docker starts again what ends by itself, and leaves what it was told to
+/// stop.
+fn lying_words(current: &Container) -> String {
+    let ended = current.state == ContainerState::Exited;
+    let by_hand = ended && current.policy != RestartPolicy::No && current.error.is_empty();
+    if !by_hand || current.oom_killed {
+        return ending_words(current);
+    }
+    format!(
+        "{} was stopped by hand (exit code {})",
+        current.name, current.exit_code
+    )
 }
 
 /// Whether its start belongs to a restart that was begun: the agent ended it to start it again,
@@ -84,6 +99,15 @@ fn heal(view: &View<'_>, current: &Container, why: &str, now: Timestamp) -> Deci
         let step = witness(view, current, Ailment::Hangs, why.to_owned());
         return Decision::step(step, Phase::Settled, "");
     }
+    // Restarts that come so seldom would go on for ever: one that does not open its ports any
+    // more is better left to people than cut off again and again.
+    let in_a_row = view.entry.incident.as_ref().map_or(0, |i| i.in_a_row);
+    let is_futile = usize::try_from(in_a_row).is_ok_and(|count| count > BUDGET);
+    if *view.verdict == Verdict::NotProven && is_futile && view.entry.quarantine.is_none() {
+        let reason = why.to_owned();
+        let step = Step::Quarantine { reason };
+        return Decision::step(step, Phase::Settled, "restarts do not help");
+    }
     may_act(view, why, now)
         .unwrap_or_else(|| view.signal(current, view.timing.short_grace, now, Some(now)))
 }
@@ -107,10 +131,10 @@ fn may_act(view: &View<'_>, why: &str, now: Timestamp) -> Option<Decision> {
     }
 }
 
-/// It answers: after ten minutes of it the quarantine is over.
+/// It answers, or never has and runs all the same: after ten minutes of it the quarantine is over.
 fn release(view: &View<'_>, now: Timestamp) -> Decision {
-    if *view.verdict != Verdict::Healthy {
-        return settled(view.silent_until(), "");
+    if let Some(silent) = view.silent_until() {
+        return settled(Some(silent), "");
     }
     let over = after(view.verdict_since, RELEASE_AFTER);
     if now < over {

@@ -12,6 +12,7 @@ use bollard::models::{
 use extend_common::roles::RestartPolicy;
 use extend_common::status::ContainerState;
 
+use super::trouble::clip;
 use crate::core::spec::ContainerSpec;
 use crate::docker::{Container, ContainerName, DockerError, DockerHealth, Image, Ownership};
 
@@ -105,7 +106,7 @@ pub(super) fn container(
         started_at: state.started_at.unwrap_or_default(),
         exit_code: state.exit_code.unwrap_or_default(),
         oom_killed: state.oom_killed.unwrap_or_default(),
-        error: state.error.unwrap_or_default(),
+        error: clip(&state.error.unwrap_or_default()),
         policy: restart_policy(policy),
         restart_count: inspected
             .restart_count

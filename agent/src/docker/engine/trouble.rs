@@ -79,7 +79,8 @@ pub(super) fn of_rename(error: DockerError) -> DockerError {
     }
 }
 
-fn clip(text: &str) -> String {
+/// Runtimes put whole configurations into their errors.
+pub(super) fn clip(text: &str) -> String {
     match text.char_indices().nth(MAX_MESSAGE) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

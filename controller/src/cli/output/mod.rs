@@ -73,6 +73,11 @@ impl Output {
 
     /// Prints data. A reader who has had enough (`| head`) is no failure; a full disk is.
     pub(crate) fn data(&self, text: &str) -> Result<(), Failure> {
+        self.more_data(text).map(drop)
+    }
+
+    /// The same for what goes on and on: whether anybody still reads it.
+    pub(crate) fn more_data(&self, text: &str) -> Result<bool, Failure> {
         let mut stdout = io::stdout().lock();
         let newline = if text.is_empty() || text.ends_with('\n') {
             ""
@@ -80,10 +85,9 @@ impl Output {
             "\n"
         };
         match write!(stdout, "{text}{newline}").and_then(|()| stdout.flush()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(Failure::local("cannot write to standard output", &error))
-            }
-            _ => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            Err(error) => Err(Failure::local("cannot write to standard output", &error)),
+            Ok(()) => Ok(true),
         }
     }
 

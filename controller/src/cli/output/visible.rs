@@ -1,6 +1,8 @@
 //! Foreign text made fit for a terminal. Whatever a service writes into its logs, and whoever got
 //! it to: nothing of it moves a cursor, sets a title, answers for a keyboard or turns a line around.
 
+use extend_common::wire::turns_text;
+
 /// Takes bytes as they come, cut anywhere.
 #[derive(Debug, Default)]
 pub(crate) struct Visible {
@@ -52,14 +54,6 @@ impl Visible {
             c => shown.push(c),
         }
     }
-}
-
-/// Characters that have no shape and change the order of the others.
-fn turns_text(c: char) -> bool {
-    matches!(
-        c,
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-    )
 }
 
 #[cfg(test)]

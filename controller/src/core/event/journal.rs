@@ -7,6 +7,7 @@ use extend_common::ids::NodeAddr;
 
 use super::super::fleet::Fleet;
 use super::super::key::Key;
+use super::super::node::Node;
 use super::super::request::{SessionNumber, ToAgent};
 use super::super::row::Journal;
 use super::super::turn::Turn;
@@ -64,14 +65,18 @@ impl Fleet {
         );
     }
 
-    /// An agent speaks of its own node and for nobody else.
+    /// An agent speaks of its own node and its own server, and for nobody else.
     fn believed(&self, node: NodeAddr, event: Event) -> Event {
         let is_its = |id: &_| {
             let operation = self.operations.get(id);
             operation.is_some_and(|operation| operation.target(node).is_some())
         };
+        let server = self.nodes.get(&node).and_then(Node::server);
+        let server = server.filter(|server| event.name.as_ref() == Some(&server.name));
         Event {
             node: Some(node),
+            name: server.map(|server| server.name.clone()),
+            role: server.map(|server| server.role.clone()),
             operation: event.operation.filter(is_its),
             by: String::new(),
             ..event

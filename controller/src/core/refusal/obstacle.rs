@@ -261,12 +261,12 @@ fn not_enrolled(asked: &Asked, node: NodeAddr, token: Option<Timestamp>) -> Text
     );
     match token {
         Some(until) => text.because(format!(
-            "a token for it was made, is good until {}, and has not been used: the node has yet \
-             to run `extend-agent join TOKEN`",
+            "a token for it was made, is good until {}, and has not been used: it has yet to be \
+             given to `extend-agent join` there",
             moment(until)
         )),
         None => text.because(format!(
-            "a node joins with a token: make one, then run `extend-agent join TOKEN` on {node}"
+            "a node joins with a token: make one, then paste it into `extend-agent join` on {node}"
         )),
     }
 }

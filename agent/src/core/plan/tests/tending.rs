@@ -48,6 +48,14 @@ impl Life {
         std::mem::take(&mut self.log)
     }
 
+    fn next_step(&mut self, expected: &str) {
+        let Next::Do(step) = self.decide().next else {
+            panic!("{expected}")
+        };
+        assert_eq!(words(&step), expected);
+        self.apply(&step);
+    }
+
     /// Hangs and is healed until the budget is spent.
     fn spend_budget(&mut self) {
         for _ in 0..BUDGET {
@@ -127,6 +135,114 @@ fn a_start_that_had_no_effect_is_begun_again_without_another_charge() {
         assert_eq!(life.steps(), ["start c1"], "hung: {hung}");
         assert_eq!(life.entry.restarts_total, BUDGET as u64);
     }
+}
+
+#[test]
+fn what_was_never_asked_to_end_is_asked_first_however_late_it_is() {
+    let mut life = Life::running();
+    life.hang();
+    life.next_step("witness");
+    let Next::Do(stop) = life.decide().next else {
+        panic!("a stop")
+    };
+    // The intent is on disk; nobody knows whether the signal went out.
+    life.entry.intend(&stop);
+    life.pass(Duration::from_secs(3600));
+    life.next_step("stop c1");
+    let deadline = life.entry.stopping.as_ref().unwrap().deadline;
+    assert_eq!(since(life.now, deadline), Duration::from_secs(10));
+    assert_eq!(life.entry.restarts_total, 1);
+    assert_eq!(life.steps(), ["wait", "endstop", "start c1"]);
+}
+
+#[test]
+fn what_answers_again_before_it_was_asked_to_end_is_left_alone() {
+    let mut life = Life::running();
+    life.hang();
+    life.next_step("witness");
+    let Next::Do(stop) = life.decide().next else {
+        panic!("a stop")
+    };
+    life.entry.intend(&stop);
+    life.judge(Verdict::Healthy);
+    assert_eq!(life.steps(), ["endstop"]);
+}
+
+#[test]
+fn what_cannot_be_asked_to_end_is_killed_in_the_end() {
+    let mut life = Life::running();
+    life.hang();
+    life.next_step("witness");
+    let Next::Do(stop) = life.decide().next else {
+        panic!("a stop")
+    };
+    life.entry.intend(&stop);
+    life.trouble = Some(Trouble {
+        stamp: life.entry.record.id.stamp,
+        kind: StepKind::Stop,
+        tries: MAX_TRIES,
+        reason: "no such signal".to_owned(),
+    });
+    life.pass(Duration::from_secs(10));
+    life.next_step("kill c1");
+}
+
+#[test]
+fn a_crash_after_a_start_on_purpose_is_another_one() {
+    let mut life = Life::running();
+    life.docker_restarts(139);
+    assert_eq!(life.steps(), ["witness"]);
+    let named = life.current().instance();
+    life.assign(|desired, _| desired.replace = Some(named))
+        .settle();
+    assert_eq!(life.current().restart_count, 0);
+    life.docker_restarts(134);
+    assert_eq!(life.steps(), ["witness"]);
+    let incident = life.entry.incident.unwrap();
+    assert!(incident.reason.contains("SIGABRT"), "{}", incident.reason);
+}
+
+#[test]
+fn a_service_that_does_not_open_its_ports_any_more_is_left_to_people_in_the_end() {
+    let mut life = Life::running();
+    life.docker_restarts(1);
+    life.seen = life.now;
+    life.judge(Verdict::NotProven);
+    life.silent = vec!["22.3".to_owned()];
+    life.steps_for(Duration::from_secs(2 * 3600));
+    assert!(life.entry.quarantine.is_some(), "{:?}", life.entry.restarts);
+    assert_eq!(life.entry.restarts_total, BUDGET as u64);
+}
+
+#[test]
+fn the_quarantine_of_a_service_that_never_answered_ends_when_it_has_run_for_ten_minutes() {
+    let mut life = Life::new();
+    life.silent = vec!["22.3".to_owned()];
+    life.settle();
+    for _ in 0..BUDGET {
+        life.exit("c1", 143);
+        life.steps();
+    }
+    life.exit("c1", 143);
+    assert_eq!(life.steps(), ["witness", "quarantine"]);
+    let id = "c1".to_owned();
+    life.start(&id);
+    assert_eq!(life.steps(), ["wait", "release"]);
+}
+
+#[test]
+fn a_clock_that_was_set_back_holds_nothing_up() {
+    let mut life = Life::running();
+    life.spend_budget();
+    life.hang();
+    life.next_step("witness");
+    life.pass(Duration::from_secs(3600));
+    life.next_step("stop c1");
+    let now = "2025-12-31T23:00:00Z".parse().unwrap();
+    life.entry.heed_clock(now, Duration::from_secs(300));
+    assert_eq!(life.entry.restarts, []);
+    let deadline = life.entry.stopping.as_ref().unwrap().deadline;
+    assert_eq!(since(now, deadline), Duration::from_secs(300));
 }
 
 #[test]
@@ -225,7 +341,7 @@ fn what_was_stopped_by_hand_is_started_again_and_charged() {
     let incident = life.entry.incident.as_ref().unwrap();
     assert_eq!(
         incident.reason,
-        "portsip.mediaserver was ended by SIGTERM (exit code 143)"
+        "portsip.mediaserver was stopped by hand (exit code 143)"
     );
 }
 
