@@ -71,7 +71,7 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
     let world = World {
         docker: engine,
         host: Arc::new(SystemHost),
-        prober: Arc::new(TcpProber),
+        prober: Arc::new(TcpProber::default()),
         figures,
         dial: Arc::new(TlsDial::new(
             identity,
@@ -85,7 +85,7 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     tokio::spawn(ended_by_signal(stop.clone())?);
     notify(&[sd_notify::NotifyState::Ready]);
-    live(world, settings, &config.state_dir, stop).await?;
+    Box::pin(live(world, settings, &config.state_dir, stop)).await?;
     notify(&[sd_notify::NotifyState::Stopping]);
     tracing::info!("agent ends; services stay as they are");
     Ok(())

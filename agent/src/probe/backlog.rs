@@ -5,55 +5,82 @@
 //! Source: for a socket in the state LISTEN, the kernel's `get_tcp4_sock` prints the length of
 //! the accept queue as `rx_queue`.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read as _};
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::{Mutex, PoisonError};
 
 /// Listening sockets come first, one line of this length each (150 bytes for IPv4, padded). Read
-/// in such portions, the kernel does not walk through all connections of the host.
+/// in such portions, the kernel stops where we do: what follows the listening sockets is a walk
+/// through its whole table of connections, milliseconds on a machine with much memory.
 const PORTION: usize = 150;
 /// No host has more listening sockets.
 const MAX_LINES: usize = 4096;
 /// The hexadecimal word for LISTEN.
 const LISTEN: &str = "0A";
 
-/// How many connections wait to be accepted at this address. None when nobody listens there as
-/// far as this network namespace shows.
-pub(super) fn waiting(ip: Ipv4Addr, port: u16) -> Option<u64> {
-    let of = |path, parse: fn(&str) -> Option<Listener>| {
-        let lines = listening(path).unwrap_or_default();
-        let ours = |l: &Listener| l.port == port && (l.ip.is_unspecified() || l.ip == ip);
-        let waiting = lines.iter().filter_map(|line| parse(line)).filter(ours);
-        waiting.map(|listener| listener.waiting).collect::<Vec<_>>()
-    };
-    let mut found = of("/proc/net/tcp", Listener::of_tcp);
-    found.extend(of("/proc/net/tcp6", Listener::of_tcp6));
-    (!found.is_empty()).then(|| found.iter().sum())
+/// The kernel's two tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Table {
+    V4,
+    V6,
 }
 
-/// The lines of listening sockets.
-fn listening(path: &str) -> io::Result<Vec<String>> {
-    let mut file = std::fs::File::open(path)?;
-    let (mut text, mut portion) = (Vec::new(), [0; PORTION]);
-    let mut lines = Vec::new();
-    while lines.len() < MAX_LINES {
-        let count = file.read(&mut portion)?;
-        text.extend_from_slice(portion.get(..count).unwrap_or_default());
-        while let Some(end) = text.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = text.drain(..=end).collect();
-            let line = String::from_utf8_lossy(&line).into_owned();
-            let is_heading = line.contains("local_address");
-            if !is_heading && line.split_whitespace().nth(3) != Some(LISTEN) {
-                return Ok(lines);
-            }
-            if !is_heading {
-                lines.push(line);
+/// Looks at accept queues, and remembers in which table a port was found.
+#[derive(Debug, Default)]
+pub(super) struct Backlogs(Mutex<BTreeMap<u16, Table>>);
+
+impl Backlogs {
+    /// How many connections wait to be accepted at this address. None when nobody listens there
+    /// as far as this network namespace shows.
+    pub(super) fn waiting(&self, ip: Ipv4Addr, port: u16) -> Option<u64> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let order = match known.get(&port) {
+            Some(Table::V6) => [Table::V6, Table::V4],
+            _ => [Table::V4, Table::V6],
+        };
+        for table in order {
+            if let Some(waiting) = table.find(ip, port).unwrap_or_default() {
+                known.insert(port, table);
+                return Some(waiting);
             }
         }
-        if count == 0 {
-            break;
-        }
+        None
     }
-    Ok(lines)
+}
+
+impl Table {
+    /// Reads up to the listening socket at this address.
+    fn find(self, ip: Ipv4Addr, port: u16) -> io::Result<Option<u64>> {
+        let (path, parse): (_, fn(&str) -> Option<Listener>) = match self {
+            Self::V4 => ("/proc/net/tcp", Listener::of_tcp),
+            Self::V6 => ("/proc/net/tcp6", Listener::of_tcp6),
+        };
+        let mut file = std::fs::File::open(path)?;
+        let (mut text, mut portion) = (Vec::new(), [0; PORTION]);
+        for _ in 0..MAX_LINES {
+            let count = file.read(&mut portion)?;
+            if count == 0 {
+                break;
+            }
+            text.extend_from_slice(portion.get(..count).unwrap_or_default());
+            while let Some(end) = text.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = text.drain(..=end).collect();
+                let line = String::from_utf8_lossy(&line);
+                if line.contains("local_address") {
+                    continue;
+                }
+                if line.split_whitespace().nth(3) != Some(LISTEN) {
+                    return Ok(None);
+                }
+                let ours = |l: &Listener| l.port == port && (l.ip.is_unspecified() || l.ip == ip);
+                if let Some(listener) = parse(&line).filter(ours) {
+                    return Ok(Some(listener.waiting));
+                }
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// A listening socket.
@@ -141,6 +168,8 @@ mod tests {
     #[test]
     fn what_nobody_accepts_is_counted() {
         let ip = Ipv4Addr::new(127, 0, 0, 1);
+        let backlogs = Backlogs::default();
+        let waiting = |ip, port| backlogs.waiting(ip, port);
         for bind in ["127.0.0.1:0", "[::]:0"] {
             let listener = std::net::TcpListener::bind(bind).unwrap();
             let port = listener.local_addr().unwrap().port();

@@ -7,14 +7,17 @@ use async_trait::async_trait;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::{Prober, backlog};
+use super::Prober;
+use super::backlog::Backlogs;
 
 /// Between looks at the accept queue; doubled after each.
 const FIRST_LOOK: Duration = Duration::from_millis(5);
 
 /// Connects for real.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct TcpProber;
+#[derive(Debug, Default)]
+pub struct TcpProber {
+    backlogs: Backlogs,
+}
 
 #[async_trait]
 impl Prober for TcpProber {
@@ -33,7 +36,7 @@ impl Prober for TcpProber {
         let IpAddr::V4(ip) = address.ip() else {
             return Ok(());
         };
-        let taken = taken(ip, address.port(), deadline).await;
+        let taken = self.taken(ip, address.port(), deadline).await;
         drop(connection);
         taken.map_err(|waiting| {
             let limit = extend_common::duration::show(limit);
@@ -42,24 +45,26 @@ impl Prober for TcpProber {
     }
 }
 
-/// Waits until the service has accepted something. A queue that is empty or shrinks is served;
-/// one that never does until the deadline is not, and its length is the error. Where no listening
-/// socket is to be seen (another network namespace) the connection has to be enough.
-async fn taken(ip: Ipv4Addr, port: u16, deadline: Instant) -> Result<(), u64> {
-    let mut before = u64::MAX;
-    let mut wait = FIRST_LOOK;
-    loop {
-        // A read from the kernel's memory: nothing that could block for long.
-        let waiting = backlog::waiting(ip, port).unwrap_or(0);
-        if waiting == 0 || (before != u64::MAX && waiting < before) {
-            return Ok(());
+impl TcpProber {
+    /// Waits until the service has accepted something. A queue that is empty or shrinks is served;
+    /// one that never does until the deadline is not, and its length is the error. Where no listening
+    /// socket is to be seen (another network namespace) the connection has to be enough.
+    async fn taken(&self, ip: Ipv4Addr, port: u16, deadline: Instant) -> Result<(), u64> {
+        let mut before = u64::MAX;
+        let mut wait = FIRST_LOOK;
+        loop {
+            // A read from the kernel's memory: nothing that could block for long.
+            let waiting = self.backlogs.waiting(ip, port).unwrap_or(0);
+            if waiting == 0 || (before != u64::MAX && waiting < before) {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                return Err(waiting);
+            }
+            before = waiting;
+            sleep_until((Instant::now() + wait).min(deadline)).await;
+            wait *= 2;
         }
-        if Instant::now() >= deadline {
-            return Err(waiting);
-        }
-        before = waiting;
-        sleep_until((Instant::now() + wait).min(deadline)).await;
-        wait *= 2;
     }
 }
 
@@ -81,23 +86,23 @@ mod tests {
     async fn a_service_that_accepts_answers_and_one_that_is_gone_does_not() {
         let (listener, address) = listener().await;
         let serving = tokio::spawn(async move { while listener.accept().await.is_ok() {} });
-        assert_eq!(TcpProber.tcp(address, LIMIT).await, Ok(()));
+        assert_eq!(TcpProber::default().tcp(address, LIMIT).await, Ok(()));
         serving.abort();
         drop(serving.await);
-        let refused = TcpProber.tcp(address, LIMIT).await.unwrap_err();
+        let refused = TcpProber::default().tcp(address, LIMIT).await.unwrap_err();
         assert!(refused.contains("refused"), "{refused}");
     }
 
     #[tokio::test]
     async fn a_service_that_is_frozen_with_its_port_open_does_not_answer() {
         let (listener, address) = listener().await;
-        let words = TcpProber.tcp(address, LIMIT).await.unwrap_err();
+        let words = TcpProber::default().tcp(address, LIMIT).await.unwrap_err();
         assert_eq!(words, "it takes no connection within 300ms (1 wait)");
-        let again = TcpProber.tcp(address, LIMIT).await.unwrap_err();
+        let again = TcpProber::default().tcp(address, LIMIT).await.unwrap_err();
         assert_eq!(again, "it takes no connection within 300ms (2 wait)");
         // It goes on, and works its queue off.
         let serving = tokio::spawn(async move { while listener.accept().await.is_ok() {} });
-        assert_eq!(TcpProber.tcp(address, LIMIT).await, Ok(()));
+        assert_eq!(TcpProber::default().tcp(address, LIMIT).await, Ok(()));
         serving.abort();
     }
 
@@ -114,7 +119,7 @@ mod tests {
                 drop(listener.accept().await);
             }
         });
-        assert_eq!(TcpProber.tcp(address, LIMIT).await, Ok(()));
+        assert_eq!(TcpProber::default().tcp(address, LIMIT).await, Ok(()));
         serving.abort();
     }
 }
