@@ -113,7 +113,7 @@ impl Node {
         let stop = CancellationToken::new();
         let (token, state) = (stop.clone(), self.state.path().to_owned());
         let task = tokio::spawn(async move {
-            live(world, settings, &state, token)
+            Box::pin(live(world, settings, &state, token))
                 .await
                 .expect("the agent starts");
         });
