@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use data_encoding::HEXLOWER;
 use extend_common::event::{Event, JournalEntry, JournalPart};
 use extend_common::files;
+use extend_common::hash::sha256;
 use extend_common::wire::MAX_EVENTS;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -305,8 +306,8 @@ fn trimmed(mut event: Event) -> Event {
 }
 
 fn checksum(text: &str) -> String {
-    let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
-    HEXLOWER.encode(digest.as_ref().get(..8).unwrap_or_default())
+    let hash = sha256(text.as_bytes());
+    HEXLOWER.encode(hash.get(..8).unwrap_or_default())
 }
 
 fn encode(line: &impl Serialize) -> io::Result<String> {

@@ -101,7 +101,7 @@ impl Fleet {
         let mut node = Node::new(addr, self.roles.clone(), docker);
         let secret = [7; 16];
         let mut hash = [0; 32];
-        hash.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, &secret).as_ref());
+        hash = extend_common::hash::sha256(&secret);
         let engine = self.engine();
         let minted = engine.mint_token(addr, None, hash, "anna").await;
         minted.expect("a token");

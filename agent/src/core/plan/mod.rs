@@ -165,8 +165,14 @@ fn stop_in_flight(view: &View<'_>, now: Timestamp) -> Option<Decision> {
             return Some(Decision::step(Step::EndStop, phase, "it answers again"));
         }
         let signal = stop_signal(container);
-        // Whenever it is known to be asked, it has some time to end.
-        let deadline = stopping.deadline.max(after(now, view.timing.short_grace));
+        // Whoever is asked late has its time all the same.
+        let late = stopping.deadline <= now && !healing && view.serves(container);
+        let grace = if late {
+            view.grace(now)
+        } else {
+            view.timing.short_grace
+        };
+        let deadline = stopping.deadline.max(after(now, grace));
         let step = Step::Stop {
             instance: instance.clone(),
             signal,
@@ -226,6 +232,12 @@ impl View<'_> {
             .current
             .as_ref()
             .filter(|c| !self.owner.owns(c))
+    }
+
+    /// Whether it is the container of the deployment that serves.
+    fn serves(&self, container: &Container) -> bool {
+        let serving = self.entry.serving.as_ref();
+        serving.is_some_and(|serving| self.owner.made_by(container, serving.made_by))
     }
 
     /// Why somebody else's container under the official name is in the way.
@@ -358,7 +370,7 @@ pub(crate) fn ending_words(container: &Container) -> String {
         );
     }
     if container.state == ContainerState::Created {
-        return format!("{} was gone and has been made again", container.name);
+        return format!("{} was not started", container.name);
     }
     match signal_name(container.exit_code) {
         Some(signal) => format!(

@@ -33,7 +33,7 @@ pub(super) fn living(view: &View<'_>, current: &Container, now: Timestamp) -> Op
     match (view.ailment(now), &view.entry.quarantine) {
         (Some(_), Some(_)) => Some(settled(None, "")),
         (Some(why), None) => Some(heal(view, current, &why, now)),
-        (None, Some(_)) => Some(release(view, now)),
+        (None, Some(_)) => Some(release(view, current, now)),
         (None, None) => view.silent_until().map(|at| settled(Some(at), "")),
     }
 }
@@ -53,6 +53,9 @@ pub(super) fn lying(view: &View<'_>, current: &Container, now: Timestamp) -> Opt
 /// Why it lies still. Docker starts again what ends by itself, and leaves what it was told to
 /// stop.
 fn lying_words(current: &Container) -> String {
+    if current.state == ContainerState::Created && current.error.is_empty() {
+        return format!("{} was gone and has been made again", current.name);
+    }
     let ended = current.state == ContainerState::Exited;
     let by_hand = ended && current.policy != RestartPolicy::No && current.error.is_empty();
     if !by_hand || current.oom_killed {
@@ -132,9 +135,14 @@ fn may_act(view: &View<'_>, why: &str, now: Timestamp) -> Option<Decision> {
 }
 
 /// It answers, or never has and runs all the same: after ten minutes of it the quarantine is over.
-fn release(view: &View<'_>, now: Timestamp) -> Decision {
-    if let Some(silent) = view.silent_until() {
-        return settled(Some(silent), "");
+fn release(view: &View<'_>, current: &Container, now: Timestamp) -> Decision {
+    let is_well = match view.verdict {
+        Verdict::Healthy => true,
+        Verdict::Starting | Verdict::NotProven => !view.is_proven() && current.is_up(),
+        Verdict::Unhealthy(_) => false,
+    };
+    if !is_well {
+        return settled(view.silent_until(), "");
     }
     let over = after(view.verdict_since, RELEASE_AFTER);
     if now < over {
@@ -217,9 +225,13 @@ impl View<'_> {
     /// A service that has answered before must do so again: until when it may be silent. None
     /// when it answers, or never has.
     fn silent_until(&self) -> Option<Timestamp> {
-        let proven = self.entry.serving.as_ref().is_some_and(|s| s.proven);
-        let silent = *self.verdict == Verdict::NotProven && proven;
+        let silent = *self.verdict == Verdict::NotProven && self.is_proven();
         silent.then(|| after(self.seen, self.patience()))
+    }
+
+    /// Whether the container that serves has ever answered.
+    fn is_proven(&self) -> bool {
+        self.entry.serving.as_ref().is_some_and(|s| s.proven)
     }
 
     /// How long a started service may be silent: the start window, doubled with each restart that

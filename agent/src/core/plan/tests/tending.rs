@@ -231,6 +231,44 @@ fn the_quarantine_of_a_service_that_never_answered_ends_when_it_has_run_for_ten_
 }
 
 #[test]
+fn what_is_not_well_stays_in_quarantine_whatever_it_is_instead() {
+    let mut life = Life::running();
+    life.spend_budget();
+    life.hang();
+    life.steps();
+    // Docker is about to start it again; its own health check has no verdict for an hour; it
+    // fails while Docker waits.
+    let ill = Verdict::Unhealthy(HANG.to_owned());
+    let states = [
+        (ContainerState::Restarting, Verdict::Starting),
+        (ContainerState::Running, Verdict::Starting),
+        (ContainerState::Restarting, ill),
+    ];
+    for (state, verdict) in states {
+        life.current().state = state;
+        life.judge(verdict.clone());
+        life.pass(Duration::from_secs(3600));
+        assert_eq!(life.decide().next, Next::Wait(None), "{state} {verdict:?}");
+    }
+}
+
+#[test]
+fn a_service_that_is_asked_late_by_an_operator_has_its_time_to_end_calls() {
+    let mut life = Life::running();
+    life.assign(|desired, _| desired.run_state = RunState::Stopped);
+    life.next_step("policy c1 No");
+    let Next::Do(stop) = life.decide().next else {
+        panic!("a stop")
+    };
+    life.entry.intend(&stop);
+    // Docker was silent for longer than the service had to end.
+    life.pass(Duration::from_secs(3600));
+    life.next_step("stop c1");
+    let deadline = life.entry.stopping.as_ref().unwrap().deadline;
+    assert_eq!(since(life.now, deadline), Duration::from_secs(300));
+}
+
+#[test]
 fn a_clock_that_was_set_back_holds_nothing_up() {
     let mut life = Life::running();
     life.spend_budget();
@@ -362,6 +400,11 @@ fn what_was_removed_by_hand_is_made_again() {
     let mut life = Life::running();
     life.observed.current = None;
     assert_eq!(life.steps(), ["create", "witness", "start c2"]);
+    let reason = life.entry.incident.unwrap().reason;
+    assert_eq!(
+        reason,
+        "portsip.mediaserver was gone and has been made again"
+    );
 }
 
 #[test]
