@@ -100,8 +100,7 @@ impl Fleet {
         docker.add_image(IMAGE, image("22.3.0"));
         let mut node = Node::new(addr, self.roles.clone(), docker);
         let secret = [7; 16];
-        let mut hash = [0; 32];
-        hash = extend_common::hash::sha256(&secret);
+        let hash = extend_common::hash::sha256(&secret);
         let engine = self.engine();
         let minted = engine.mint_token(addr, None, hash, "anna").await;
         minted.expect("a token");
