@@ -59,6 +59,7 @@ run_engine_tests() {
 }
 
 stage 'format' cargo fmt --all --check
+stage 'units' scripts/units.sh
 stage 'build' cargo build --workspace --all-targets
 stage 'lints' cargo clippy --workspace --all-targets --quiet -- -D warnings
 stage 'parts' run_tests --workspace --exclude extend-tests "${FEATURES[@]}"
