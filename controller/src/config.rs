@@ -39,6 +39,12 @@ pub struct Config {
     /// Role definitions that replace or add to the built-in ones.
     #[serde(default = "values::roles_dir", deserialize_with = "values::absolute")]
     pub roles_dir: PathBuf,
+    /// Where the agent's package lies, that nodes are given: one file.
+    #[serde(
+        default = "values::agent_package_dir",
+        deserialize_with = "values::absolute"
+    )]
+    pub agent_package_dir: PathBuf,
     /// The image of a first deployment that names none.
     #[serde(default = "values::image", deserialize_with = "values::reference")]
     pub image: String,

@@ -11,9 +11,11 @@
 //! that systemd starts; [`Daemon`] is the same within a test.
 
 mod door;
+mod download;
 mod error;
 mod faces;
 mod health;
+mod http1;
 mod notify;
 mod process;
 mod signals;
@@ -42,6 +44,7 @@ use crate::ca::{LeafIssuer, OwnCertificate};
 use crate::config::Config;
 use crate::engine::{CrashHook, Engine, EngineConfig, EngineFailure, EngineHandle, NoCrash};
 use crate::logs::Broker;
+use crate::package::Shelf;
 use crate::store::StoreHandle;
 
 pub use error::DaemonError;
@@ -191,6 +194,7 @@ impl Daemon {
             addresses: &addresses,
             ends: &ends,
             logs: Broker::default(),
+            packages: Shelf::new(&config.agent_package_dir),
         };
         let tallies = faces.serve(listeners, socket.listener()?, &tasks)?;
         tasks.spawn(own.keep_fresh(ends.soft.clone()));

@@ -10,4 +10,5 @@ pub mod core;
 pub mod daemon;
 pub mod engine;
 pub mod logs;
+pub mod package;
 pub mod store;

@@ -70,6 +70,12 @@ pub(super) enum TurnedAway {
 }
 
 impl TlsConnection {
+    /// Whether both sides agreed on HTTP/2. A peer that named no protocol did not.
+    #[must_use]
+    pub fn is_http2(&self) -> bool {
+        self.stream.get_ref().1.alpn_protocol() == Some(super::ALPN_H2)
+    }
+
     /// Who is at the other end.
     #[must_use]
     pub fn peer(&self) -> &PeerInfo {

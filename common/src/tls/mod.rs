@@ -65,6 +65,8 @@ pub const CONTROLLER_NAME: &str = "controller.extend";
 
 /// Both faces speak gRPC, which is HTTP/2.
 const ALPN_H2: &[u8] = b"h2";
+/// The enrolment face also hands out the agent's package, to whatever program a bare node has.
+const ALPN_HTTP1: &[u8] = b"http/1.1";
 
 /// Where certificate verification takes the time from.
 pub type Time = Arc<dyn TimeProvider>;

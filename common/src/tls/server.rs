@@ -11,7 +11,7 @@ use rustls::{ConfigBuilder, RootCertStore, ServerConfig, WantsVerifier};
 use rustls_pki_types::CertificateDer;
 
 use super::live::{Leaf, LeafAndAuthority, LiveCertificate};
-use super::{ALPN_H2, Time, provider};
+use super::{ALPN_H2, ALPN_HTTP1, Time, provider};
 
 /// Why a face could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +59,7 @@ impl ServerTls {
             .with_client_cert_verifier(verifier)
             .with_cert_resolver(Arc::new(Leaf(live)));
         Ok(Self {
-            config: finish(config),
+            config: finish(config, &[ALPN_H2]),
             clients: Clients::Nodes,
         })
     }
@@ -75,7 +75,7 @@ impl ServerTls {
             .with_no_client_auth()
             .with_cert_resolver(resolver);
         Ok(Self {
-            config: finish(config),
+            config: finish(config, &[ALPN_H2, ALPN_HTTP1]),
             clients: Clients::Strangers,
         })
     }
@@ -86,8 +86,8 @@ fn builder(time: Time) -> Result<ConfigBuilder<ServerConfig, WantsVerifier>, rus
         .with_protocol_versions(&[&rustls::version::TLS13])
 }
 
-fn finish(mut config: ServerConfig) -> Arc<ServerConfig> {
-    config.alpn_protocols = vec![ALPN_H2.to_vec()];
+fn finish(mut config: ServerConfig, protocols: &[&[u8]]) -> Arc<ServerConfig> {
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     // A resumed session skips the client's certificate, and with it expiry and revocation. So
     // nothing is handed out to resume with, and nothing is remembered to resume from.
     config.send_tls13_tickets = 0;

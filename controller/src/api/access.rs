@@ -80,12 +80,42 @@ pub fn caller(method: Method) -> Caller {
         | Method::OperatorListNodes
         | Method::OperatorWatchEvents
         | Method::OperatorMintToken
+        | Method::OperatorDescribeEnrolment
         | Method::OperatorRevokeNode
         | Method::OperatorRemoveNode
         | Method::OperatorReadLogs => Caller::Operator,
         // A backup holds the authority's key, and recovery decides what is true.
         Method::OperatorBackup | Method::OperatorRecover => Caller::Root,
     }
+}
+
+/// What is handed out over HTTP/1.1, beside the methods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    /// The agent's package, for a node that is to join.
+    AgentPackage,
+}
+
+impl Page {
+    /// Each page with its path.
+    pub const ALL: &'static [(&'static str, Self)] =
+        &[("/agent/extend-agent.deb", Self::AgentPackage)];
+}
+
+/// Who may read `page`. As for methods there is no default.
+#[must_use]
+pub fn reader(page: Page) -> Caller {
+    match page {
+        Page::AgentPackage => Caller::Enrolment,
+    }
+}
+
+/// The page that a path names, if it is read on `face`.
+#[must_use]
+pub fn page(face: Face, path: &str) -> Option<Page> {
+    let named = Page::ALL.iter().find(|(of, _)| *of == path);
+    let (_, page) = named?;
+    (reader(*page).face() == face).then_some(*page)
 }
 
 /// Lets a request through to the handlers of `face`, or says why not.

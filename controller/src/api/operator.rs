@@ -18,6 +18,7 @@ use extend_common::tls::{Fingerprint, JoinToken};
 use extend_common::wire::MAX_MESSAGE_BYTES;
 use extend_proto::v1;
 use extend_proto::v1::operator_server::{Operator, OperatorServer};
+use rustls_pki_types::CertificateDer;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
@@ -29,6 +30,7 @@ use self::watching::Watching;
 use super::{show, status, wire};
 use crate::engine::EngineHandle;
 use crate::logs::Broker;
+use crate::package::Shelf;
 
 /// The status of a fleet of 10,000 servers has about 10 MiB. What comes in is bounded as everywhere.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
@@ -45,7 +47,9 @@ pub struct OperatorSettings {
     /// Where tokens send a node to join.
     pub enrolment: SocketAddrV4,
     /// The authority that tokens pin.
-    pub ca: Fingerprint,
+    pub authority: CertificateDer<'static>,
+    /// The package that nodes install.
+    pub packages: Shelf,
     /// What a backup is taken of.
     pub state_dir: PathBuf,
     /// The time.
@@ -188,8 +192,8 @@ impl Operator for OperatorApi {
         let by = caller::name(&request).await?;
         let v1::MintTokenRequest { node, ttl_seconds } = request.into_inner();
         let node: extend_common::ids::NodeAddr = parsed(wire::parse("node", &node))?;
-        let OperatorSettings { enrolment, ca, .. } = self.settings;
-        let token = JoinToken::generate(enrolment, node.ip(), ca)
+        let ca = Fingerprint::of(&self.settings.authority);
+        let token = JoinToken::generate(self.settings.enrolment, node.ip(), ca)
             .map_err(|error| Status::internal(error.to_string()))?;
         let ttl = wire::seconds(ttl_seconds);
         let expires = self
@@ -201,6 +205,25 @@ impl Operator for OperatorApi {
             token: token.to_string(),
             expires_ms: expires.as_millisecond(),
         }))
+    }
+
+    async fn describe_enrolment(
+        &self,
+        _: Request<v1::DescribeEnrolmentRequest>,
+    ) -> Answer<v1::EnrolmentView> {
+        let shelf = self.settings.packages.clone();
+        let found = tokio::task::spawn_blocking(move || shelf.open())
+            .await
+            .map_err(|error| Status::internal(error.to_string()))?;
+        let view = v1::EnrolmentView {
+            address: self.settings.enrolment.to_string(),
+            ca_der: self.settings.authority.to_vec(),
+            ..v1::EnrolmentView::default()
+        };
+        Ok(Response::new(show::enrolment(
+            view,
+            found.map(|(_, package)| package),
+        )))
     }
 
     async fn revoke_node(&self, request: Request<v1::NodeRequest>) -> Answer<v1::NodeResponse> {

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::core::request::{Submitted, ToAgent};
 use crate::core::view::{HostSample, NodeView, ServerView, ServersView};
+use crate::package::{AgentPackage, PackageError};
 
 pub(super) fn to_agent(message: ToAgent) -> v1::ControllerMessage {
     use v1::controller_message::Kind;
@@ -103,6 +104,29 @@ fn host(sample: HostSample, now: Timestamp) -> v1::HostFigures {
     let age = since(sample.at, now);
     let figures = sample.figures;
     AgedFigures { age, figures }.into()
+}
+
+/// The rest of the view: the package, or why there is none.
+pub(super) fn enrolment(
+    mut view: v1::EnrolmentView,
+    found: Result<AgentPackage, PackageError>,
+) -> v1::EnrolmentView {
+    match found {
+        Ok(package) => {
+            view.package = Some(v1::AgentPackage {
+                path: package.path.display().to_string(),
+                version: package.version,
+                architecture: package.architecture,
+                size: package.size,
+                sha256: package.sha256.0.to_vec(),
+            });
+        }
+        Err(error) => {
+            view.problem = error.to_string();
+            view.hint = error.hint();
+        }
+    }
+    view
 }
 
 pub(super) fn noted(

@@ -56,6 +56,7 @@ fn the_example_names_every_key() {
         "socket",
         "socket_group",
         "roles_dir",
+        "agent_package_dir",
         "image",
         "image_pull",
         "pbx.address",

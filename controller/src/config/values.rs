@@ -37,6 +37,10 @@ pub(super) fn roles_dir() -> PathBuf {
     PathBuf::from("/etc/extend/roles.d")
 }
 
+pub(super) fn agent_package_dir() -> PathBuf {
+    PathBuf::from("/usr/share/extend/agent")
+}
+
 pub(super) fn image() -> String {
     "portsip/pbx:22".to_owned()
 }

@@ -18,6 +18,7 @@ use tonic::transport::Server;
 use tonic::transport::server::Router;
 use tower::layer::util::{Identity, Stack};
 
+use super::download::{Downloads, Stranger};
 use super::{Addresses, DaemonError, DaemonOptions, Ends, Tallies, door, health, listen};
 use crate::api::access::{AccessLayer, Face};
 use crate::api::agent::AgentSettings;
@@ -28,6 +29,7 @@ use crate::ca::LeafIssuer;
 use crate::config::{Config, Listen};
 use crate::engine::EngineHandle;
 use crate::logs::Broker;
+use crate::package::Shelf;
 
 /// A peer that is silent is asked for a sign of life so often, and given up after as long again.
 const KEEPALIVE: Duration = Duration::from_secs(5);
@@ -106,6 +108,8 @@ pub(super) struct Faces<'a> {
     pub(super) ends: &'a Ends,
     /// Who waits for logs.
     pub(super) logs: Broker,
+    /// The agent's package.
+    pub(super) packages: Shelf,
 }
 
 impl Faces<'_> {
@@ -173,7 +177,20 @@ impl Faces<'_> {
         let tally = incoming.tally();
 
         let connections = Connections::new(self.ends.hard.clone());
-        let incoming = incoming.map(move |accepted| carry_stranger(accepted?, &connections));
+        let downloads = Downloads::new(self.packages.clone(), self.ends.hard.clone());
+        let tracker = tasks.clone();
+        let incoming = incoming.filter_map(move |accepted| {
+            let (stranger, is_http2) = match accepted.and_then(|a| carry_stranger(a, &connections))
+            {
+                Ok(carried) => carried,
+                Err(error) => return Some(Err(error)),
+            };
+            if is_http2 {
+                return Some(Ok(stranger));
+            }
+            tracker.spawn(downloads.clone().serve(stranger));
+            None
+        });
         let port = self.addresses.agents.port();
         let service = enrolment::service(self.engine.clone(), self.issuer.clone(), port);
         let router = server(Face::Enrolment, STREAMS)
@@ -188,7 +205,8 @@ impl Faces<'_> {
     fn serve_operators(&self, listener: UnixListener, tasks: &TaskTracker) {
         let settings = OperatorSettings {
             enrolment: super::enrolment_address(self.config, self.addresses),
-            ca: self.issuer.fingerprint(),
+            authority: self.issuer.authority().clone(),
+            packages: self.packages.clone(),
             state_dir: self.config.state_dir.clone(),
             clock: self.options.clock,
             shutdown: self.ends.soft.clone(),
@@ -240,14 +258,17 @@ fn carry_agent(
     Ok(connections.carry(accepted, peer, Some(source)))
 }
 
+/// The connection, and whether it speaks HTTP/2: what does not, can only fetch the package.
 fn carry_stranger(
     accepted: TlsConnection,
     connections: &Connections,
-) -> io::Result<Carried<TlsConnection, StrangerPeer>> {
+) -> io::Result<(Stranger, bool)> {
     let std::net::IpAddr::V4(source) = accepted.peer().remote.ip().to_canonical() else {
         return Err(io::Error::other("nodes have IPv4 addresses"));
     };
-    Ok(connections.carry(accepted, StrangerPeer { source }, Some(source)))
+    let is_http2 = accepted.is_http2();
+    let stranger = connections.carry(accepted, StrangerPeer { source }, Some(source));
+    Ok((stranger, is_http2))
 }
 
 /// The operators' connections. It does not end and has no errors: the server would take them for

@@ -93,6 +93,8 @@ pub(crate) struct Script {
     /// The servers, nodes and operations there are.
     pub(crate) servers: Mutex<v1::ListServersResponse>,
     pub(crate) nodes: Mutex<Vec<v1::NodeView>>,
+    /// How nodes join.
+    pub(crate) enrolment: Mutex<v1::EnrolmentView>,
     /// What revoking a node is answered, if it is not what the fixtures say.
     pub(crate) revoked: Mutex<Option<v1::NodeResponse>>,
     /// Every request for logs, in order.
@@ -117,6 +119,7 @@ impl Script {
             refuse: Mutex::default(),
             servers: Mutex::new(fixtures::fleet()),
             nodes: Mutex::new(fixtures::nodes()),
+            enrolment: Mutex::default(),
             revoked: Mutex::default(),
             reads: Mutex::default(),
             on_logs: Mutex::default(),
@@ -395,6 +398,14 @@ impl Operator for Face {
             token,
             expires_ms: fixtures::in_ms(600_500),
         }))
+    }
+
+    async fn describe_enrolment(
+        &self,
+        _: Request<v1::DescribeEnrolmentRequest>,
+    ) -> Result<Response<v1::EnrolmentView>, Status> {
+        self.0.ask("enrolment".to_owned())?;
+        Ok(Response::new(self.0.enrolment.lock().unwrap().clone()))
     }
 
     async fn revoke_node(

@@ -63,7 +63,8 @@ impl Place {
         format!(
             "address = \"127.0.0.1\"\nstate_dir = \"{root}/state\"\n\
              socket = \"{root}/run/controller.sock\"\nsocket_group = \"no-such-group-here\"\n\
-             roles_dir = \"{root}/roles.d\"\npbx.address = \"127.0.0.9\"\n\
+             roles_dir = \"{root}/roles.d\"\n\
+             agent_package_dir = \"{root}/agent\"\npbx.address = \"127.0.0.9\"\n\
              [listen]\nagents = \"127.0.0.1:0\"\nenrolment = \"127.0.0.1:0\"\n\
              http = \"127.0.0.1:0\"\n[timing]\nleaf_lifetime = \"{lifetime}\"\n"
         )

@@ -13,7 +13,7 @@ use extend_common::ids::{NodeAddr, OperationId, RequestId};
 use extend_common::operation::{Operation, Verb};
 use extend_common::record::PullPolicy;
 use extend_common::roles::RoleSet;
-use extend_common::tls::{Authority, Fingerprint};
+use extend_common::tls::Authority;
 use extend_controller::api::agent::{AgentSettings, service};
 use extend_controller::api::connection::AgentPeer;
 use extend_controller::api::operator::OperatorSettings;
@@ -22,7 +22,9 @@ use extend_controller::core::request::{KeyHash, PeerFacts, SelectorWords, Submis
 use extend_controller::core::view::ServerView;
 use extend_controller::engine::{CrashPoint, Engine, EngineConfig, EngineError, EngineHandle};
 use extend_controller::logs::Broker;
+use extend_controller::package::Shelf;
 use extend_controller::store::{MemoryStore, StoreHandle};
+use rustls_pki_types::CertificateDer;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -188,7 +190,8 @@ impl Fleet {
         let controller = self.controller.as_ref().expect("a controller");
         let settings = OperatorSettings {
             enrolment: SocketAddrV4::new(Ipv4Addr::LOCALHOST, 7444),
-            ca: Fingerprint([0; 32]),
+            authority: CertificateDer::from(Vec::new()),
+            packages: Shelf::new(Path::new("/nowhere")),
             state_dir: socket.parent().unwrap_or(Path::new("/")).to_owned(),
             clock: self.clock,
             shutdown: controller.life.clone(),

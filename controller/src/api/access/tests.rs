@@ -42,6 +42,23 @@ enum Who {
     Nobody,
 }
 
+#[test]
+fn a_page_is_read_on_its_own_face_only() {
+    let package = "/agent/extend-agent.deb";
+    assert_eq!(page(Face::Enrolment, package), Some(Page::AgentPackage));
+    assert_eq!(page(Face::Agents, package), None);
+    assert_eq!(page(Face::Operators, package), None);
+    for other in [
+        "",
+        "/",
+        "/agent",
+        "/agent/extend-agent.deb/",
+        "/agent/../agent/extend-agent.deb",
+    ] {
+        assert_eq!(page(Face::Enrolment, other), None, "{other}");
+    }
+}
+
 const EVERYBODY: [Who; 6] = [
     Who::Agent,
     Who::Stranger,
@@ -147,7 +164,7 @@ async fn only_the_callers_of_a_method_get_past_on_their_own_face() {
     }
     assert_eq!(
         past,
-        3 + 3 + 14 + 12,
+        3 + 3 + 15 + 13,
         "each of the methods, and the operator's without root's"
     );
     assert_eq!(
