@@ -29,6 +29,7 @@ use crate::lock::StateLock;
 use crate::logs::Sources;
 use crate::probe::{Prober, TcpProber};
 use crate::reconciler::{self, Parts};
+use crate::session::controllers::Controllers;
 use crate::session::dial::TlsDial;
 use crate::session::{self, About, Dial};
 
@@ -66,6 +67,11 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
         &config.docker_socket,
         EngineTimeouts::default(),
     )?);
+    let controllers = Controllers::load(
+        &config.state_dir,
+        &config.controllers,
+        identity.enrolment.agents,
+    );
     let (figures, sampling) = figures::keep(config.data_dir.clone(), engine.clone());
     tokio::spawn(sampling);
     let world = World {
@@ -73,12 +79,7 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
         host: Arc::new(SystemHost),
         prober: Arc::new(TcpProber::default()),
         figures,
-        dial: Arc::new(TlsDial::new(
-            identity,
-            &config.controllers,
-            system_time(),
-            clock,
-        )),
+        dial: Arc::new(TlsDial::new(identity, controllers, system_time(), clock)),
         clock,
         faults: faults(),
     };

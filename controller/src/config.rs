@@ -6,7 +6,7 @@
 
 mod values;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -27,6 +27,9 @@ pub const DEFAULT_PATH: &str = "/etc/extend/controller.toml";
 pub struct Config {
     /// The private address by which nodes reach this controller; join tokens name it.
     pub address: NodeAddr,
+    /// Where this controller may be restored from a backup, should its own address be lost.
+    #[serde(default, deserialize_with = "values::standby")]
+    pub standby: Vec<NodeAddr>,
     /// The store and the certificate authority.
     #[serde(default = "values::state_dir", deserialize_with = "values::absolute")]
     pub state_dir: PathBuf,
@@ -148,6 +151,20 @@ impl Config {
             }
             None => Ok(config),
         }
+    }
+
+    /// Where agents may dial: this controller, then the places it may be restored at. None when
+    /// the port is the system's to choose: then nobody can tell.
+    pub fn controllers(&self) -> Vec<SocketAddrV4> {
+        let port = self.listen.agents.port();
+        if port == 0 {
+            return Vec::new();
+        }
+        let standby = self.standby.iter().filter(|node| **node != self.address);
+        std::iter::once(&self.address)
+            .chain(standby)
+            .map(|node| SocketAddrV4::new(node.ip(), port))
+            .collect()
     }
 
     /// Two faces on one port: the second could not be bound, and the error would name neither key.

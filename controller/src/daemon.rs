@@ -290,6 +290,7 @@ fn engine_config(
         pull: config.image_pull,
         pbx_address: config.pbx.address.clone(),
         heartbeat: config.timing.heartbeat,
+        controllers: config.controllers().into(),
         recovering,
         clock: options.clock,
         crash: Arc::clone(&options.crash),

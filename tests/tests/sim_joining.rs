@@ -8,6 +8,7 @@
     reason = "helpers of tests fail their test"
 )]
 
+use std::net::{SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use extend_agent::identity::Identity;
 use extend_agent::session::Dial;
+use extend_agent::session::controllers::Controllers;
 use extend_agent::session::dial::TlsDial;
 use extend_common::clock::Clock;
 use extend_common::tls::{JoinToken, Time, TimeProvider, system_time};
@@ -150,12 +152,22 @@ impl Controller {
 
     /// One that dates certificates so much later than it is, and judges them so much later.
     async fn with_clock(root: &Path, dates: SignedDuration, judges: SignedDuration) -> Self {
+        Self::listening("127.0.0.1", root, dates, judges).await
+    }
+
+    /// The same at this address.
+    async fn listening(
+        address: &str,
+        root: &Path,
+        dates: SignedDuration,
+        judges: SignedDuration,
+    ) -> Self {
         let path = root.display();
         let text = format!(
-            "address = \"127.0.0.1\"\nstate_dir = \"{path}/state\"\n\
+            "address = \"{address}\"\nstate_dir = \"{path}/state\"\n\
              socket = \"{path}/run/controller.sock\"\nsocket_group = \"no-such-group-here\"\n\
-             roles_dir = \"{path}/roles.d\"\n[listen]\nagents = \"127.0.0.1:0\"\n\
-             enrolment = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\n"
+             roles_dir = \"{path}/roles.d\"\n[listen]\nagents = \"{address}:0\"\n\
+             enrolment = \"{address}:0\"\nhttp = \"127.0.0.1:0\"\n"
         );
         let config = Config::parse(Path::new("controller.toml"), &text).unwrap();
         let options = DaemonOptions {
@@ -340,7 +352,8 @@ async fn dialled(node: &Node, controller: &Controller, time: Time) -> String {
         .enrolment
         .enrolment
         .set_port(addresses.enrolment.port());
-    let dial = TlsDial::new(identity, &[], time, Clock::system());
+    let controllers = Controllers::load(&node.path("state"), &[], identity.enrolment.agents);
+    let dial = TlsDial::new(identity, controllers, time, Clock::system());
     match dial.channel().await {
         Ok(_) => "connected".to_owned(),
         Err(error) => format!("{error:#}"),
@@ -405,6 +418,54 @@ async fn clocks_that_disagree_are_named_when_a_node_connects() {
         assert!(words.contains(said), "{said}: {words}");
     }
     other.daemon.shutdown().await;
+}
+
+/// Where a daemon's agents' listener is.
+fn agents_of(controller: &Controller) -> SocketAddrV4 {
+    match controller.daemon.addresses().agents {
+        SocketAddr::V4(address) => address,
+        SocketAddr::V6(address) => panic!("{address}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_controller_that_was_restored_elsewhere_is_found_by_the_list_of_the_one_before() {
+    let (place, node) = (tempfile::tempdir().unwrap(), Node::new());
+    let state = node.path("state");
+    let first = Controller::start(place.path()).await;
+    joined(&node, &first).await;
+    let lost = agents_of(&first);
+    first.daemon.shutdown().await;
+    // Store and authority at another address, as a restored backup has them.
+    let none = SignedDuration::ZERO;
+    let restored = Controller::listening("127.0.0.2", place.path(), none, none).await;
+    let found = agents_of(&restored);
+
+    let dial = |controllers: Controllers| {
+        let mut identity = Identity::load(&state).unwrap();
+        let enrolment = restored.daemon.addresses().enrolment.port();
+        identity.enrolment.enrolment.set_port(enrolment);
+        TlsDial::new(identity, controllers, system_time(), Clock::system())
+    };
+    let unlisted = dial(Controllers::load(&state, &[], lost));
+    unlisted.channel().await.unwrap_err();
+
+    let mut told = Controllers::load(&state, &[], lost);
+    assert!(told.welcomed(lost, vec![lost, found]));
+    told.save().unwrap();
+    let listed = dial(Controllers::load(&state, &[], lost));
+    listed.channel().await.unwrap();
+    // What the restored one tells is kept for the next start.
+    listed.welcomed(vec![found]).await;
+    let kept = Controllers::load(&state, &[], lost);
+    assert_eq!(kept.in_order(), [found, lost]);
+    restored.daemon.shutdown().await;
+
+    // A node that joins anew forgets the controllers of before.
+    let anew = Controller::start(place.path()).await;
+    joined(&node, &anew).await;
+    assert_eq!(Controllers::load(&state, &[], lost).in_order(), [lost]);
+    anew.daemon.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

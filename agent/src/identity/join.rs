@@ -26,6 +26,7 @@ use super::clocks::ClocksApart;
 use super::{Enrolment, Identity, validity};
 use crate::failure::Failure;
 use crate::lock::StateLock;
+use crate::session::controllers;
 
 /// Dialling and each call.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -97,6 +98,7 @@ pub async fn join(token: &JoinToken, state: &Path, time: Time) -> anyhow::Result
         valid,
         authority,
     };
+    controllers::forget(state).context("forgetting the controllers of before")?;
     identity.save().context("writing the identity")?;
     let clocks = ClocksApart::seen(valid, Timestamp::now());
     Ok(Joined { enrolment, clocks })

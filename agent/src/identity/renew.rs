@@ -1,6 +1,7 @@
 //! Keeps the certificate good: renewed at half its life over the live connection, and with a
 //! proof of the key when it has expired while nobody could renew it.
 
+use std::net::SocketAddrV4;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -69,14 +70,18 @@ pub async fn renew_live(identity: &mut Identity, channel: Channel) -> anyhow::Re
         .context("taking the renewed certificate")
 }
 
-/// Renews an expired certificate by signing the controller's nonce with the enrolled key.
+/// Renews an expired certificate by signing the controller's nonce with the enrolled key,
+/// at this enrolment listener.
 ///
 /// # Errors
 /// When the controller cannot be reached, refuses, or answers for another node.
-pub async fn renew_expired(identity: &mut Identity, time: Time) -> anyhow::Result<()> {
+pub async fn renew_expired(
+    identity: &mut Identity,
+    enrolment: SocketAddrV4,
+    time: Time,
+) -> anyhow::Result<()> {
     let node = identity.enrolment.node;
-    let mut client =
-        enrolment_client(node, identity.enrolment.enrolment, identity.pin(), time).await?;
+    let mut client = enrolment_client(node, enrolment, identity.pin(), time).await?;
     let challenge = v1::ChallengeRequest {
         node: node.to_string(),
     };

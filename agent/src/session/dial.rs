@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
 
+use super::controllers::Controllers;
 use crate::failure::Failure;
 use crate::identity::clocks::ClocksApart;
 use crate::identity::{Identity, renew};
@@ -29,6 +30,10 @@ pub trait Dial: Send + Sync + 'static {
     /// Connects.
     async fn channel(&self) -> anyhow::Result<Channel>;
 
+    /// The controller that the last channel reached has welcomed this node, and told where it
+    /// and those after it may be dialled.
+    async fn welcomed(&self, told: Vec<SocketAddrV4>);
+
     /// Keeps what the next connection needs good while this one lasts; does not return.
     async fn keep_identity(&self, channel: Channel);
 }
@@ -36,22 +41,20 @@ pub trait Dial: Send + Sync + 'static {
 /// Dials controllers over mTLS with the node's identity.
 pub struct TlsDial {
     identity: Mutex<Identity>,
-    controllers: Vec<SocketAddrV4>,
+    controllers: Mutex<Controllers>,
+    /// Whom the last channel reached.
+    reached: Mutex<Option<SocketAddrV4>>,
     time: Time,
     clock: Clock,
 }
 
 impl TlsDial {
-    /// Dials the given controllers one after the other, or the one that the node joined when
-    /// there are none.
-    pub fn new(identity: Identity, controllers: &[SocketAddrV4], time: Time, clock: Clock) -> Self {
-        let controllers = match controllers {
-            [] => vec![identity.enrolment.agents],
-            some => some.to_vec(),
-        };
+    /// Dials controllers as this identity.
+    pub fn new(identity: Identity, controllers: Controllers, time: Time, clock: Clock) -> Self {
         Self {
             identity: Mutex::new(identity),
-            controllers,
+            controllers: Mutex::new(controllers),
+            reached: Mutex::new(None),
             time,
             clock,
         }
@@ -59,7 +62,8 @@ impl TlsDial {
 
     async fn reach(&self, identity: &Identity) -> anyhow::Result<Channel> {
         let mut last = anyhow::anyhow!("no controller is configured");
-        for controller in &self.controllers {
+        let order = self.controllers.lock().await.in_order();
+        for controller in &order {
             let config = agent_client_config(
                 &identity.authority,
                 identity.leaf.clone(),
@@ -76,7 +80,10 @@ impl TlsDial {
                 }
             });
             match endpoint().connect_with_connector(connect).await {
-                Ok(channel) => return Ok(channel),
+                Ok(channel) => {
+                    *self.reached.lock().await = Some(*controller);
+                    return Ok(channel);
+                }
                 Err(error) => {
                     let now = jiff::Timestamp::now();
                     last = Failure::dialled(&error, Some(identity.valid), now).into();
@@ -84,6 +91,27 @@ impl TlsDial {
             }
         }
         Err(last)
+    }
+}
+
+impl TlsDial {
+    /// Asks every controller that may be there, at the port of the enrolment that the node joined
+    /// through.
+    async fn renew_expired(&self, identity: &mut Identity) {
+        let port = identity.enrolment.enrolment.port();
+        let mut asked = Vec::new();
+        for agents in self.controllers.lock().await.in_order() {
+            asked.push(SocketAddrV4::new(*agents.ip(), port));
+        }
+        for enrolment in asked {
+            match renew::renew_expired(identity, enrolment, self.time.clone()).await {
+                Ok(()) => return note_renewal(identity),
+                Err(error) => {
+                    let error = format!("{error:#}");
+                    tracing::warn!(error, controller = %enrolment, "certificate not renewed");
+                }
+            }
+        }
     }
 }
 
@@ -104,14 +132,25 @@ impl Dial for TlsDial {
             tracing::warn!("the certificate has expired: renewing it by proof of its key");
             // A clock that is wrong here must not lock the node out: whatever comes of it, the
             // controller is tried.
-            match renew::renew_expired(&mut identity, self.time.clone()).await {
-                Ok(()) => note_renewal(&identity),
-                Err(error) => {
-                    tracing::warn!(error = format!("{error:#}"), "certificate not renewed");
-                }
-            }
+            self.renew_expired(&mut identity).await;
         }
         self.reach(&identity).await
+    }
+
+    async fn welcomed(&self, told: Vec<SocketAddrV4>) {
+        let Some(from) = *self.reached.lock().await else {
+            return;
+        };
+        let mut controllers = self.controllers.lock().await;
+        if !controllers.welcomed(from, told) {
+            return;
+        }
+        tracing::info!(controllers = ?controllers.in_order(), "controllers of this node");
+        let list = controllers.clone();
+        let saved = tokio::task::spawn_blocking(move || list.save()).await;
+        if let Ok(Err(error)) = saved {
+            tracing::warn!(%error, "the list of controllers is not kept");
+        }
     }
 
     async fn keep_identity(&self, channel: Channel) {

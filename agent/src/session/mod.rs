@@ -4,6 +4,7 @@
 //! Decides nothing about the server: it reads the reconciler's view and gives it commands. What it
 //! dials through is a [`Dial`], so that a simulated network can stand in for TCP and TLS.
 
+pub mod controllers;
 pub mod dial;
 mod talk;
 
@@ -84,7 +85,7 @@ async fn once(
 ) -> anyhow::Result<()> {
     let channel = dial.channel().await?;
     tokio::select! {
-        outcome = talk::talk(tells, channel.clone(), about, welcomed) => outcome,
+        outcome = talk::talk(tells, dial, channel.clone(), about, welcomed) => outcome,
         // Never ends: it keeps the certificate good for as long as there is a connection.
         () = dial.keep_identity(channel.clone()) => Ok(()),
     }

@@ -1,11 +1,12 @@
 //! One stream, from hello to its end.
 
+use std::net::SocketAddrV4;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use extend_common::ids::RoleName;
 use extend_common::roles::Digest;
-use extend_common::wire::{MAX_MESSAGE_BYTES, optional_ms};
+use extend_common::wire::{MAX_CONTROLLERS, MAX_MESSAGE_BYTES, optional_ms};
 use extend_proto::v1;
 use extend_proto::v1::agent_client::AgentClient;
 use extend_proto::v1::agent_message::Kind as Said;
@@ -15,7 +16,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
-use super::{About, Tells};
+use super::{About, Dial, Tells};
 use crate::core::accept::SessionFacts;
 use crate::failure::Failure;
 use crate::host::figures::Figures;
@@ -34,6 +35,7 @@ const WELCOME_LIMIT: Duration = Duration::from_secs(10);
 
 pub(super) async fn talk(
     tells: &Tells,
+    dial: &dyn Dial,
     channel: Channel,
     about: &About,
     welcomed: &mut bool,
@@ -77,7 +79,10 @@ pub(super) async fn talk(
                         (kept, news) = (true, true);
                         continue;
                     }
-                    if let Some(Heard::Welcome(_)) = &message.kind {
+                    if let Some(Heard::Welcome(welcome)) = &message.kind {
+                        if !welcome.ahead {
+                            dial.welcomed(told_controllers(welcome)).await;
+                        }
                         // Whoever did not know this node before may keep its events now.
                         (kept, news) = (true, true);
                     }
@@ -154,6 +159,12 @@ fn heartbeat(sequence: u64, view: &AgentView, figures: &mut Figures) -> v1::Hear
         ledger_trouble: view.ledger_trouble.clone(),
         unclaimed: view.unclaimed.iter().cloned().map(Into::into).collect(),
     }
+}
+
+/// What cannot be read is passed over: the list is help, not a condition.
+fn told_controllers(welcome: &v1::Welcome) -> Vec<SocketAddrV4> {
+    let told = welcome.controllers.iter().take(MAX_CONTROLLERS);
+    told.filter_map(|text| text.parse().ok()).collect()
 }
 
 /// Takes a message in; gives the heartbeat period when it names one.

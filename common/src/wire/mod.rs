@@ -47,6 +47,8 @@ impl From<WireError> for tonic::Status {
 pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 /// The bound of HTTP/2 header lists (the default of the library is 16 MiB).
 pub const MAX_HEADER_LIST_BYTES: u32 = 16 * 1024;
+/// Addresses at which a node may dial its controller: three nodes of a cluster, and room to move.
+pub const MAX_CONTROLLERS: usize = 8;
 /// Sentences and details.
 const MAX_TEXT: usize = 2048;
 

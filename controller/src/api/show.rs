@@ -23,6 +23,11 @@ pub(super) fn to_agent(message: ToAgent) -> v1::ControllerMessage {
                 .try_into()
                 .unwrap_or(u32::MAX),
             ahead: welcome.ahead,
+            controllers: welcome
+                .controllers
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
         }),
         ToAgent::Assignment { record, recovered } => Kind::Assignment(v1::Assignment {
             record: Some((*record).into()),

@@ -52,6 +52,7 @@ fn the_example_names_every_key() {
     let text = example_in_full();
     let keys = [
         "address",
+        "standby",
         "state_dir",
         "socket",
         "socket_group",
@@ -235,4 +236,27 @@ fn faces_may_share_a_port_on_different_addresses_and_ask_for_any() {
     assert!(faces("127.0.0.1:0", "127.0.0.1:0").is_ok());
     assert!(faces("127.0.0.1:1", "127.0.0.1:1").is_err());
     assert!(faces("0.0.0.0:1", "127.0.0.1:1").is_err());
+}
+
+#[test]
+fn agents_may_dial_the_controller_and_then_its_standby_addresses() {
+    let at = |last| SocketAddrV4::new([172, 31, 16, last].into(), 7443);
+    let config = |standby: &str| {
+        parse(&format!(
+            "address = \"172.31.16.134\"\nstandby = [{standby}]"
+        ))
+        .unwrap()
+    };
+    assert_eq!(config("").controllers(), [at(134)]);
+    // The same list may stand in every node's file, whichever of them is the controller now.
+    let all = "\"172.31.16.133\", \"172.31.16.134\", \"172.31.16.135\"";
+    assert_eq!(config(all).controllers(), [at(134), at(133), at(135)]);
+    let many = vec!["\"172.31.16.133\""; 8].join(", ");
+    let error = wrong(&format!("address = \"172.31.16.134\"\nstandby = [{many}]"));
+    assert_eq!(
+        (error.line(), error.key()),
+        (Some(2), Some("standby")),
+        "{error}"
+    );
+    assert!(error.hint().contains("name 7 at most"), "{}", error.hint());
 }

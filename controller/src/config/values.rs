@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use extend_common::config_file::refused;
 use extend_common::duration;
+use extend_common::ids::NodeAddr;
+use extend_common::wire::MAX_CONTROLLERS;
 use serde::{Deserialize, Deserializer};
 
 /// Slower than this, a node that died would be seen after minutes; faster, the network is the load.
@@ -43,6 +45,18 @@ pub(super) fn agent_package_dir() -> PathBuf {
 
 pub(super) fn image() -> String {
     "portsip/pbx:22".to_owned()
+}
+
+/// Other addresses of this controller.
+pub(super) fn standby<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<NodeAddr>, D::Error> {
+    let addresses = Vec::<NodeAddr>::deserialize(from)?;
+    // With the controller's own, as many as agents take.
+    let most = MAX_CONTROLLERS - 1;
+    if addresses.len() > most {
+        let cause = format_args!("{} addresses are too many", addresses.len());
+        return Err(refused(cause, &format!("name {most} at most")));
+    }
+    Ok(addresses)
 }
 
 /// A path that means the same wherever the daemon is started.

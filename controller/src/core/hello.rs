@@ -119,6 +119,7 @@ impl Fleet {
             session: session.number,
             heartbeat_interval: self.settings.heartbeat_interval,
             ahead: session.ahead.is_some(),
+            controllers: self.settings.controllers.clone(),
         };
         self.send(node, ToAgent::Welcome(welcome));
     }

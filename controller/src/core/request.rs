@@ -4,6 +4,8 @@
 //! for anything.
 
 use std::fmt;
+use std::net::SocketAddrV4;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -200,7 +202,7 @@ pub struct LogsWanted {
 }
 
 /// What an agent has to know before it may take a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Welcome {
     /// The store of this controller.
     pub store: StoreId,
@@ -212,6 +214,8 @@ pub struct Welcome {
     pub heartbeat_interval: Duration,
     /// The node is ahead of this store: nothing will be sent until it is recovered.
     pub ahead: bool,
+    /// Where agents may dial a controller of this store.
+    pub controllers: Arc<[SocketAddrV4]>,
 }
 
 /// What `recover` did.

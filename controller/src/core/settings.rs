@@ -1,5 +1,7 @@
 //! What an administrator has decided, as far as the core needs it.
 
+use std::net::SocketAddrV4;
+use std::sync::Arc;
 use std::time::Duration;
 
 use extend_common::record::PullPolicy;
@@ -31,6 +33,8 @@ pub struct Settings {
     pub pbx_address: Option<String>,
     /// How often agents send a heartbeat.
     pub heartbeat_interval: Duration,
+    /// Where agents dial this controller, and then those that it may be restored at.
+    pub controllers: Arc<[SocketAddrV4]>,
 }
 
 impl Settings {

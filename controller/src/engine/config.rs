@@ -1,6 +1,7 @@
 //! What the engine is started with.
 
 use std::fmt;
+use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ pub struct EngineConfig {
     pub pbx_address: Option<String>,
     /// How often agents send a heartbeat.
     pub heartbeat: Duration,
+    /// Where agents dial this controller, and then those that it may be restored at.
+    pub controllers: Arc<[SocketAddrV4]>,
     /// The store was made just now, and the certificate authority was there already: nodes may
     /// know more than the store, and are let in to be taken back.
     pub recovering: bool,
@@ -41,6 +44,7 @@ impl EngineConfig {
             pull: self.pull,
             pbx_address: self.pbx_address.clone(),
             heartbeat_interval: self.heartbeat,
+            controllers: self.controllers.clone(),
         }
     }
 }

@@ -151,6 +151,7 @@ impl Fleet {
             pull: PullPolicy::Missing,
             pbx_address: Some("54.151.30.9".to_owned()),
             heartbeat: HEARTBEAT,
+            controllers: Arc::new([]),
             recovering: self.recovering,
             clock: self.clock,
             crash: Arc::new(self.trap.clone()),

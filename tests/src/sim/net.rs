@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::net::SocketAddrV4;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -102,6 +103,8 @@ impl Dial for NetDial {
         });
         Ok(endpoint().connect_with_connector(connect).await?)
     }
+
+    async fn welcomed(&self, _: Vec<SocketAddrV4>) {}
 
     async fn keep_identity(&self, _: Channel) {
         std::future::pending().await

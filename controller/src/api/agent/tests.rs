@@ -41,6 +41,7 @@ impl World {
             pull: PullPolicy::Always,
             pbx_address: None,
             heartbeat: SECOND,
+            controllers: Arc::new([]),
             recovering: false,
             clock,
             crash: Arc::new(NoCrash),

@@ -36,6 +36,7 @@ impl World {
             pull: PullPolicy::Always,
             pbx_address: None,
             heartbeat: Duration::from_secs(1),
+            controllers: Arc::new([]),
             recovering: false,
             clock: Clock::system(),
             crash: Arc::new(NoCrash),

@@ -95,6 +95,7 @@ pub(super) fn config(clock: Clock, crash: Arc<dyn CrashHook>) -> EngineConfig {
         pull: settings.pull,
         pbx_address: settings.pbx_address,
         heartbeat: settings.heartbeat_interval,
+        controllers: settings.controllers,
         recovering: false,
         clock,
         crash,
