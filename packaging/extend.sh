@@ -1,4 +1,6 @@
 #!/bin/bash
+# This is Extend's extend.sh, not PortSIP's.
+#
 # Keeps every command line of PortSIP's guide working, typed or pasted:
 #
 #     /bin/bash extend.sh run -s media-server-only -n media-server-1 -a 172.31.16.139

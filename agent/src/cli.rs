@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use extend_common::exit::{self, Exit};
+use extend_common::man;
 use extend_common::tls::{JoinToken, system_time};
 
 use crate::config::Config;
@@ -41,7 +42,37 @@ enum Command {
     },
     /// Check the configuration and the role definitions, and say what is wrong with them
     CheckConfig,
+    /// Write the manual pages into a directory, for the package
+    #[command(hide = true)]
+    Man {
+        /// The directory
+        directory: PathBuf,
+    },
 }
+
+/// What the manual page tells beside the commands.
+const MAN: man::Extra = man::Extra {
+    files: &[
+        (
+            "/etc/extend/agent.toml",
+            "The configuration; every key stands in it.",
+        ),
+        (
+            "/etc/extend/roles.d/",
+            "Role definitions of this node's own.",
+        ),
+        (
+            "/etc/extend/registry.json",
+            "Registry credentials, mode 0600.",
+        ),
+        ("/var/lib/extend-agent/", "Key, certificate and ledger."),
+        (
+            "/var/lib/portsip/",
+            "What the services keep, one directory for each role.",
+        ),
+    ],
+    see_also: "extend(1), docker(1), systemctl(1), journalctl(1)",
+};
 
 /// Parses the arguments and does what they say.
 pub fn main() -> ExitCode {
@@ -57,6 +88,10 @@ pub fn main() -> ExitCode {
 }
 
 fn act(arguments: Arguments) -> anyhow::Result<()> {
+    if let Some(Command::Man { directory }) = &arguments.command {
+        return man::write(Arguments::command(), MAN, directory)
+            .with_context(|| format!("writing the manual pages into {}", directory.display()));
+    }
     let config = Config::load(arguments.config.as_deref())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -92,6 +127,7 @@ fn act(arguments: Arguments) -> anyhow::Result<()> {
             say("the configuration and the role definitions are good");
             Ok(())
         }
+        Command::Man { .. } => Ok(()),
     }
 }
 

@@ -19,6 +19,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use extend_common::files::FileError;
+use extend_common::owner::OwnerError;
 use extend_common::tls::authority::{CERTIFICATE_FILE, KEY_FILE};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -101,6 +102,9 @@ pub enum BackupError {
     /// The snapshot of the store cannot be read.
     #[error("cannot read the snapshot of the store")]
     Snapshot(#[source] rusqlite::Error),
+    /// The directory belongs to another user.
+    #[error(transparent)]
+    Owner(#[from] OwnerError),
     /// A controller holds the directory, or it cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
@@ -120,8 +124,9 @@ impl BackupError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::File(error) => error.hint(),
+            Self::Owner(error) => error.hint("extend controller restore FILE"),
             Self::State(StateError::Held { .. }) => {
-                Some("systemctl stop extend-controller".to_owned())
+                Some("sudo systemctl stop extend-controller".to_owned())
             }
             Self::State(error) => error.hint(),
             Self::NotEmpty { .. } => Some(

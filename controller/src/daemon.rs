@@ -48,7 +48,7 @@ use crate::package::Shelf;
 use crate::store::StoreHandle;
 
 pub use error::DaemonError;
-pub use process::run;
+pub use process::{run, run_with};
 
 /// What is under way may end by itself for so long: answers on their way out, verdicts of sessions.
 const GRACE: Duration = Duration::from_secs(1);

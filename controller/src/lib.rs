@@ -11,4 +11,5 @@ pub mod daemon;
 pub mod engine;
 pub mod logs;
 pub mod package;
+pub mod shim;
 pub mod store;

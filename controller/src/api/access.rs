@@ -85,7 +85,7 @@ pub fn caller(method: Method) -> Caller {
         | Method::OperatorRemoveNode
         | Method::OperatorReadLogs => Caller::Operator,
         // A backup holds the authority's key, and recovery decides what is true.
-        Method::OperatorBackup | Method::OperatorRecover => Caller::Root,
+        Method::OperatorBackup | Method::OperatorRecover | Method::OperatorNoteShim => Caller::Root,
     }
 }
 

@@ -273,6 +273,15 @@ impl Operator for OperatorApi {
         ))
     }
 
+    async fn note_shim(
+        &self,
+        request: Request<v1::NoteShimRequest>,
+    ) -> Answer<v1::NoteShimResponse> {
+        let mended = parsed(wire::shim_mended(request.into_inner()))?;
+        self.engine.note_shim(mended).await?;
+        Ok(Response::new(v1::NoteShimResponse {}))
+    }
+
     async fn recover(&self, request: Request<v1::RecoverRequest>) -> Answer<v1::RecoverResponse> {
         let by = caller::name(&request).await?;
         let v1::RecoverRequest { nodes, finish } = request.into_inner();

@@ -17,7 +17,7 @@ use extend_common::wire::{WireError, optional_time, shown_text};
 use extend_proto::v1;
 use jiff::Timestamp;
 
-use crate::core::request::{EventsWanted, Heartbeat, Hello, SelectorWords, Submission};
+use crate::core::request::{EventsWanted, Heartbeat, Hello, SelectorWords, ShimMended, Submission};
 
 /// A selector cannot name more nodes than a fleet has.
 const MAX_NODES: usize = 10_000;
@@ -27,6 +27,10 @@ const MAX_DEFINITIONS: usize = 64;
 const MAX_KINDS: usize = 32;
 /// No word that is a role is longer; what else was typed is shown back, cut.
 const MAX_WORD: usize = 80;
+/// Longer paths are nobody's.
+const MAX_PATH: usize = 1_024;
+/// The digits of a SHA-256.
+const HASH_DIGITS: usize = 64;
 /// An image reference, bounded as in records.
 const MAX_REFERENCE: usize = 512;
 
@@ -85,6 +89,29 @@ pub(super) fn read_logs(
     let query = request.query;
     let query = query.ok_or_else(|| WireError::new("query", "it is missing"))?;
     Ok((selector, query.try_into()?))
+}
+
+/// That the shim was put back.
+pub(super) fn shim_mended(request: v1::NoteShimRequest) -> Result<ShimMended, WireError> {
+    let v1::NoteShimRequest {
+        directory,
+        seen_ms,
+        sha256,
+    } = request;
+    if directory.len() > MAX_PATH || !directory.starts_with('/') {
+        return Err(WireError::new("directory", "it is no absolute path"));
+    }
+    let is_digit = |c: char| matches!(c, '0'..='9' | 'a'..='f');
+    if sha256.len() != HASH_DIGITS || !sha256.chars().all(is_digit) {
+        return Err(WireError::new("sha256", "it is no SHA-256"));
+    }
+    let seen = optional_time("seen_ms", seen_ms)?
+        .ok_or_else(|| WireError::new("seen_ms", "it is missing"))?;
+    Ok(ShimMended {
+        directory: shown_text(directory),
+        seen,
+        sha256,
+    })
 }
 
 pub(super) fn submission(request: v1::SubmitRequest, by: String) -> Result<Submission, WireError> {

@@ -92,14 +92,13 @@ fn epoch_of(snapshot: &Path) -> Result<u64, rusqlite::Error> {
     u64::try_from(epoch).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, epoch))
 }
 
-/// Reads the archive at `path`: every file into `work`, mode 0600, each checked against the
-/// manifest.
-pub(super) fn unpack(path: &Path, work: &WorkDir) -> Result<Manifest, BackupError> {
+/// Reads the archive `file`, which is at `path`: every file into `work`, mode 0600, each checked
+/// against the manifest.
+pub(super) fn unpack(path: &Path, file: File, work: &WorkDir) -> Result<Manifest, BackupError> {
     let no_backup = |problem: String| BackupError::NotABackup {
         path: path.to_owned(),
         problem,
     };
-    let file = File::open(path).map_err(BackupError::io("open", path))?;
     let mut archive = Archive::new(io::BufReader::new(file));
     // Raw: extensions for long names and the like are not obeyed but found to be no file of ours.
     let mut entries = archive

@@ -13,7 +13,7 @@ use extend_common::tls::authority::{CERTIFICATE_FILE, KEY_FILE};
 use jiff::Timestamp;
 
 use super::{BackupError, STORE_FILE, WorkDir};
-use crate::daemon::state::{LOCK_FILE, give_to_owner, is_work};
+use crate::daemon::state::{LOCK_FILE, is_work};
 
 /// How the name of a directory with a former state begins.
 const ASIDE_PREFIX: &str = "before-restore-";
@@ -70,8 +70,6 @@ pub(super) fn move_aside(
 pub(super) fn move_in(state_dir: &Path, work: &WorkDir) -> Result<(), BackupError> {
     for name in [CERTIFICATE_FILE, STORE_FILE, KEY_FILE] {
         let (from, to) = (work.file(name), state_dir.join(name));
-        let file = File::open(&from).map_err(BackupError::io("open", &from))?;
-        give_to_owner(state_dir, &file)?;
         fs::rename(&from, &to).map_err(BackupError::io("replace", &to))?;
         sync(state_dir)?;
     }
@@ -90,8 +88,6 @@ fn new_directory(state_dir: &Path, now: Timestamp) -> Result<PathBuf, BackupErro
             Err(error) => return Err(BackupError::io("create", &path)(error)),
         }
     }
-    let directory = File::open(&path).map_err(BackupError::io("open", &path))?;
-    give_to_owner(state_dir, &directory)?;
     Ok(path)
 }
 

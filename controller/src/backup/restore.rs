@@ -1,15 +1,17 @@
 //! Putting a backup back.
 //!
 //! ```text
-//! lock ── unpack beside ── verify ── move the old aside ── ca.crt ── store.db ── ca.key
+//! open ── become the directory's owner ── lock ── unpack beside ── verify ── move the old aside ── ca.crt ── store.db ── ca.key
 //! ```
 //!
 //! Called by `extend controller restore`, with no controller running. The private key leaves first
 //! and arrives last: wherever this is cut short, a controller finds a certificate without its key
 //! and refuses to start, so that half a restore is never taken for a state.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use extend_common::owner;
 use extend_common::tls::Authority;
 use jiff::Timestamp;
 
@@ -39,7 +41,9 @@ pub struct Restored {
     pub moved_aside: Option<PathBuf>,
 }
 
-/// Puts the backup at `file` into `state_dir`. Blocks.
+/// Puts the backup at `file` into `state_dir`. Blocks. A process of root's is afterwards one of the
+/// directory's owner, and so is everything that was put there; the backup itself may be one that
+/// only root can read.
 ///
 /// # Errors
 /// Fails, and changes nothing, if the archive is not whole, if a controller runs on the directory,
@@ -49,6 +53,8 @@ pub fn restore(
     state_dir: &Path,
     options: RestoreOptions,
 ) -> Result<Restored, BackupError> {
+    let archive = File::open(file).map_err(BackupError::io("open", file))?;
+    owner::become_owner(state_dir)?;
     let lock = StateLock::take(state_dir)?;
     let occupied = place::occupants(state_dir)?;
     if let Some(found) = occupied.first().filter(|_| !options.force) {
@@ -58,7 +64,7 @@ pub fn restore(
         });
     }
     let work = WorkDir::new(state_dir, ".restore-")?;
-    let manifest = archive::unpack(file, &work)?;
+    let manifest = archive::unpack(file, archive, &work)?;
     verify(file, &work, &manifest)?;
     let moved_aside = place::move_aside(state_dir, &occupied, options.now)?;
     place::move_in(state_dir, &work)?;

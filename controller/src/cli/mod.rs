@@ -15,10 +15,12 @@ mod failure;
 mod interrupt;
 mod lifecycle;
 mod logs;
+mod man;
 mod node;
 mod op;
 mod output;
 mod patience;
+mod shim;
 mod status;
 mod usage;
 mod view;
@@ -83,8 +85,14 @@ enum Command {
     Node(node::Command),
     /// Run the controller, or back up, restore and recover it
     Controller(controller::Args),
+    /// Put our extend.sh where PortSIP's guide looks for it, or take it away (as root)
+    #[command(subcommand)]
+    Shim(shim::Command),
     /// Print a script that lets a shell complete commands, names and addresses
     Completion(completion::Args),
+    /// Write the manual pages into a directory, for the package
+    #[command(hide = true)]
+    Man(man::Args),
 }
 
 /// Runs the command line that this process was started with.
@@ -118,6 +126,7 @@ fn run(argv: Vec<OsString>) -> Exit {
     let done = match cli.command {
         Command::Controller(args) if args.is_daemon() => controller::serve(&args),
         Command::Completion(args) => completion::run(&context, &args),
+        Command::Man(args) => man::run(&args),
         command => on_runtime(&context, command),
     };
     done.unwrap_or_else(|failure| {
@@ -149,6 +158,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
         Command::Op(command) => op::run(context, command).await,
         Command::Node(command) => node::run(context, command).await,
         Command::Controller(args) => controller::run(context, args).await,
+        Command::Shim(command) => shim::run(context, command).await,
         Command::Completion(args) => completion::run(context, &args),
+        Command::Man(args) => man::run(&args),
     }
 }

@@ -3,9 +3,15 @@
 use super::*;
 
 const EXAMPLE: &str = include_str!("../../../packaging/controller.toml");
+const ADDRESS: &str = "address = \"172.31.16.133\"";
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
     Config::parse(Path::new("/etc/extend/controller.toml"), text)
+}
+
+/// The example with the one key set that has to be.
+fn completed() -> String {
+    EXAMPLE.replace(&format!("#{ADDRESS}"), ADDRESS)
 }
 
 fn wrong(text: &str) -> ConfigError {
@@ -27,8 +33,8 @@ fn example_in_full() -> String {
 
 #[test]
 fn the_smallest_file_and_the_example_give_the_defaults() {
-    let small = parse("address = \"172.31.16.133\"").unwrap();
-    assert_eq!(parse(EXAMPLE).unwrap(), small);
+    let small = parse(ADDRESS).unwrap();
+    assert_eq!(parse(&completed()).unwrap(), small);
     assert_eq!(small.state_dir, Path::new("/var/lib/extend"));
     assert_eq!(small.listen, Listen::default());
     assert_eq!(small.image_pull, PullPolicy::Always);
@@ -43,7 +49,15 @@ fn the_commented_keys_of_the_example_are_the_defaults_too() {
         Some("54.151.30.9"),
         "the one without default"
     );
-    assert_eq!(full, parse(EXAMPLE).unwrap());
+    assert_eq!(full, parse(&completed()).unwrap());
+}
+
+/// A package starts what it installs: never at an address that is only an example.
+#[test]
+fn the_example_is_not_usable_before_the_address_is_set() {
+    let error = wrong(EXAMPLE);
+    assert!(error.to_string().contains("address"), "{error}");
+    assert!(!error.hint().is_empty());
 }
 
 /// Every key of the structs stands in the example: removing one from it would not be seen above.

@@ -54,6 +54,12 @@ impl Events {
         self.last
     }
 
+    /// Whether this very event is one of the newest, so that it was told before.
+    pub(super) fn is_known(&self, event: &Event) -> bool {
+        let newest = self.kept.values().rev().take(SHARE);
+        newest.into_iter().any(|stored| stored.event == *event)
+    }
+
     /// Takes one in that was stored before.
     pub(super) fn load(&mut self, stored: StoredEvent) {
         if let Some(node) = stored.event.node {

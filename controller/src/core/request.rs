@@ -71,6 +71,17 @@ pub struct Submitted {
     pub operation: Option<Operation>,
 }
 
+/// PortSIP's `extend.sh` was found in the place of ours, which is back there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShimMended {
+    /// In which directory.
+    pub directory: String,
+    /// When it was found.
+    pub seen: Timestamp,
+    /// Which one, in hexadecimal digits.
+    pub sha256: String,
+}
+
 /// Which events an operator wants to see.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EventsWanted {

@@ -30,6 +30,12 @@ pub(super) async fn engine_answers(engine: &EngineHandle, limit: Duration) -> bo
     matches!(asked, Ok(Ok(_) | Err(EngineError::Refused(_))))
 }
 
+/// Whether the store's thread has been to its file within `limit`. What it found there is another
+/// question: a store that says what is wrong with it has answered.
+pub(super) async fn store_answers(engine: &EngineHandle, limit: Duration) -> bool {
+    matches!(timeout(limit, engine.store_answers()).await, Ok(true))
+}
+
 /// Answers on `listener` until `shutdown`.
 pub(super) async fn serve(
     listener: TcpListener,

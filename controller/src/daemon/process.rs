@@ -20,6 +20,14 @@ const THREADS: Duration = Duration::from_millis(200);
 /// # Errors
 /// Says why it did not start, or what ended by itself; see [`DaemonError::exit`].
 pub fn run(config: &Path) -> Result<(), DaemonError> {
+    run_with(config, options())
+}
+
+/// The same with what a test has exchanged.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with(config: &Path, options: DaemonOptions) -> Result<(), DaemonError> {
     telemetry::start();
     let config = Config::load(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -27,19 +35,19 @@ pub fn run(config: &Path) -> Result<(), DaemonError> {
         .thread_name("controller")
         .build()
         .map_err(DaemonError::Runtime)?;
-    let outcome = runtime.block_on(serve(config));
+    let outcome = runtime.block_on(serve(config, options));
     runtime.shutdown_timeout(THREADS);
     outcome
 }
 
-async fn serve(config: Config) -> Result<(), DaemonError> {
+async fn serve(config: Config, options: DaemonOptions) -> Result<(), DaemonError> {
     let mut signals = Signals::new().map_err(DaemonError::Runtime)?;
     let mut daemon = tokio::select! {
         signal = signals.next() => {
             tracing::info!(signal, "told to end before the start was complete");
             return Ok(());
         }
-        daemon = Daemon::start(config, options()) => daemon?,
+        daemon = Daemon::start(config, options) => daemon?,
     };
     notify::ready();
     let engine = daemon.engine().clone();

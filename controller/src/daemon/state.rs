@@ -7,11 +7,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use extend_common::files::{self, FileError};
+use extend_common::owner::{self, OwnerError};
 use extend_common::tls::Authority;
 use extend_common::tls::authority::{CERTIFICATE_FILE, KEY_FILE};
 use jiff::Timestamp;
@@ -38,6 +39,9 @@ pub enum StateError {
     /// The directory or the lock file cannot be used.
     #[error(transparent)]
     File(#[from] FileError),
+    /// It belongs to another user.
+    #[error(transparent)]
+    Owner(#[from] OwnerError),
     /// Another controller is at work on it.
     #[error("another controller{} is using {}", process_text(*process), directory.display())]
     Held {
@@ -82,6 +86,7 @@ impl StateError {
         const RESTORE: &str = "extend controller restore BACKUP --force";
         match self {
             Self::File(error) => error.hint(),
+            Self::Owner(_) => Some("sudo systemctl start extend-controller".to_owned()),
             Self::Held { .. } => Some("systemctl status extend-controller".to_owned()),
             Self::Authority { source, .. } => source.hint(),
             Self::AuthorityGone { .. } => Some(format!("put them back from a backup: {RESTORE}")),
@@ -127,8 +132,10 @@ impl StateLock {
     /// Takes the lock of `directory`, which is made (mode 0700) if there is none.
     ///
     /// # Errors
-    /// Fails if somebody else holds it, or if the directory is open to other users.
+    /// Fails if somebody else holds it, if the directory is another user's (also for root: the
+    /// owner could not use what root makes there), or if it is open to other users.
     pub fn take(directory: &Path) -> Result<Self, StateError> {
+        owner::require_owner(directory)?;
         files::private_directory(directory)?;
         let path = directory.join(LOCK_FILE);
         let file = OpenOptions::new()
@@ -141,7 +148,6 @@ impl StateLock {
             .map_err(StateError::io("open", &path))?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(mut file) => {
-                give_to_owner(directory, &file)?;
                 // For whoever is refused; the lock is what counts.
                 let noted = file
                     .set_len(0)
@@ -172,20 +178,6 @@ impl StateLock {
     pub fn directory(&self) -> &Path {
         &self.directory
     }
-}
-
-/// Gives a file made by root to the user whom the directory belongs to: the daemon may be another
-/// user than the one who restores.
-pub(crate) fn give_to_owner(directory: &Path, file: &File) -> Result<(), StateError> {
-    let owner = fs::metadata(directory).map_err(StateError::io("inspect", directory))?;
-    let present = file
-        .metadata()
-        .map_err(StateError::io("inspect", directory))?;
-    if (owner.uid(), owner.gid()) != (present.uid(), present.gid()) {
-        fchown(file, Some(owner.uid()), Some(owner.gid()))
-            .map_err(StateError::io("set the owner of a file in", directory))?;
-    }
-    Ok(())
 }
 
 /// What a controller works on.

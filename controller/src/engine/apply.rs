@@ -47,6 +47,10 @@ impl Ground<'_> {
                 tracing::info!(operation = id, by, refused = answer.is_err(), "cancelled");
                 gathering.answer(reply, refused(answer));
             }
+            OperationCommand::NoteShim { mended, reply } => {
+                gathering.add(kind, fleet.note_shim(&mended, now));
+                gathering.answer(reply, Ok(()));
+            }
         }
     }
 

@@ -19,7 +19,7 @@ use super::session::SessionSender;
 use crate::core::refusal::Known;
 use crate::core::request::{
     EventsWanted, Heartbeat, Hello, KeyHash, LogsWanted, PeerFacts, Recovered, SelectorWords,
-    SessionEnd, SessionNumber, Submission, Submitted,
+    SessionEnd, SessionNumber, ShimMended, Submission, Submitted,
 };
 use crate::core::view::{EventFilter, EventsBegin, EventsPage, NodeView, Noted, ServersView};
 
@@ -45,6 +45,11 @@ pub(super) enum OperationCommand {
         id: String,
         by: String,
         reply: Reply<Operation>,
+    },
+    /// About none: what was done on the primary itself.
+    NoteShim {
+        mended: ShimMended,
+        reply: Reply<()>,
     },
 }
 
@@ -179,6 +184,7 @@ impl Command {
             Self::Operation(OperationCommand::Submit { reply, .. }) => send(reply, Err(error)),
             Self::Operation(OperationCommand::Cancel { reply, .. })
             | Self::Question(Question::Operation { reply, .. }) => send(reply, Err(error)),
+            Self::Operation(OperationCommand::NoteShim { reply, .. }) => send(reply, Err(error)),
             Self::Node(NodeCommand::MintToken { reply, .. }) => send(reply, Err(error)),
             Self::Node(
                 NodeCommand::SpendToken { reply, .. } | NodeCommand::Renewed { reply, .. },
@@ -213,6 +219,7 @@ impl OperationCommand {
         match self {
             Self::Submit { .. } => InputKind::Submit,
             Self::Cancel { .. } => InputKind::Cancel,
+            Self::NoteShim { .. } => InputKind::NoteShim,
         }
     }
 }

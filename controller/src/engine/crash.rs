@@ -33,6 +33,8 @@ kinds! {
     Question => "question",
     /// `extend node token`
     MintToken => "mint-token",
+    /// `extend shim repair`
+    NoteShim => "note-shim",
     /// A node joins.
     SpendToken => "spend-token",
     /// A node got a new certificate.

@@ -23,7 +23,7 @@ use super::session::SessionSender;
 use crate::core::refusal::{Known, Refusal};
 use crate::core::request::{
     EventsWanted, Heartbeat, Hello, KeyHash, LogsWanted, PeerFacts, Recovered, SelectorWords,
-    SessionEnd, SessionNumber, Submission, Submitted,
+    SessionEnd, SessionNumber, ShimMended, Submission, Submitted,
 };
 use crate::core::view::{
     DoorSets, EventFilter, EventsBegin, EventsPage, NodeView, Noted, ServersView,
@@ -33,6 +33,9 @@ use crate::store::{StoreError, StoreHandle, StoreId};
 /// So many inputs wait for the engine; beyond it, callers do. One turn takes microseconds: a full
 /// queue means that the disk is slow, and agents' reports have to feel that.
 pub(super) const QUEUE: usize = 1024;
+
+/// Begins no key.
+const NO_ROWS: &str = "!";
 
 /// Why the engine did not do what it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -101,6 +104,12 @@ impl EngineHandle {
             reply,
         })
         .await
+    }
+
+    /// Keeps an event of the shim's repair. Told again, it is kept once.
+    pub async fn note_shim(&self, mended: ShimMended) -> Result<(), EngineError> {
+        self.ask(|reply| OperationCommand::NoteShim { mended, reply })
+            .await
     }
 
     /// An operation as it changes: the present value first, the latest one always. The last value
@@ -344,6 +353,12 @@ impl EngineHandle {
     /// Writes a consistent copy of the store into the new file `path`.
     pub async fn snapshot(&self, path: &Path) -> Result<(), StoreError> {
         self.store.snapshot_to(path).await
+    }
+
+    /// Asks the store for rows that nobody has, and comes back when it has looked: false if it is
+    /// closed.
+    pub async fn store_answers(&self) -> bool {
+        !matches!(self.store.load(NO_ROWS).await, Err(StoreError::Closed))
     }
 
     /// Which store this is.

@@ -442,6 +442,18 @@ impl Operator for Face {
         Ok(Response::new(Box::pin(tokio_stream::iter(chunks))))
     }
 
+    async fn note_shim(
+        &self,
+        request: Request<v1::NoteShimRequest>,
+    ) -> Result<Response<v1::NoteShimResponse>, Status> {
+        let request = request.into_inner();
+        self.0.ask(format!(
+            "note_shim {} {}",
+            request.directory, request.sha256
+        ))?;
+        Ok(Response::new(v1::NoteShimResponse {}))
+    }
+
     async fn recover(
         &self,
         request: Request<v1::RecoverRequest>,

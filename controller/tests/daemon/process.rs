@@ -8,11 +8,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::pin::Pin;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use extend_common::exit::Exit;
 use extend_controller::daemon;
+use extend_controller::engine::{CrashHook, CrashPoint, InputKind, Moment};
 use extend_proto::v1;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid};
@@ -22,8 +25,21 @@ use super::support::*;
 
 const CONFIG: &str = "EXTEND_TEST_CONFIG";
 const SOCKET: &str = "EXTEND_TEST_SOCKET";
+const STUCK: &str = "EXTEND_TEST_STUCK";
 /// A user and a group that every system has, and nobody is.
 const NOBODY: u32 = 65_534;
+
+/// The engine stands still once it was asked for a token. Everything else goes on.
+struct StuckAfterAToken;
+
+impl CrashHook for StuckAfterAToken {
+    fn at(&self, point: CrashPoint) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        if point == CrashPoint::Input(Moment::BeforeCommit, InputKind::MintToken) {
+            return Box::pin(std::future::pending());
+        }
+        Box::pin(std::future::ready(()))
+    }
+}
 
 /// This binary again, as one of the two below.
 fn again(test: &str) -> Command {
@@ -39,7 +55,11 @@ fn as_the_daemon() {
     let Some(config) = std::env::var_os(CONFIG) else {
         return;
     };
-    match daemon::run(Path::new(&config)) {
+    let mut options = daemon::DaemonOptions::default();
+    if std::env::var_os(STUCK).is_some() {
+        options.crash = Arc::new(StuckAfterAToken);
+    }
+    match daemon::run_with(Path::new(&config), options) {
         Ok(()) => println!("ended well"),
         Err(error) => println!("ended with {:?}: {error}", error.exit()),
     }
@@ -94,6 +114,10 @@ struct Service {
 
 impl Service {
     fn start(place: &Place) -> Self {
+        Self::start_with(place, &[])
+    }
+
+    fn start_with(place: &Place, environment: &[(&str, &str)]) -> Self {
         let config = place.root().join("controller.toml");
         fs::write(&config, place.config_text()).unwrap();
         let notify = place.root().join("notify");
@@ -104,6 +128,7 @@ impl Service {
             .env(CONFIG, &config)
             .env("NOTIFY_SOCKET", &notify)
             .env("WATCHDOG_USEC", "600000")
+            .envs(environment.iter().copied())
             .spawn()
             .unwrap();
         Self { child, systemd }
@@ -156,6 +181,40 @@ fn systemd_is_told_and_a_signal_ends_it_in_time() {
         assert!(said.contains("ended well"), "{said}");
         assert!(!place.socket().exists());
     }
+}
+
+/// Its timers run, its faces answer, and its work stands still: systemd has to learn of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_stands_still_does_not_feed_the_watchdog() {
+    let place = Place::new();
+    let service = Service::start_with(&place, &[(STUCK, "1")]);
+    assert_eq!(service.hear(), "READY=1");
+    for _ in 0..3 {
+        assert_eq!(service.hear(), "WATCHDOG=1", "with nothing to do it is fed");
+    }
+    let stream = UnixStream::connect(place.socket()).await.unwrap();
+    let channel = channel(stream).await.unwrap();
+    let mut client = v1::operator_client::OperatorClient::new(channel);
+    let asked = tokio::spawn(async move {
+        let node = "172.31.16.139".to_owned();
+        let request = v1::MintTokenRequest {
+            node,
+            ttl_seconds: 0,
+        };
+        client.mint_token(request).await
+    });
+    // What was on its way may still come; then there is silence for longer than the limit.
+    let silence = Duration::from_millis(1_200);
+    service.systemd.set_read_timeout(Some(silence)).unwrap();
+    let mut more = 0;
+    let mut buffer = [0; 256];
+    while service.systemd.recv(&mut buffer).is_ok() {
+        more += 1;
+        assert!(more < 10, "it is fed all the same");
+    }
+    assert!(!asked.is_finished(), "nobody is answered");
+    service.signal(Signal::SIGKILL);
+    service.end();
 }
 
 #[test]

@@ -9,6 +9,7 @@ use extend_common::operation::{Selector, TargetState};
 
 use super::super::fleet::Fleet;
 use super::super::operation::OperationEntry;
+use super::super::request::ShimMended;
 use super::super::row::TargetRow;
 use super::super::turn::Turn;
 use super::own;
@@ -21,6 +22,27 @@ impl Fleet {
     pub fn say_started(&mut self, now: Timestamp) -> Turn<()> {
         let text = format!("the controller started at epoch {}", self.epoch);
         self.note(own(EventKind::Controller, now, text));
+        self.turn(())
+    }
+
+    /// Notes that PortSIP's `extend.sh` had taken the place of ours, unless that was noted before:
+    /// whoever tells it tells it until it was answered.
+    pub fn note_shim(&mut self, mended: &ShimMended, now: Timestamp) -> Turn<()> {
+        let ShimMended {
+            directory,
+            seen,
+            sha256,
+        } = mended;
+        let which = sha256.get(..12).unwrap_or(sha256);
+        let text = format!(
+            "PortSIP's extend.sh had taken the place of ours in {}: it is kept as \
+             extend.sh.portsip (sha256 {which}…), and ours is back",
+            super::cut(directory, 200)
+        );
+        let event = own(EventKind::Controller, *seen, text);
+        if !self.events.is_known(&event) {
+            self.keep(event, now);
+        }
         self.turn(())
     }
 

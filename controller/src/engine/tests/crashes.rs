@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::timeout;
 
 use extend_common::event::EventKind;
@@ -14,14 +15,14 @@ use extend_common::record::RunState;
 use ulid::Ulid;
 
 use super::rig::{DieAt, QUEUE, Rig, config, media};
-use crate::core::request::{Heartbeat, SessionEnd, Submission, sha256};
+use crate::core::request::{Heartbeat, SessionEnd, ShimMended, Submission, sha256};
 use crate::core::tests::bench::{facts, node, submission};
 use crate::core::tests::told::journal_part;
 use crate::engine::{CrashPoint, EngineError, InputKind, Moment, NoCrash};
 use crate::store::MemoryStore;
 
 /// One deed of the day. Each can be done again: what a person or an agent does who got no answer.
-const DEEDS: usize = 13;
+const DEEDS: usize = 14;
 
 fn wanted(number: u128, verb: Verb, line: &str) -> Submission {
     Submission {
@@ -70,6 +71,14 @@ async fn deed(rig: &mut Rig, deed: usize) -> Result<(), EngineError> {
             let session = rig.agent(media()).session.unwrap_or_default();
             let part = journal_part("j", 1..=2);
             rig.handle.session_events(session, media(), part).await?;
+        }
+        12 => {
+            let mended = ShimMended {
+                directory: "/opt/portsip-pbx-ha-guide".to_owned(),
+                seen: Timestamp::from_millisecond(1_800_000_000_000).unwrap(),
+                sha256: "ab".repeat(32),
+            };
+            rig.handle.note_shim(mended).await?;
         }
         _ => {
             drop(rig.handle.submit(wanted(3, Verb::Restart, "")).await?);
@@ -173,6 +182,8 @@ async fn check_events(rig: &Rig, point: CrashPoint) {
         of_kind.filter(|s| ended(&s.event.text)).count()
     };
     assert_eq!(of_kind(EventKind::Operation), 3, "{point}: {events:#?}");
+    let of_the_shim = events.iter().filter(|s| s.event.text.contains("extend.sh"));
+    assert_eq!(of_the_shim.count(), 1, "{point}: {events:#?}");
 }
 
 /// The day with a death at `point`. Returns whether the point was reached.

@@ -1,0 +1,70 @@
+//! `extend shim uninstall`
+
+use std::path::Path;
+
+use extend_common::exit::Exit;
+
+use super::{WhereArgs, failed};
+use crate::cli::context::Context;
+use crate::cli::failure::Failure;
+use crate::shim::record::Record;
+use crate::shim::{Wish, unit};
+
+const WHAT: &str = "shim uninstall";
+
+/// The options of `shim uninstall`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    place: WhereArgs,
+
+    /// In every directory that it was put into
+    #[arg(long, conflicts_with = "directory")]
+    all: bool,
+}
+
+pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
+    let record = args.place.ours.open(WHAT).await?;
+    let directories = if args.all {
+        record.directories().map_err(|error| failed(WHAT, &error))?
+    } else {
+        vec![args.place.directory.clone()]
+    };
+    for directory in &directories {
+        uninstall(context, &args, &record, directory)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn uninstall(
+    context: &Context,
+    args: &Args,
+    record: &Record,
+    directory: &Path,
+) -> Result<(), Failure> {
+    let output = &context.output;
+    // First: what watches would put it back.
+    if unit::is_watched(directory) {
+        unit::unwatch(directory).map_err(|error| {
+            let sentence = format!("cannot stop watching {}", directory.display());
+            Failure::local(sentence, &error)
+        })?;
+    }
+    if args.all && !directory.is_dir() {
+        output.say(&format!("there is no {} any more", directory.display()));
+    } else {
+        let place = args.place.ours.place(directory, WHAT)?;
+        let steps = place
+            .bring_about(Wish::Uninstalled)
+            .map_err(|error| failed(WHAT, &error))?;
+        for step in &steps {
+            output.say(&step.to_string());
+        }
+        if steps.is_empty() {
+            output.say(&format!("nothing of ours is in {}", directory.display()));
+        }
+    }
+    record
+        .forget(directory)
+        .map_err(|error| failed(WHAT, &error))
+}
