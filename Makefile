@@ -24,7 +24,10 @@ bench: ## Measures docs/benchmarks.md on this machine (ONLY=fan-out,status; WRIT
 build: ## The programs, for this machine
 	cargo build --release -p extend-controller -p extend-agent
 
+deb: ## The Debian packages extend and extend-agent, in target/deb (PROFILE=quick builds sooner)
+	@scripts/deb.sh
+
 deny: ## Licences, advisories and sources of all dependencies (needs cargo-deny)
 	cargo deny check
 
-.PHONY: help demo test quick sweep bench build deny
+.PHONY: help demo test quick sweep bench build deb deny

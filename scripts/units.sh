@@ -8,8 +8,9 @@ cd "$(dirname "$0")/.."
 declare -Ar MOST=(
     [extend-agent.service]=15
     [extend-controller.service]=15
-    # It is root, and has to be.
+    # They are root, and have to be.
     [extend-agent-host@.service]=18
+    [extend-shim@.service]=18
 )
 
 if ! command -v systemd-analyze >/dev/null; then

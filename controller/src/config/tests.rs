@@ -265,7 +265,7 @@ fn agents_may_dial_the_controller_and_then_its_standby_addresses() {
     // The same list may stand in every node's file, whichever of them is the controller now.
     let all = "\"172.31.16.133\", \"172.31.16.134\", \"172.31.16.135\"";
     assert_eq!(config(all).controllers(), [at(134), at(133), at(135)]);
-    let many = vec!["\"172.31.16.133\""; 8].join(", ");
+    let many = ["\"172.31.16.133\""; 8].join(", ");
     let error = wrong(&format!("address = \"172.31.16.134\"\nstandby = [{many}]"));
     assert_eq!(
         (error.line(), error.key()),

@@ -144,7 +144,7 @@ impl Record {
             .filter(|entry| entry.file_name().to_string_lossy().starts_with(UNTOLD))
             .filter_map(|entry| serde_json::from_slice(&fs::read(entry.path()).ok()?).ok())
             .collect();
-        untold.sort_by(|a, b| a.seen.cmp(&b.seen));
+        untold.sort_by_key(|mended| mended.seen);
         Ok(untold)
     }
 
