@@ -6,6 +6,7 @@
 #
 #   PROFILE=release      the cargo profile; `quick` builds sooner
 #   VERSION_SUFFIX=+x1   packs the same programs under a later version
+#   DEBFULLNAME, DEBEMAIL  who makes them
 #   SOURCE_DATE_EPOCH=N  the time of everything in them; otherwise the last commit's
 #
 # The same sources in the same place give the same packages, byte for byte. Prints their paths.
@@ -18,6 +19,7 @@ readonly PROFILE=${PROFILE:-release}
 readonly VERSION_SUFFIX=${VERSION_SUFFIX-}
 readonly TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
 readonly OUT=$TARGET_DIR/deb
+readonly MAINTAINER="${DEBFULLNAME:-Extend developers} <${DEBEMAIL:-extend@localhost}>"
 # What the controller needs where dpkg-shlibdeps is not there to find out.
 readonly USUAL_LIBRARIES='libc6 (>= 2.34), libgcc-s1 (>= 4.2)'
 # Directories and files as Debian has them, whoever packs.
@@ -72,9 +74,10 @@ manual() { # PROGRAM ROOT
 changelog() { # PACKAGE
     local date
     date=$(LC_ALL=C date -u -R -d "@$SOURCE_DATE_EPOCH")
-    awk -v package="$1" -v version="$VERSION" -v plain="${VERSION%"$VERSION_SUFFIX"}" -v date="$date" '
+    awk -v package="$1" -v version="$VERSION" -v plain="${VERSION%"$VERSION_SUFFIX"}" -v date="$date" \
+        -v maintainer="$MAINTAINER" '
         function close_entry() {
-            if (open) printf "\n -- Extend developers <extend@localhost>  %s\n\n", date
+            if (open) printf "\n -- %s  %s\n\n", maintainer, date
         }
         function open_entry(name) {
             close_entry()
@@ -135,7 +138,7 @@ pack() { # PACKAGE DEPENDS ROOT
     mkdir -p "$root/DEBIAN"
     size=$(du -sk --apparent-size --exclude=DEBIAN "$root" | cut -f 1)
     sed -e "s/@VERSION@/$VERSION/" -e "s/@ARCHITECTURE@/$ARCHITECTURE/" -e "s/@SIZE@/$size/" \
-        -e "s/@DEPENDS@, /$2/" "$from/control" >"$root/DEBIAN/control"
+        -e "s/@MAINTAINER@/$MAINTAINER/" -e "s/@DEPENDS@, /$2/" "$from/control" >"$root/DEBIAN/control"
     (cd "$root" && find etc -type f | LC_ALL=C sort | sed 's,^,/,') >"$root/DEBIAN/conffiles"
     local script
     for script in preinst postinst prerm postrm; do

@@ -177,8 +177,11 @@ fn permit(socket: &Path, group: &str) -> io::Result<()> {
         );
         return fs::set_permissions(socket, Permissions::from_mode(ALONE));
     };
-    // The group first: the mode would for a moment be meant for another.
-    chown(socket, None, Some(found.gid))?;
+    // The group first: the mode would for a moment be meant for another. Where it is the process's
+    // own there is nothing to give.
+    if fs::metadata(socket)?.gid() != found.gid.as_raw() {
+        chown(socket, None, Some(found.gid))?;
+    }
     fs::set_permissions(socket, Permissions::from_mode(SHARED))
 }
 
