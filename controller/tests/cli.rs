@@ -4,6 +4,8 @@
 
 #[path = "cli/backup.rs"]
 mod backup;
+#[path = "cli/bootstrap.rs"]
+mod bootstrap;
 #[path = "cli/completion.rs"]
 mod completion;
 #[path = "cli/connection.rs"]
@@ -18,6 +20,8 @@ mod fixtures;
 mod grammar;
 #[path = "cli/harness.rs"]
 mod harness;
+#[path = "cli/hosts.rs"]
+mod hosts;
 #[path = "cli/logs.rs"]
 mod logs;
 #[path = "cli/nodes.rs"]

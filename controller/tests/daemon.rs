@@ -16,6 +16,8 @@ mod bounds;
 mod download;
 #[path = "daemon/enrolment.rs"]
 mod enrolment;
+#[path = "daemon/first_boot.rs"]
+mod first_boot;
 #[path = "daemon/logs.rs"]
 mod logs;
 #[path = "daemon/matrix.rs"]

@@ -27,12 +27,16 @@ impl Context {
         Ok(Client::connect(&self.connection.socket).await?)
     }
 
-    /// This same command with one option more, to be pasted into a shell.
-    pub(crate) fn again_with(&self, option: &str) -> String {
+    /// This same command, to be pasted into a shell.
+    pub(crate) fn again(&self) -> String {
         let mut words = vec!["extend".to_owned()];
         words.extend(self.arguments.iter().map(|word| shell_word(word)));
-        words.push(option.to_owned());
         words.join(" ")
+    }
+
+    /// The same with one option more.
+    pub(crate) fn again_with(&self, option: &str) -> String {
+        format!("{} {option}", self.again())
     }
 }
 

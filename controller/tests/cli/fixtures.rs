@@ -188,6 +188,15 @@ pub(crate) fn nodes() -> Vec<v1::NodeView> {
     vec![online, pending]
 }
 
+/// A node that is online and has nothing to tell.
+pub(crate) fn online(node: &str) -> v1::NodeView {
+    v1::NodeView {
+        node: node.to_owned(),
+        state: v1::NodeState::Online.into(),
+        ..v1::NodeView::default()
+    }
+}
+
 /// A plan for the whole fleet: three changes, one server as it should be.
 pub(crate) fn plan() -> Vec<v1::PlannedTarget> {
     let planned = |index: usize| {

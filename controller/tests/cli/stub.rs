@@ -93,6 +93,8 @@ pub(crate) struct Script {
     /// The servers, nodes and operations there are.
     pub(crate) servers: Mutex<v1::ListServersResponse>,
     pub(crate) nodes: Mutex<Vec<v1::NodeView>>,
+    /// In place of them: a node is online when there is a file `IP/online` below this directory.
+    pub(crate) nodes_in: Mutex<Option<PathBuf>>,
     /// How nodes join.
     pub(crate) enrolment: Mutex<v1::EnrolmentView>,
     /// What revoking a node is answered, if it is not what the fixtures say.
@@ -119,6 +121,7 @@ impl Script {
             refuse: Mutex::default(),
             servers: Mutex::new(fixtures::fleet()),
             nodes: Mutex::new(fixtures::nodes()),
+            nodes_in: Mutex::default(),
             enrolment: Mutex::default(),
             revoked: Mutex::default(),
             reads: Mutex::default(),
@@ -377,7 +380,14 @@ impl Operator for Face {
     ) -> Result<Response<v1::ListNodesResponse>, Status> {
         let node = request.into_inner().node;
         self.0.ask(format!("nodes {node}"))?;
-        let nodes = self.0.nodes.lock().unwrap().clone();
+        let mut nodes = self.0.nodes.lock().unwrap().clone();
+        if let Some(directory) = &*self.0.nodes_in.lock().unwrap() {
+            let is_online = directory.join(&node).join("online").exists();
+            nodes = is_online
+                .then(|| fixtures::online(&node))
+                .into_iter()
+                .collect();
+        }
         let nodes = nodes
             .into_iter()
             .filter(|view| node.is_empty() || view.node == node);

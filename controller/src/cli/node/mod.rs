@@ -1,10 +1,13 @@
 //! `extend node`: the EC2 instances that servers run on.
 
+mod bootstrap;
 mod list;
 mod remove;
 mod revoke;
+mod scripts;
 mod show;
 mod token;
+mod user_data;
 
 use clap::Subcommand;
 use extend_common::exit::Exit;
@@ -27,6 +30,8 @@ pub(super) enum Command {
     List(list::Args),
     /// Show one node
     Show(show::Args),
+    /// Set nodes up over SSH: from a bare instance to online; again, to repair or upgrade them
+    Bootstrap(bootstrap::Args),
     /// Make the token that a node joins with, once
     Token(token::Args),
     /// Accept a node's certificate no longer; its server goes on
@@ -40,6 +45,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
     match command {
         Command::List(args) => list::run(context, args).await,
         Command::Show(args) => show::run(context, args).await,
+        Command::Bootstrap(args) => Box::pin(bootstrap::run(context, args)).await,
         Command::Token(args) => token::run(context, args).await,
         Command::Revoke(args) => revoke::run(context, args).await,
         Command::Remove(args) => remove::run(context, args).await,

@@ -257,7 +257,9 @@ fn not_enrolled(asked: &Asked, node: NodeAddr, token: Option<Timestamp>) -> Text
             "cannot {}: the node has not joined",
             asked.action().upon(&format!("a server on {node}"))
         ),
-        format!("extend node token {node}"),
+        format!(
+            "extend node bootstrap -a {node}, or without SSH: extend node token -a {node} --cloud-init"
+        ),
     );
     match token {
         Some(until) => text.because(format!(
@@ -265,9 +267,11 @@ fn not_enrolled(asked: &Asked, node: NodeAddr, token: Option<Timestamp>) -> Text
              given to `extend-agent join` there",
             moment(until)
         )),
-        None => text.because(format!(
-            "a node joins with a token: make one, then paste it into `extend-agent join` on {node}"
-        )),
+        None => text
+            .because("bootstrap sets the node up over SSH; --cloud-init prints user data that does so at its first boot")
+            .because(format!(
+                "by hand, with the package extend-agent on it: extend node token -a {node}"
+            )),
     }
 }
 

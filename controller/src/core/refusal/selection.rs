@@ -96,7 +96,8 @@ impl Mismatch {
                 "extend node list".to_owned(),
             )
             .because(format!(
-                "a node joins with the token of: extend node token -a {node}"
+                "a node joins with: extend node bootstrap -a {node}, or without SSH: extend node \
+                 token -a {node} --cloud-init"
             )),
             Self::OtherRole {
                 asked,
