@@ -21,6 +21,15 @@ sweep: ## The long form of the fault sweeps: everybody is killed at every point,
 bench: ## Measures docs/benchmarks.md on this machine (ONLY=fan-out,status; WRITE=1 puts the table there)
 	@scripts/bench.sh
 
+lab: ## A fleet of nodes with systemd and Docker on this machine, at the guide's addresses
+	@scripts/lab.sh up
+
+lab-down: ## Takes the lab away, every trace of it
+	@scripts/lab.sh down
+
+lab-shell: ## A shell on a node of the lab (NODE=ip-172-31-16-139, 172.31.16.139 or 139)
+	@scripts/lab.sh shell $(NODE)
+
 build: ## The programs, for this machine
 	cargo build --release -p extend-controller -p extend-agent
 
@@ -30,4 +39,4 @@ deb: ## The Debian packages extend and extend-agent, in target/deb (PROFILE=quic
 deny: ## Licences, advisories and sources of all dependencies (needs cargo-deny)
 	cargo deny check
 
-.PHONY: help demo test quick sweep bench build deb deny
+.PHONY: help demo test quick sweep bench build deb deny lab lab-down lab-shell
