@@ -17,7 +17,7 @@ const KEEPALIVE_RETRIES: u32 = 3;
 /// and the kernel by itself goes on sending for a quarter of an hour.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(25);
 
-/// Sets them: no delay for small messages, and an end for dead peers.
+/// Sets them: no delay for small messages, repeats that come quickly, and an end for dead peers.
 pub(super) fn tune(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
@@ -26,6 +26,9 @@ pub(super) fn tune(stream: &TcpStream) -> io::Result<()> {
         .with_interval(KEEPALIVE_INTERVAL)
         .with_retries(KEEPALIVE_RETRIES);
     socket.set_tcp_keepalive(&keepalive)?;
+    // A session is a few small packets a second. When one is lost, and its repeat too, the kernel
+    // would wait twice as long each time, and a node behind a bad link would look silent.
+    socket.set_tcp_thin_linear_timeouts(true)?;
     socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))
 }
 
@@ -45,6 +48,7 @@ mod tests {
         let socket = SockRef::from(&stream);
         assert!(stream.nodelay().unwrap());
         assert!(socket.keepalive().unwrap());
+        assert!(socket.tcp_thin_linear_timeouts().unwrap());
         assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE_IDLE);
         assert_eq!(socket.tcp_keepalive_interval().unwrap(), KEEPALIVE_INTERVAL);
         assert_eq!(socket.tcp_keepalive_retries().unwrap(), KEEPALIVE_RETRIES);

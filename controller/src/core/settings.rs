@@ -8,14 +8,14 @@ use extend_common::record::PullPolicy;
 use extend_common::roles::RoleSet;
 
 /// A node that has said nothing for so many heartbeats is suspect.
-const SUSPECT_HEARTBEATS: u32 = 4;
-/// A node that has said nothing for so many heartbeats is given up.
-const LOST_HEARTBEATS: u32 = 8;
-/// Below this, a few lost packets would raise an alarm: TCP repeats one after 200, 400, 800 and
-/// 1,600 ms, and with an interval of one second that makes four seconds.
-const LEAST_SUSPECT: Duration = Duration::from_millis(4_500);
-/// The same for a node that is given up.
-const LEAST_LOST: Duration = Duration::from_secs(8);
+const SUSPECT_HEARTBEATS: u32 = 3;
+/// Below this, a few lost packets would raise an alarm. TCP repeats what is lost about every 200 ms
+/// (`common::tls` has it not double that while there is little under way), so that for a silence of
+/// this length nine copies have to be lost in a row.
+const LEAST_SUSPECT: Duration = Duration::from_millis(2_500);
+/// A node that has been suspect for half as long again is given up: with the default heartbeat
+/// after four and a half seconds, so that it is seen within five.
+const LOST_PERCENT: u32 = 150;
 /// Agents dial again every five seconds at the latest, and a fleet of thousands needs a while for
 /// its handshakes.
 const LEAST_WARM_UP: Duration = Duration::from_secs(15);
@@ -45,7 +45,7 @@ impl Settings {
 
     /// After how much silence its session is given up.
     pub(super) fn lost_after(&self) -> Duration {
-        (self.heartbeat_interval * LOST_HEARTBEATS).max(LEAST_LOST)
+        self.suspect_after() * LOST_PERCENT / 100
     }
 
     /// How long after the controller's start nothing is said about nodes that are not back.
