@@ -30,6 +30,9 @@ lab-down: ## Takes the lab away, every trace of it
 lab-shell: ## A shell on a node of the lab (NODE=ip-172-31-16-139, 172.31.16.139 or 139)
 	@scripts/lab.sh shell $(NODE)
 
+test-lab: ## The tests in the lab in their long form: brings one up, runs them, takes it away
+	@scripts/test.sh lab
+
 build: ## The programs, for this machine
 	cargo build --release -p extend-controller -p extend-agent
 
@@ -39,4 +42,4 @@ deb: ## The Debian packages extend and extend-agent, in target/deb (PROFILE=quic
 deny: ## Licences, advisories and sources of all dependencies (needs cargo-deny)
 	cargo deny check
 
-.PHONY: help demo test quick sweep bench build deb deny lab lab-down lab-shell
+.PHONY: help demo test quick sweep bench build deb deny lab lab-down lab-shell test-lab

@@ -126,14 +126,8 @@ say_next() {
 
 The lab is up. On the primary (make lab-shell NODE=133) type what README's section on a fleet says:
 
-    extend node bootstrap -a 172.31.16.137,172.31.16.138,172.31.16.139,172.31.16.140
-
-The registry's password is in the primary's /root/registry.json. Every node needs it:
-
-    for n in 137 138 139 140; do
-        ssh ubuntu@172.31.16.\$n sudo install -m 600 -o extend-agent /dev/stdin \\
-            /etc/extend/registry.json </root/registry.json
-    done
+    extend node bootstrap -a 172.31.16.137,172.31.16.138,172.31.16.139,172.31.16.140 \\
+        --registry-credentials /root/registry.json
 
 Here, on this machine: scripts/lab.sh release 22.4.0 puts a newer image under the same tag,
 scripts/lab.sh status shows the nodes, make lab-down takes everything away.

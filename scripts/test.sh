@@ -2,19 +2,26 @@
 # Does all of its own set-up and runs all tests; prints what each stage took.
 #   scripts/test.sh         everything
 #   scripts/test.sh quick   what needs no Docker Engine
+#   scripts/test.sh lab     the tests in the lab, in their long form
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 mode=${1:-all}
-if [ "$mode" = all ] && [ "$(id -u)" != 0 ]; then
+if [ "$mode" != quick ] && [ "$(id -u)" != 0 ]; then
     printf 'error: the tests against Docker need root\nhint: make quick runs the others\n' >&2
     exit 2
 fi
 state=$(mktemp -d)
 began=$SECONDS
+lab=
 
 finish() {
     local code=$?
+    # Not a lab that somebody else has up: only the tests'.
+    if [ -n "$lab" ] && ! scripts/lab.sh down --for tests; then
+        printf 'the lab of the tests could not be taken away: make lab-down\n' >&2
+        code=1
+    fi
     if [ "$mode" = all ] && docker version >/dev/null 2>&1; then
         docker image rm -f extend.test/pbx:22 >/dev/null 2>&1 || true
     fi
@@ -58,6 +65,24 @@ run_engine_tests() {
     fi
 }
 
+# Nodes with systemd and an Engine of their own, in the packages as they ship.
+lab_stages() {
+    stage 'docker engine' scripts/docker.sh up --state "$state"
+    stage 'packages' scripts/deb.sh
+    # Should it come up by half, it goes all the same.
+    scripts/lab.sh status >/dev/null 2>&1 || lab=yes
+    stage 'lab' scripts/lab.sh up --for tests
+    stage 'lab tests' run_engine_tests -p extend-tests --test 'lab_*'
+    stage 'lab away' scripts/lab.sh down --for tests
+    lab=
+}
+
+if [ "$mode" = lab ]; then
+    export EXTEND_LAB_LONG=yes
+    lab_stages
+    exit 0
+fi
+
 stage 'format' cargo fmt --all --check
 stage 'units' scripts/units.sh
 stage 'build' cargo build --workspace --all-targets
@@ -69,3 +94,4 @@ stage 'docker engine' scripts/docker.sh up --state "$state"
 stage 'stand-in image' scripts/standin-image.sh 22.3.0 extend.test/pbx:22
 stage 'real fleets' run_engine_tests -p extend-tests --test 'docker_*'
 stage 'demo' env EXTEND_DEMO_BIN="${CARGO_TARGET_DIR:-target}/debug" scripts/demo.sh
+lab_stages

@@ -119,17 +119,15 @@ await_boot() { # NODE
     done
 }
 
-# Who may log in, which authority the registry has, where images may come from, and which
-# primaries there may be.
+# Who may log in, which authority the registry has, and where images may come from.
 provision() { # NODE
     on "$1" sh -c 'umask 077; cat >/home/ubuntu/.ssh/authorized_keys
         chown ubuntu:ubuntu /home/ubuntu/.ssh/authorized_keys' <"$STATE/id_ed25519.pub"
     on "$1" sh -c "mkdir -p /etc/docker/certs.d/$REGISTRY
         cat >/etc/docker/certs.d/$REGISTRY/ca.crt" <"$STATE/registry.crt"
     on "$1" sh -c 'mkdir -p /etc/extend; cat >/etc/extend/agent.toml' <<TOML
-# Images may also come from the lab's own registry, and another primary may take over at .134.
+# Images may also come from the lab's own registry.
 repositories = ["portsip/*", "$REGISTRY/portsip/*"]
-controllers = ["172.31.16.133:7443", "172.31.16.134:7443"]
 TOML
 }
 

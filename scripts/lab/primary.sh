@@ -31,7 +31,11 @@ SH
 }
 
 furnish_primary() { # NODE [DEB]
-    local address=172.31.16.${1##*[.-]} deb
+    local number=${1##*[.-]} address standby=() other deb
+    address=172.31.16.$number
+    for other in 133 134 135; do
+        [[ $other == "$number" ]] || standby+=("\"172.31.16.$other\"")
+    done
     deb=${2:-$(package extend)}
     on "$1" sh -c 'umask 077; mkdir -p /root/.ssh; cat >/root/.ssh/id_ed25519' <"$STATE/id_ed25519"
     on "$1" sh -c 'umask 077; cat >/root/registry.json' <"$STATE/registry.json"
@@ -42,6 +46,7 @@ furnish_primary() { # NODE [DEB]
     on "$1" rm /tmp/extend.deb
     on "$1" sed -i -e "s|^#\?address = \"172.*|address = \"$address\"|" \
         -e "s|^#address = \"54.*|address = \"$PBX\"|" \
+        -e "s|^#standby = .*|standby = [${standby[0]}, ${standby[1]}]|" \
         -e "s|^#image = .*|image = \"$REPOSITORY:22\"|" /etc/extend/controller.toml
     on "$1" systemctl --quiet enable extend-controller
     on "$1" systemctl restart extend-controller

@@ -1,5 +1,6 @@
 //! What the system tests share: simulated fleets with an in-memory Docker ([`sim`]), fleets of
-//! real processes against a real Docker Engine ([`real`]), and the guide's command lines.
+//! real processes against a real Docker Engine ([`real`]), the lab of nodes that boot ([`lab`]), and the
+//! guide's command lines.
 
 #![allow(
     clippy::expect_used,
@@ -8,5 +9,6 @@
 )]
 
 pub mod guide;
+pub mod lab;
 pub mod real;
 pub mod sim;

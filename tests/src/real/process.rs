@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::wait::{pace, until};
 
 /// A command that takes longer hangs.
-pub(super) const BOUND: Duration = Duration::from_secs(90);
+pub const BOUND: Duration = Duration::from_secs(90);
 /// A daemon that was told to end has ended after this.
 const ENDS: Duration = Duration::from_secs(10);
 
@@ -88,18 +88,25 @@ impl Running {
     /// # Panics
     /// When it cannot be started.
     #[must_use]
-    pub fn start(mut command: Command, input: &str) -> Self {
+    pub fn start(command: Command, input: &str) -> Self {
+        let mut running = Self::spawn(command);
+        // Whoever reads nothing may have gone already.
+        if let Some(mut stdin) = running.child.stdin.take() {
+            drop(stdin.write_all(input.as_bytes()));
+        }
+        running
+    }
+
+    fn spawn(mut command: Command) -> Self {
         let (stdout, stderr) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
         command
             .stdin(Stdio::piped())
             .stdout(stdout.try_clone().unwrap())
             .stderr(stderr.try_clone().unwrap());
         let words = format!("{command:?}");
-        let mut child = command
+        let child = command
             .spawn()
             .unwrap_or_else(|why| panic!("cannot run {words}: {why}"));
-        // Whoever reads nothing may have gone already.
-        drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
         Self {
             child,
             words,
@@ -132,17 +139,45 @@ impl Running {
         kill(id, Signal::SIGINT).unwrap();
     }
 
+    /// Starts a command that goes on reading what is typed.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn open(command: Command) -> Self {
+        Self::spawn(command)
+    }
+
+    /// Types something, to a command that was [opened](Self::open).
+    ///
+    /// # Panics
+    /// When it reads nothing any more.
+    pub fn types(&mut self, text: &str) {
+        let stdin = self.child.stdin.as_mut().expect("it was opened");
+        stdin.write_all(text.as_bytes()).unwrap();
+        stdin.flush().unwrap();
+    }
+
     /// Waits for its end.
     ///
     /// # Panics
     /// When it does not end.
-    pub fn end(mut self) -> Output {
+    pub fn end(self) -> Output {
+        self.end_within(BOUND)
+    }
+
+    /// Waits for the end of a command that may take a while.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub fn end_within(mut self, bound: Duration) -> Output {
+        drop(self.child.stdin.take());
         let began = Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break Some(status);
             }
-            if began.elapsed() > BOUND {
+            if began.elapsed() > bound {
                 self.child.kill().unwrap();
                 self.child.wait().unwrap();
                 break None;
@@ -155,7 +190,7 @@ impl Running {
             stderr: content(&mut self.stderr),
         };
         let words = &self.words;
-        assert!(status.is_some(), "{words} hangs for {BOUND:?}\n{output}");
+        assert!(status.is_some(), "{words} hangs for {bound:?}\n{output}");
         output
     }
 }

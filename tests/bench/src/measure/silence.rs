@@ -60,8 +60,8 @@ pub(super) async fn measure(args: &Measure, fleet: &mut Fleet) -> anyhow::Result
     let figure = |what| Figure::new(Part::Silence, what, "ms");
     Ok(vec![
         figure("agent process killed: node shown offline after").most(&dead, Some(DEAD)),
-        figure("agent's host silent: node shown suspect after").most(&doubted, Some(SILENT)),
-        figure("agent's host silent: node shown offline after").most(&lost, None),
+        figure("agent's host silent: node shown suspect after").most(&doubted, None),
+        figure("agent's host silent: node shown offline after").most(&lost, Some(SILENT)),
     ])
 }
 

@@ -1,0 +1,130 @@
+//! Packages that are upgraded and downgraded under running services. In the lab: `make test-lab`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "everything here is a test, also what is not marked as one"
+)]
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use extend_tests::lab::{Before, Lab, MEDIA, NODES, Node, lab_script, node_of, root};
+use extend_tests::real::process::Running;
+
+/// The suffix that makes the same programs a later version.
+const LATER: &str = "+lab1";
+
+fn package(name: &str, suffix: &str) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let target = target.unwrap_or_else(|| root().join("target"));
+    let directory = target.join("deb");
+    let version = env!("CARGO_PKG_VERSION");
+    directory.join(format!("{name}_{version}{suffix}_amd64.deb"))
+}
+
+/// The same programs under a later version.
+fn pack_later() {
+    let mut command = Command::new(root().join("scripts/deb.sh"));
+    command.env("VERSION_SUFFIX", LATER);
+    let packed = Running::start(command, "").end_within(std::time::Duration::from_secs(600));
+    packed.expect(0, "the packages are made");
+}
+
+/// Installs a package on a node as an administrator does.
+fn install(node: Node, name: &str, suffix: &str) {
+    let file = package(name, suffix);
+    let target = format!("{}:/root/{name}.deb", node.name());
+    let mut copy = Command::new("docker");
+    copy.arg("cp").arg(&file).arg(&target);
+    Running::start(copy, "")
+        .end()
+        .expect(0, "the package is copied");
+    node.shell(&format!(
+        "DEBIAN_FRONTEND=noninteractive apt-get -q -y --allow-downgrades --no-install-recommends \
+         install /root/{name}.deb && rm /root/{name}.deb"
+    ));
+}
+
+fn installed(node: Node, name: &str) -> String {
+    node.shell(&format!("dpkg-query -W -f '${{Version}}' {name}"))
+}
+
+#[test]
+fn agents_and_controller_are_upgraded_and_downgraded_under_running_services() {
+    let lab = Lab::healthy_fleet();
+    pack_later();
+    let before = Before::look(&lab);
+    for suffix in [LATER, ""] {
+        let version = format!("{}{suffix}", env!("CARGO_PKG_VERSION"));
+        for node in NODES {
+            let old = node.main_pid("extend-agent");
+            install(node, "extend-agent", suffix);
+            assert_eq!(installed(node, "extend-agent"), version);
+            assert_ne!(node.main_pid("extend-agent"), old, "the new agent runs");
+            lab.await_online(node);
+        }
+        let old = lab.primary.main_pid("extend-controller");
+        install(lab.primary, "extend", suffix);
+        assert_eq!(installed(lab.primary, "extend"), version);
+        assert_ne!(
+            lab.primary.main_pid("extend-controller"),
+            old,
+            "the new controller runs"
+        );
+        for node in NODES {
+            lab.await_online(node);
+        }
+        before.check(&lab, &[]);
+    }
+}
+
+#[test]
+fn a_bootstrap_with_a_later_package_upgrades_and_repairs() {
+    let lab = Lab::healthy_fleet();
+    pack_later();
+    let before = Before::look(&lab);
+    install(lab.primary, "extend", LATER);
+    let node = node_of(MEDIA);
+    lab.bootstrap(&[node], &["--plan"])
+        .expect(10, "there is an upgrade to do");
+    lab.bootstrap(&[node], &[]).expect(0, "it is upgraded");
+    let later = format!("{}{LATER}", env!("CARGO_PKG_VERSION"));
+    assert_eq!(installed(node, "extend-agent"), later);
+    before.check(&lab, &[]);
+
+    // Somebody has broken it.
+    node.shell("systemctl stop extend-agent; rm /usr/bin/extend-agent");
+    lab.bootstrap(&[node], &[]).expect(0, "it is repaired");
+    lab.await_online(node);
+    before.check(&lab, &[]);
+
+    install(lab.primary, "extend", "");
+    lab.bootstrap(&NODES, &[])
+        .expect(0, "all have the controller's version");
+    assert_eq!(installed(node, "extend-agent"), env!("CARGO_PKG_VERSION"));
+    before.check(&lab, &[]);
+}
+
+#[test]
+fn an_agent_that_is_purged_leaves_service_and_data() {
+    let lab = Lab::healthy_fleet();
+    let before = Before::look(&lab);
+    let node = node_of(MEDIA);
+    node.shell("DEBIAN_FRONTEND=noninteractive apt-get -q -y purge extend-agent");
+    assert_eq!(
+        &node.instance(MEDIA.container),
+        before.instance(MEDIA),
+        "the service serves on"
+    );
+    node.shell(&format!("test -d /var/lib/portsip/{}", MEDIA.role));
+    node.shell("test ! -e /var/lib/extend-agent/ledger.json");
+    // Removed from the fleet and launched anew, it is a node like others again.
+    lab.extend(&["node", "remove", MEDIA.node, "--force", "--yes"])
+        .expect(0, "the node is removed");
+    let number = node.0.to_string();
+    lab_script(&["destroy", &number]).expect(0, "it is terminated");
+    lab_script(&["node", &number]).expect(0, "it is launched");
+    drop(lab);
+    drop(Lab::healthy_fleet());
+}
