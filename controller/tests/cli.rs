@@ -18,6 +18,8 @@ mod exits;
 mod fixtures;
 #[path = "cli/grammar.rs"]
 mod grammar;
+#[path = "cli/guide.rs"]
+mod guide;
 #[path = "cli/harness.rs"]
 mod harness;
 #[path = "cli/hosts.rs"]

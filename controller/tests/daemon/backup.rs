@@ -12,7 +12,7 @@ use tonic::Code;
 
 use super::support::*;
 
-async fn back_up(controller: &Controller, to: &Path) {
+pub(super) async fn back_up(controller: &Controller, to: &Path) {
     let mut operator = controller.operator().await;
     let mut pieces = operator
         .backup(v1::BackupRequest {})

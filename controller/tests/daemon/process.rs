@@ -4,7 +4,7 @@
 
 use std::fs::{self, Permissions};
 use std::io::{Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use extend_common::exit::Exit;
+use extend_controller::backup::{RestoreOptions, restore};
 use extend_controller::daemon;
 use extend_controller::engine::{CrashHook, CrashPoint, InputKind, Moment};
 use extend_proto::v1;
@@ -25,6 +26,8 @@ use super::support::*;
 
 const CONFIG: &str = "EXTEND_TEST_CONFIG";
 const SOCKET: &str = "EXTEND_TEST_SOCKET";
+const ARCHIVE: &str = "EXTEND_TEST_ARCHIVE";
+const STATE: &str = "EXTEND_TEST_STATE";
 const STUCK: &str = "EXTEND_TEST_STUCK";
 /// A user and a group that every system has, and nobody is.
 const NOBODY: u32 = 65_534;
@@ -276,6 +279,77 @@ async fn a_port_that_is_taken_is_told_with_who_may_have_it() {
     assert!(error.to_string().contains("joining nodes"), "{error}");
     assert!(error.hint().unwrap().starts_with("who has it?"));
     assert_eq!(error.exit(), Exit::Failed);
+}
+
+/// Not a test: root who restores.
+#[test]
+fn as_who_restores() {
+    let Some(archive) = std::env::var_os(ARCHIVE) else {
+        return;
+    };
+    let state = std::env::var_os(STATE).unwrap();
+    let options = RestoreOptions {
+        force: false,
+        now: jiff::Timestamp::now(),
+    };
+    match restore(Path::new(&archive), Path::new(&state), options) {
+        Ok(_) => println!("restored as {}", Uid::effective()),
+        Err(error) => println!("refused: {error}; hint: {:?}", error.hint()),
+    }
+}
+
+fn restore_in_a_process(archive: &Path, state: &Path) -> String {
+    let output = again("process::as_who_restores")
+        .env(ARCHIVE, archive)
+        .env(STATE, state)
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The daemon has a user of its own, and the command is typed by root: what it leaves has to be the
+/// daemon's. The archive may be one that only root can read. Who is not root is told what to type.
+#[tokio::test]
+async fn what_root_restores_belongs_to_the_owner_of_the_state() {
+    let place = Place::new();
+    let controller = place.start().await;
+    let archive = place.root().join("backup.tar");
+    super::backup::back_up(&controller, &archive).await;
+    fs::set_permissions(&archive, Permissions::from_mode(0o600)).unwrap();
+    controller.daemon.shutdown().await;
+    if !Uid::effective().is_root() {
+        let said = restore_in_a_process(&archive, Path::new("/"));
+        assert!(said.contains("belongs to root"), "{said}");
+        assert!(said.contains("sudo extend controller restore"), "{said}");
+        return;
+    }
+    // The parents of the directory are root's alone, as in a test's place.
+    fs::set_permissions(place.root(), Permissions::from_mode(0o711)).unwrap();
+    let state = place.root().join("restored");
+    fs::create_dir(&state).unwrap();
+    fs::set_permissions(&state, Permissions::from_mode(0o700)).unwrap();
+    std::os::unix::fs::chown(&state, Some(NOBODY), Some(NOBODY)).unwrap();
+    let said = restore_in_a_process(&archive, &state);
+    assert!(said.contains(&format!("restored as {NOBODY}")), "{said}");
+    let mut files = 0;
+    for entry in fs::read_dir(&state).unwrap() {
+        let entry = entry.unwrap();
+        let metadata = entry.metadata().unwrap();
+        assert_eq!(
+            (metadata.uid(), metadata.gid()),
+            (NOBODY, NOBODY),
+            "{entry:?}"
+        );
+        files += 1;
+    }
+    assert!(files >= 4, "lock, certificate, key and store: {files}");
+    // And root, who is not the owner, cannot become a controller on it by mistake.
+    let mut config = place.config();
+    config.state_dir = state;
+    let error = daemon::Daemon::start(config, daemon::DaemonOptions::default())
+        .await
+        .unwrap_err();
+    assert!(error.hint().unwrap().contains("systemctl start"), "{error}");
 }
 
 /// What a user sees who is in no group of ours, and one who is.

@@ -2,12 +2,15 @@
 
 use extend_common::exit::Exit;
 
-use super::{WhereArgs, failed};
+use super::{Deed, WhereArgs, failed};
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::shim::{Wish, unit};
 
-const WHAT: &str = "shim install";
+const DEED: Deed = Deed {
+    what: "put our extend.sh into its place",
+    command: "install",
+};
 
 /// The options of `shim install`.
 #[derive(Debug, clap::Args)]
@@ -23,11 +26,11 @@ pub(crate) struct Args {
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let directory = &args.place.directory;
     let output = &context.output;
-    let place = args.place.ours.place(directory, WHAT)?;
-    let record = args.place.ours.open(WHAT).await?;
+    let place = args.place.ours.place(directory, DEED)?;
+    let record = args.place.ours.open(DEED).await?;
     let steps = place
         .bring_about(Wish::Installed)
-        .map_err(|error| failed(WHAT, &error))?;
+        .map_err(|error| failed(DEED, &error))?;
     for step in &steps {
         output.say(&step.to_string());
     }
@@ -39,7 +42,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     }
     record
         .add(directory)
-        .map_err(|error| failed(WHAT, &error))?;
+        .map_err(|error| failed(DEED, &error))?;
     drop(record);
     if args.no_watch {
         return Ok(Exit::Done);

@@ -65,9 +65,9 @@ struct OursArgs {
 
 impl OursArgs {
     /// The record, once nobody else has it.
-    async fn open(&self, what: &str) -> Result<Record, Failure> {
+    async fn open(&self, deed: Deed) -> Result<Record, Failure> {
         for _ in 0..PATIENCE {
-            let opened = Record::open(&self.record).map_err(|e| failed(what, &e))?;
+            let opened = Record::open(&self.record).map_err(|e| failed(deed, &e))?;
             match opened {
                 Some(record) => return Ok(record),
                 None => tokio::time::sleep(PAUSE).await,
@@ -75,14 +75,14 @@ impl OursArgs {
         }
         Err(Failure::new(
             Exit::Failed,
-            format!("cannot {what}: another extend shim is at work"),
+            format!("cannot {}: another extend shim is at work", deed.what),
         )
         .hint("pgrep -af 'extend shim'"))
     }
 
-    fn place(&self, directory: &Path, what: &str) -> Result<Place, Failure> {
+    fn place(&self, directory: &Path, deed: Deed) -> Result<Place, Failure> {
         Place::new(directory, &self.source).map_err(|error| {
-            let mut failure = failed(what, &error);
+            let mut failure = failed(deed, &error);
             if !error.is_permission() {
                 failure.hint = "is the package extend installed? dpkg -s extend".to_owned();
             }
@@ -114,12 +114,19 @@ fn parse_directory(directory: std::ffi::OsString) -> Result<PathBuf, &'static st
     Ok(directory.components().collect())
 }
 
-fn failed(what: &str, error: &ShimError) -> Failure {
-    let failure = Failure::local(format!("cannot {what}"), error);
+/// What is being done, as in "cannot `what`", and the words that it was asked for with.
+#[derive(Debug, Clone, Copy)]
+struct Deed {
+    what: &'static str,
+    command: &'static str,
+}
+
+fn failed(deed: Deed, error: &ShimError) -> Failure {
+    let failure = Failure::local(format!("cannot {}", deed.what), error);
     if error.is_permission() {
         return failure
             .cause("the directory is root's")
-            .hint(format!("sudo extend {what}"));
+            .hint(format!("sudo extend shim {}", deed.command));
     }
     match error.hint() {
         Some(hint) => failure.hint(hint),

@@ -13,14 +13,17 @@ use extend_common::exit::Exit;
 use extend_common::hash::encode;
 use extend_proto::v1;
 
-use super::{OursArgs, failed};
+use super::{Deed, OursArgs, failed};
 use crate::cli::client::{Client, ask};
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::shim::record::{Mended, Record};
 use crate::shim::{Found, Look, Place, ShimError, Wish};
 
-const WHAT: &str = "shim repair";
+const DEED: Deed = Deed {
+    what: "keep our extend.sh in its place",
+    command: "repair",
+};
 /// What has not changed for so long is at rest: nobody writes to it, and nobody is about to.
 const REST: Duration = Duration::from_secs(1);
 /// Something that never rests is dealt with all the same, so that ours is back within ten seconds.
@@ -39,8 +42,8 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
-    let record = args.ours.open(WHAT).await?;
-    let known = record.directories().map_err(|error| failed(WHAT, &error))?;
+    let record = args.ours.open(DEED).await?;
+    let known = record.directories().map_err(|error| failed(DEED, &error))?;
     let wanted = known
         .into_iter()
         .filter(|known| args.directory.as_ref().is_none_or(|only| only == known));
@@ -59,8 +62,8 @@ async fn mend(
     record: &Record,
     directory: &Path,
 ) -> Result<(), Failure> {
-    let cannot = |error: &ShimError| failed(WHAT, error);
-    let place = ours.place(directory, WHAT)?;
+    let cannot = |error: &ShimError| failed(DEED, error);
+    let place = ours.place(directory, DEED)?;
     // Ours has to have stayed: what happens while this runs starts no other run.
     for _ in 0..MOST_LOOKS {
         let look = at_rest(&place).await.map_err(|error| cannot(&error))?;
@@ -105,7 +108,7 @@ async fn at_rest(place: &Place) -> Result<Look, ShimError> {
 
 /// Tells the controller what it has not been told; what was answered is forgotten.
 async fn tell(context: &Context, record: &Record) -> Result<Exit, Failure> {
-    let untold = record.untold().map_err(|error| failed(WHAT, &error))?;
+    let untold = record.untold().map_err(|error| failed(DEED, &error))?;
     if untold.is_empty() {
         return Ok(Exit::Done);
     }
@@ -118,7 +121,7 @@ async fn tell(context: &Context, record: &Record) -> Result<Exit, Failure> {
         };
         let call = client.rpc().note_shim(request);
         ask("tell the controller of the repair of extend.sh", call).await?;
-        record.told(&mended).map_err(|error| failed(WHAT, &error))?;
+        record.told(&mended).map_err(|error| failed(DEED, &error))?;
     }
     Ok(Exit::Done)
 }

@@ -5,14 +5,17 @@ use std::path::PathBuf;
 use extend_common::exit::Exit;
 use serde::Serialize;
 
-use super::{WhereArgs, failed};
+use super::{Deed, WhereArgs, failed};
 use crate::cli::args::FormatArgs;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output::document;
 use crate::shim::{Found, record, unit};
 
-const WHAT: &str = "shim status";
+const DEED: Deed = Deed {
+    what: "look at extend.sh",
+    command: "status",
+};
 
 /// The options of `shim status`.
 #[derive(Debug, clap::Args)]
@@ -41,8 +44,8 @@ struct Status {
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let directory = &args.place.directory;
-    let place = args.place.ours.place(directory, WHAT)?;
-    let look = place.look().map_err(|error| failed(WHAT, &error))?;
+    let place = args.place.ours.place(directory, DEED)?;
+    let look = place.look().map_err(|error| failed(DEED, &error))?;
     let installed = record::directories(&args.place.ours.record).ok();
     let status = Status {
         directory: directory.clone(),

@@ -4,13 +4,16 @@ use std::path::Path;
 
 use extend_common::exit::Exit;
 
-use super::{WhereArgs, failed};
+use super::{Deed, WhereArgs, failed};
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::shim::record::Record;
 use crate::shim::{Wish, unit};
 
-const WHAT: &str = "shim uninstall";
+const DEED: Deed = Deed {
+    what: "put PortSIP's extend.sh back",
+    command: "uninstall",
+};
 
 /// The options of `shim uninstall`.
 #[derive(Debug, clap::Args)]
@@ -24,9 +27,9 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
-    let record = args.place.ours.open(WHAT).await?;
+    let record = args.place.ours.open(DEED).await?;
     let directories = if args.all {
-        record.directories().map_err(|error| failed(WHAT, &error))?
+        record.directories().map_err(|error| failed(DEED, &error))?
     } else {
         vec![args.place.directory.clone()]
     };
@@ -53,10 +56,10 @@ fn uninstall(
     if args.all && !directory.is_dir() {
         output.say(&format!("there is no {} any more", directory.display()));
     } else {
-        let place = args.place.ours.place(directory, WHAT)?;
+        let place = args.place.ours.place(directory, DEED)?;
         let steps = place
             .bring_about(Wish::Uninstalled)
-            .map_err(|error| failed(WHAT, &error))?;
+            .map_err(|error| failed(DEED, &error))?;
         for step in &steps {
             output.say(&step.to_string());
         }
@@ -66,5 +69,5 @@ fn uninstall(
     }
     record
         .forget(directory)
-        .map_err(|error| failed(WHAT, &error))
+        .map_err(|error| failed(DEED, &error))
 }
