@@ -40,8 +40,10 @@ readonly VERSION ARCHITECTURE TRIPLE
 export SOURCE_DATE_EPOCH
 
 case $PROFILE in
-    dev) out_dir=debug ;;
-    *) out_dir=$PROFILE ;;
+    release) out_dir=release squeeze=6 ;;
+    # For trying things: soon rather than small.
+    dev) out_dir=debug squeeze=1 ;;
+    *) out_dir=$PROFILE squeeze=1 ;;
 esac
 
 work=$(mktemp -d)
@@ -102,16 +104,17 @@ changelog() { # PACKAGE
 
 # The licence of what is ours, and of every library that is linked in.
 copyright() { # CRATE
-    local licence
+    local licence libraries
+    libraries=$(cargo tree --locked --prefix none --edges normal --format ' {p}: {l}' -p "$1" |
+        sed -e 's/ ([^)]*)//' -e '/^ extend-/d' | LC_ALL=C sort -u)
     licence=$(sed '1,/^Copyright/d' LICENSE-MIT | sed '/./,$!d; s/^/ /; s/^ $/ ./')
-    awk -v holder="$(sed -n 's/^Copyright (c) //p' LICENSE-MIT)" -v expat="$licence" '
+    awk -v holder="$(sed -n 's/^Copyright (c) //p' LICENSE-MIT)" -v expat="$licence" \
+        -v libraries="$libraries" '
+        /@LIBRARIES@/ { print libraries; next }
         { sub(/@HOLDER@/, holder) }
         /@EXPAT@/ { print "License: Expat\n" expat; next }
         { print }
     ' packaging/deb/copyright
-    printf '\nComment: The program is linked with these libraries, under these licences:\n'
-    cargo tree --locked --prefix none --edges normal --format ' {p}: {l}' -p "$1" |
-        sed -e 's/ ([^)]*)//' -e '/^ extend-/d' | LC_ALL=C sort -u
 }
 
 documents() { # PACKAGE CRATE ROOT
@@ -147,7 +150,7 @@ pack() { # PACKAGE DEPENDS ROOT
     (cd "$root" && find . -path ./DEBIAN -prune -o -type f -printf '%P\0' | LC_ALL=C sort -z |
         xargs -0 md5sum) >"$root/DEBIAN/md5sums"
     find "$root" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
-    dpkg-deb --root-owner-group -Zxz --build "$root" "$OUT/${package}_${VERSION}_$ARCHITECTURE.deb" >&2
+    dpkg-deb --root-owner-group -Zxz "-z$squeeze" --build "$root" "$OUT/${package}_${VERSION}_$ARCHITECTURE.deb" >&2
     printf '%s\n' "$OUT/${package}_${VERSION}_$ARCHITECTURE.deb"
 }
 

@@ -10,7 +10,10 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{Gid, Uid, User, geteuid, setgid, setgroups, setuid};
+use nix::unistd::{Gid, Uid, geteuid, setgid, setgroups, setuid};
+
+/// The users of this host.
+const USERS: &str = "/etc/passwd";
 
 /// Why the directory's owner's work cannot be done.
 #[derive(Debug, thiserror::Error)]
@@ -119,13 +122,20 @@ pub fn require_owner(directory: &Path) -> Result<(), OwnerError> {
     }
 }
 
-/// The name of a user, or the number if it has none or the name cannot be looked up.
+/// The name of a user of this host, or the number if it has none. Read from the host's own list: the
+/// daemons' users are in it, and a static program must not load what looks further.
 #[must_use]
 pub fn name(uid: u32) -> String {
-    match User::from_uid(Uid::from_raw(uid)) {
-        Ok(Some(user)) => user.name,
-        _ => format!("user {uid}"),
-    }
+    let users = fs::read_to_string(USERS).unwrap_or_default();
+    name_in(&users, uid).map_or_else(|| format!("user {uid}"), ToOwned::to_owned)
+}
+
+fn name_in(users: &str, uid: u32) -> Option<&str> {
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then_some(name)
+    })
 }
 
 fn owner_of(directory: &Path) -> Result<Option<(u32, u32)>, OwnerError> {
@@ -176,6 +186,14 @@ mod tests {
         assert_eq!(become_owner(&missing).unwrap(), Became::Nobody);
         assert!(require_owner(directory.path()).is_ok() && require_owner(&missing).is_ok());
         assert_eq!(geteuid(), before);
+    }
+
+    #[test]
+    fn users_have_names_or_numbers() {
+        let users = "root:x:0:0:root:/root:/bin/bash\n# a:comment\nextend:x:991:991::/:/bin/false";
+        assert_eq!(name_in(users, 991), Some("extend"));
+        assert_eq!(name_in(users, 99), None);
+        assert_eq!(name(0), "root");
     }
 
     #[test]
