@@ -135,7 +135,7 @@ fn silence_makes_a_node_suspect_then_lost_and_its_target_waits() {
         .take()
         .unwrap();
     let state = |bench: &Bench| bench.fleet.nodes[&media()].state();
-    bench.pass(Duration::from_millis(3_500));
+    bench.pass(Duration::from_millis(2_500));
     assert_eq!(state(&bench), NodeState::Online);
     bench.pass(Duration::from_secs(1));
     assert_eq!(state(&bench), NodeState::Suspect);
@@ -150,7 +150,7 @@ fn silence_makes_a_node_suspect_then_lost_and_its_target_waits() {
         .heartbeat(session, media(), Default::default(), bench.now);
     bench.commit(turn);
     assert_eq!(state(&bench), NodeState::Online);
-    bench.pass(Duration::from_millis(8_500));
+    bench.pass(Duration::from_millis(5_500));
     assert_eq!(state(&bench), NodeState::Offline);
     assert_eq!(
         bench.closed.last(),
