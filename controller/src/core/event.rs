@@ -158,6 +158,11 @@ impl Fleet {
         self.note_about(node, Event { by, ..event });
     }
 
+    /// One of the kept events.
+    pub fn event(&self, sequence: u64) -> Option<&StoredEvent> {
+        self.events.get(sequence)
+    }
+
     /// The number of the newest event.
     pub fn last_event(&self) -> u64 {
         self.events.last()

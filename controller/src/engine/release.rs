@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use extend_common::event::StoredEvent;
+use extend_common::ids::ServerName;
+use tracing::field::display;
+
 use super::batch::{Sealed, send};
 use super::crash::{CrashPoint, InputKind, Moment};
 use super::task::Task;
@@ -47,6 +51,7 @@ impl Task {
                 // Opened or shut above, before anybody could try it.
                 Effect::Door => {}
                 Effect::Events => {
+                    self.log_events(sealed.last_event);
                     self.events.send_replace(sealed.last_event);
                 }
             }
@@ -58,6 +63,20 @@ impl Task {
                 .crash
                 .at(CrashPoint::Input(Moment::AfterReplies, kind))
                 .await;
+        }
+    }
+
+    /// Puts the events that are kept now into the log, each with what it is about.
+    fn log_events(&self, last: u64) {
+        let told = *self.events.borrow();
+        let stored = (told + 1..=last).filter_map(|sequence| self.fleet.event(sequence));
+        for StoredEvent { event, .. } in stored {
+            let node = event.node.as_ref().map(display);
+            let server = event.name.as_ref().map(ServerName::as_str);
+            let operation = event.operation.as_ref().map(display);
+            let by = Some(event.by.as_str()).filter(|by| !by.is_empty());
+            let text = event.text.as_str();
+            tracing::info!(node, server, operation, kind = %event.kind, by, text, "event");
         }
     }
 
