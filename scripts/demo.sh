@@ -139,6 +139,8 @@ for node in "${NODES[@]}"; do
 state_dir = "$dir/$node"
 data_dir = "$dir/data-$node"
 repositories = ["extend.demo/pbx"]
+# Four nodes on one machine, which is to stay as it is.
+host_changes = false
 roles_dir = "$dir/roles.d"
 EOF
     "$bin/extend" node token -a "$node" 2>>"$dir/tokens.log" \

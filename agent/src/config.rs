@@ -27,6 +27,9 @@ pub struct Config {
     pub roles_dir: PathBuf,
     /// Registry credentials in the format of Docker's `config.json` (0600).
     pub registry_credentials: PathBuf,
+    /// Whether kernel parameters are set and firewalld's ports opened as the role definitions say
+    /// (and put back by `extend rm`). Directories are made in any case.
+    pub host_changes: bool,
     /// Controllers' agent listeners; empty means the one that the node joined.
     pub controllers: Vec<SocketAddrV4>,
 }
@@ -40,6 +43,7 @@ impl Default for Config {
             repositories: vec!["portsip/*".to_owned()],
             roles_dir: "/etc/extend/roles.d".into(),
             registry_credentials: "/etc/extend/registry.json".into(),
+            host_changes: true,
             controllers: Vec::new(),
         }
     }

@@ -1,17 +1,18 @@
 //! Does one step. One exhaustive `match`; what to do and in which order was decided by
 //! `core::plan`, and the ledger is the reconciler's.
 
+mod hosting;
 mod images;
 mod ports;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use extend_common::hint::with_hint;
 use extend_common::record::Desired;
 use extend_common::roles::{RoleDefinition, RoleSet};
-use extend_common::status::{ContainerState, Evidence, ResolvedImage};
+use extend_common::status::{ContainerState, Evidence, OutcomeKind, ResolvedImage};
 use extend_common::wire::{MAX_LOG_LINES, bounded_log_tail};
 
 use crate::core::entry::{Entry, Served};
@@ -19,7 +20,7 @@ use crate::core::image::{check_labels, check_repository};
 use crate::core::observed::{Observed, Place};
 use crate::core::spec::{ContainerSpec, NodeFacts, render};
 use crate::core::step::{Done, Seen, Step};
-use crate::docker::{Container, Docker, DockerError, Image, PullProgress, RegistryAuth};
+use crate::docker::{Container, Docker, DockerError, Image, PullProgress};
 use crate::host::Host;
 use images::{is_disk_full, is_missing_image, unfit};
 
@@ -55,8 +56,8 @@ pub struct Settings {
     pub roles: Arc<RoleSet>,
     /// The repositories that images may come from.
     pub repositories: Vec<String>,
-    /// Credentials by registry.
-    pub credentials: BTreeMap<String, RegistryAuth>,
+    /// The file with the registries' credentials, read anew for each pull.
+    pub credentials: PathBuf,
 }
 
 /// Does steps.
@@ -134,10 +135,15 @@ impl Executor {
                     self.look_at(container.as_deref(), observed).await,
                 ));
             }
-            Step::Settle { container, .. } => {
+            Step::Settle {
+                container, kind, ..
+            } => {
                 let mut seen = self.look_at(container.as_deref(), observed).await;
                 if desired.run_state.is_tombstone() {
                     seen.data_bytes = self.data_size(desired).await;
+                    if *kind == OutcomeKind::Succeeded {
+                        seen.warning = self.leave_host(desired).await;
+                    }
                 }
                 return Ok(Done::Seen(seen));
             }
@@ -200,7 +206,7 @@ impl Executor {
             .map_err(|problem| unfit(&problem, desired))?;
         let served = self.served(desired, definition, resolved);
         // What the host may refuse is tried while the old container still serves.
-        self.ensure_directories(&served.spec).await?;
+        self.prepare_host(definition).await?;
         Ok(served)
     }
 
@@ -254,8 +260,8 @@ impl Executor {
         entry: &Entry,
         progress: &PullProgress,
     ) -> Result<(), StepError> {
-        self.ensure_directories(spec).await?;
         let desired = &entry.record.desired;
+        self.prepare_host(self.definition(desired)?).await?;
         let refused = match self.docker.create(spec).await {
             Ok(_) => return Ok(()),
             Err(refused) if is_missing_image(&refused) => refused,
@@ -278,13 +284,6 @@ impl Executor {
         Ok(())
     }
 
-    async fn ensure_directories(&self, spec: &ContainerSpec) -> Result<(), StepError> {
-        let (host, directories) = (self.host.clone(), spec.directories.clone());
-        blocking(move || host.ensure_directories(&directories))
-            .await?
-            .map_err(|error| StepError::Refused(error.to_string()))
-    }
-
     /// Evidence is worth having and never worth failing for.
     async fn look_at(&self, container: Option<&str>, observed: &Observed) -> Seen {
         let Some(container) = container.and_then(|id| observed.by_id(id)) else {
@@ -296,18 +295,8 @@ impl Executor {
         };
         Seen {
             evidence: Some(evidence(container, log_tail)),
-            data_bytes: None,
+            ..Seen::default()
         }
-    }
-
-    async fn data_size(&self, desired: &Desired) -> Option<u64> {
-        let definition = self.settings.roles.get(&desired.role)?;
-        let path = self.settings.facts.data_directory(definition, desired);
-        let host = self.host.clone();
-        blocking(move || host.directory_size(Path::new(&path)))
-            .await
-            .ok()?
-            .ok()
     }
 
     /// Looks at the containers that bear a server's names.

@@ -267,4 +267,6 @@ pub struct PlannedTarget {
     pub image_after: String,
     /// Within a role, targets of a lower wave end before this one begins.
     pub wave: u32,
+    /// What is made on the node's host for the role, or undone with it, a line each.
+    pub host_changes: Vec<String>,
 }

@@ -358,9 +358,10 @@ impl Entry {
                     .evidence
                     .or_else(|| self.spent.as_ref().and_then(|s| s.evidence.clone()));
                 let evidence = evidence.filter(|_| *kind != OutcomeKind::Succeeded);
+                let warning = seen.warning.filter(|_| reason.is_empty());
                 self.outcome = Some(Outcome {
                     kind: *kind,
-                    reason: reason.clone(),
+                    reason: warning.unwrap_or_else(|| reason.clone()),
                     evidence,
                     at: now,
                 });

@@ -233,4 +233,6 @@ pub struct Seen {
     pub evidence: Option<Evidence>,
     /// The size of the role's data, for a tombstone.
     pub data_bytes: Option<u64>,
+    /// What went well and yet has to be told, for an end that is a success.
+    pub warning: Option<String>,
 }

@@ -1,11 +1,18 @@
 //! Registry credentials in the format of Docker's `config.json`.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::Path;
 
+use anyhow::Context as _;
 use data_encoding::BASE64;
+use extend_common::exit::Exit;
+use extend_common::files;
 use serde::Deserialize;
 
 use super::RegistryAuth;
+use crate::failure::Failure;
+use crate::owner;
 
 /// Docker's own registry under the name that `docker login` gives it.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
@@ -38,6 +45,26 @@ pub enum CredentialsError {
     /// An entry without user and password.
     #[error("the entry for {0} has no usable `auth`, or `username` and `password`")]
     Entry(String),
+}
+
+/// Reads the file's entries, by registry; none when there is no such file.
+///
+/// # Errors
+/// When the file cannot be read by this user, is open to others, or is something else.
+pub fn read(path: &Path) -> anyhow::Result<BTreeMap<String, RegistryAuth>> {
+    let reading = || format!("reading the registry credentials {}", path.display());
+    let text = match files::read_secret(path) {
+        Ok(text) => text,
+        Err(error) if error.is_missing() => return Ok(BTreeMap::new()),
+        Err(error) if error.kind() == Some(ErrorKind::PermissionDenied) => {
+            let user = owner::own_name();
+            let words = format!("{}: user {user} may not read it", reading());
+            let hint = format!("chown {user} {}", path.display());
+            return Err(Failure::new(Exit::Failed, words, hint).into());
+        }
+        Err(error) => return Err(error).with_context(reading),
+    };
+    parse(&text).with_context(reading)
 }
 
 /// Reads the entries, by registry.

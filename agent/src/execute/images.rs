@@ -8,9 +8,10 @@ use extend_common::hint::with_hint;
 use extend_common::record::{Desired, PullPolicy};
 use extend_common::status::ResolvedImage;
 
-use super::{Executor, StepError};
+use super::{Executor, StepError, blocking};
 use crate::core::image::{ImageProblem, check_repository, repository};
-use crate::docker::{DockerError, PullProgress};
+use crate::docker::{DockerError, PullProgress, RegistryAuth, credentials};
+use crate::failure::Failure;
 
 /// An image that is fetched again while a service is away must come in this time; then the step
 /// is tried anew, and what Docker has of it already is kept.
@@ -40,9 +41,8 @@ impl Executor {
         desired: &Desired,
         progress: &PullProgress,
     ) -> Result<(), StepError> {
-        let registry = registry(reference);
-        let auth = self.settings.credentials.get(registry);
-        match self.docker.pull(reference, auth, progress).await {
+        let auth = self.credentials(reference).await?;
+        match self.docker.pull(reference, auth.as_ref(), progress).await {
             Ok(()) => Ok(()),
             Err(error) => {
                 // A registry that is silent is the record's trouble; a silent Docker is not.
@@ -56,6 +56,24 @@ impl Executor {
                 Err(StepError::Refused(with_hint(words, hint)))
             }
         }
+    }
+
+    /// What the registry of a reference asks for: as the file says now, so that an administrator
+    /// who has put it right need not restart the agent.
+    async fn credentials(&self, reference: &str) -> Result<Option<RegistryAuth>, StepError> {
+        let (path, registry) = (
+            self.settings.credentials.clone(),
+            registry(reference).to_owned(),
+        );
+        let read = blocking(move || credentials::read(&path)).await?;
+        let mut all = read.map_err(|error| {
+            let node = self.settings.facts.node;
+            let words = Failure::of(&error);
+            let causes = [&words.sentence].into_iter().chain(&words.causes);
+            let sentence = causes.cloned().collect::<Vec<_>>().join(": ");
+            StepError::Refused(with_hint(sentence, format!("on {node}: {}", words.hint)))
+        })?;
+        Ok(all.remove(&registry))
     }
 
     /// Brings back exactly the image of a deployment: by its digest, and when it has none, by its

@@ -27,15 +27,22 @@ const PARENT_MODE: Mode = Mode::from_bits_truncate(0o755);
 const UNFINISHED_MODE: Mode = Mode::S_IRWXU;
 
 /// Makes the directories that are missing, in order, and gives each its mode, owner and group.
-/// What lies in them is not touched.
+/// What lies in them is not touched. Says which were changed.
 ///
 /// # Errors
 /// At the first that cannot be brought into that state; the ones before it are.
-pub fn ensure_directories(directories: &[DirectoryDefinition]) -> Result<(), HostError> {
-    directories.iter().try_for_each(ensure)
+pub fn ensure_directories(directories: &[DirectoryDefinition]) -> Result<Vec<String>, HostError> {
+    let mut changed = Vec::new();
+    for wanted in directories {
+        if ensure(wanted)? {
+            changed.push(format!("directory {}", wanted.path));
+        }
+    }
+    Ok(changed)
 }
 
-fn ensure(wanted: &DirectoryDefinition) -> Result<(), HostError> {
+/// Whether anything had to be changed.
+fn ensure(wanted: &DirectoryDefinition) -> Result<bool, HostError> {
     let path = Path::new(&wanted.path);
     let directory = open_or_make(path)?;
     let failed =
@@ -54,10 +61,11 @@ fn ensure(wanted: &DirectoryDefinition) -> Result<(), HostError> {
         fchown(&directory, uid, gid).map_err(failed)?;
     }
     let mode = wanted.mode & PERMISSIONS;
-    if now.st_mode & PERMISSIONS != mode || uid.is_some() || gid.is_some() {
+    let is_wrong = now.st_mode & PERMISSIONS != mode || uid.is_some() || gid.is_some();
+    if is_wrong {
         fchmod(&directory, Mode::from_bits_truncate(mode)).map_err(failed)?;
     }
-    Ok(())
+    Ok(is_wrong)
 }
 
 /// Somebody who is not root is told the command that root would use.

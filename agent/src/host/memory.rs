@@ -1,19 +1,20 @@
 //! A host that exists in memory only: for tests and simulations.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use extend_common::ids::NodeAddr;
+use extend_common::ids::{NodeAddr, RoleName};
 use extend_common::roles::{DirectoryDefinition, PortRange};
 
-use super::{BusyPort, Holder, Host, HostError};
+use super::{BusyPort, Holder, Host, HostAnswer, HostError, HostVerb, RoleNeeds};
 
 #[derive(Debug, Default)]
 struct State {
     directories: BTreeMap<PathBuf, DirectoryDefinition>,
     occupied: BTreeMap<u16, Option<Holder>>,
     sizes: BTreeMap<PathBuf, u64>,
+    changes: BTreeSet<(RoleName, &'static str)>,
     trouble: Option<String>,
 }
 
@@ -56,6 +57,11 @@ impl MemoryHost {
         self.state().trouble = cause.map(str::to_owned);
     }
 
+    /// What was changed for roles besides directories, and not undone.
+    pub fn changes(&self) -> Vec<(RoleName, &'static str)> {
+        self.state().changes.iter().cloned().collect()
+    }
+
     /// The directories that were made, by path.
     pub fn directories(&self) -> Vec<DirectoryDefinition> {
         self.state().directories.values().cloned().collect()
@@ -63,16 +69,35 @@ impl MemoryHost {
 }
 
 impl Host for MemoryHost {
-    fn ensure_directories(&self, directories: &[DirectoryDefinition]) -> Result<(), HostError> {
+    fn act(&self, verb: HostVerb, needs: &RoleNeeds) -> Result<HostAnswer, HostError> {
         let mut state = self.state();
-        for directory in directories {
-            let path = PathBuf::from(&directory.path);
-            if let Some(cause) = &state.trouble {
-                return Err(HostError::new("making the directory", &path, cause));
-            }
-            state.directories.insert(path, directory.clone());
+        if let Some(cause) = state
+            .trouble
+            .as_ref()
+            .filter(|_| verb != HostVerb::MeasureData)
+        {
+            return Err(HostError::new("changing the host", &needs.data, cause));
         }
-        Ok(())
+        let mut answer = HostAnswer::default();
+        let role = needs.role.clone();
+        match verb {
+            HostVerb::MakeDirectories => {
+                let made = needs.directories.iter();
+                let made = made.map(|directory| (directory.path.clone().into(), directory.clone()));
+                state.directories.extend(made);
+            }
+            HostVerb::SetParameters => {
+                state.changes.insert((role, "parameters"));
+            }
+            HostVerb::OpenFirewall => {
+                state.changes.insert((role, "firewall"));
+            }
+            HostVerb::Undo => state.changes.retain(|(of, _)| *of != role),
+            HostVerb::MeasureData => {
+                answer.bytes = state.sizes.get(&needs.data).copied().unwrap_or(0);
+            }
+        }
+        Ok(answer)
     }
 
     fn busy_port(&self, tcp: &[PortRange], _: NodeAddr) -> Result<Option<BusyPort>, HostError> {
@@ -83,9 +108,5 @@ impl Host for MemoryHost {
             port: *port,
             holder: holder.clone(),
         }))
-    }
-
-    fn directory_size(&self, path: &Path) -> Result<u64, HostError> {
-        Ok(self.state().sizes.get(path).copied().unwrap_or(0))
     }
 }

@@ -1,36 +1,45 @@
-//! What the agent needs of its host beside Docker: directories made before a container, ports
-//! that must be free, and the size of what a removed server leaves behind.
+//! What the agent needs of its host beside Docker: what a role wants of it before its container
+//! and back after it, ports that must be free, and the size of what a removed server leaves behind.
 //!
 //! `execute` calls the [`Host`], on blocking threads: every function of it is synchronous and bounded.
 //! [`figures`] samples how the machine does, on its own.
-//! Two implementations ship: [`SystemHost`] for the machine, [`MemoryHost`] for tests and
-//! simulations. Nothing here knows roles or records.
+//! Three implementations ship: [`SystemHost`] for the machine, [`HelperHost`] for an agent that is
+//! not root and asks for it, [`MemoryHost`] for tests and simulations. Nothing here knows records.
 
+mod changes;
 mod clock;
 mod directories;
 pub mod figures;
+pub mod helper;
 mod holder;
 mod memory;
+mod needs;
 mod ports;
 mod size;
+mod system;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use extend_common::ids::NodeAddr;
-use extend_common::roles::{DirectoryDefinition, PortRange};
+use extend_common::roles::PortRange;
+use serde::{Deserialize, Serialize};
 
 pub use directories::ensure_directories;
+pub use helper::client::HelperHost;
 pub use holder::{BusyPort, Holder};
 pub use memory::MemoryHost;
+pub use needs::RoleNeeds;
 pub use ports::{PortUse, listening_ports};
 pub use size::directory_size;
+pub use system::{Places, SystemHost};
 
 /// Why something could not be done to or learnt from the host.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{operation} {}: {cause}{}", path.display(), hint.as_deref().map(|hint| format!(" (hint: {hint})")).unwrap_or_default())]
 pub struct HostError {
     /// What was attempted: `making the directory`.
-    pub operation: &'static str,
+    pub operation: Cow<'static, str>,
     /// On what.
     pub path: PathBuf,
     /// Why it failed.
@@ -42,7 +51,7 @@ pub struct HostError {
 impl HostError {
     fn new(operation: &'static str, path: &Path, cause: impl ToString) -> Self {
         Self {
-            operation,
+            operation: operation.into(),
             path: path.to_owned(),
             cause: cause.to_string(),
             hint: None,
@@ -50,14 +59,51 @@ impl HostError {
     }
 }
 
+/// What can be asked of a host for a role. The list is closed: the root helper takes nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HostVerb {
+    /// Make the role's directories that are missing, in order, and give each its mode, owner and
+    /// group. What lies in them is not touched.
+    MakeDirectories,
+    /// Set the role's kernel parameters, now and for the next boot.
+    SetParameters,
+    /// Let the role's ports through firewalld, where that runs.
+    OpenFirewall,
+    /// Put back what the two before have changed. Directories stay.
+    Undo,
+    /// How much disk the role's data directory takes with all below it; 0 when there is none.
+    MeasureData,
+}
+
+impl HostVerb {
+    /// What a role needs before its container is made, in order.
+    pub const PREPARE: [Self; 3] = [
+        Self::MakeDirectories,
+        Self::SetParameters,
+        Self::OpenFirewall,
+    ];
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct HostAnswer {
+    /// What was changed, in words; nothing when all was as it should be.
+    #[serde(default)]
+    pub changed: Vec<String>,
+    /// The size of the data, where that was asked for.
+    #[serde(default)]
+    pub bytes: u64,
+}
+
 /// The host that the agent runs on.
 pub trait Host: Send + Sync + 'static {
-    /// Makes the directories that are missing, in order, and gives each its mode, owner and
-    /// group. What lies in them is not touched.
+    /// Does what a verb says for a role. What is right already is not touched.
     ///
     /// # Errors
-    /// At the first that cannot be brought into that state; the ones before it are.
-    fn ensure_directories(&self, directories: &[DirectoryDefinition]) -> Result<(), HostError>;
+    /// At the first thing that cannot be done; what was done before it stays, and doing it again is
+    /// harmless.
+    fn act(&self, verb: HostVerb, needs: &RoleNeeds) -> Result<HostAnswer, HostError>;
 
     /// The first TCP port of the ranges that somebody listens on, at the node's address or at
     /// every address, and who that is.
@@ -65,34 +111,6 @@ pub trait Host: Send + Sync + 'static {
     /// # Errors
     /// When the host does not tell.
     fn busy_port(&self, tcp: &[PortRange], node: NodeAddr) -> Result<Option<BusyPort>, HostError>;
-
-    /// How much disk a directory takes with all below it, in bytes; 0 when there is none.
-    ///
-    /// # Errors
-    /// When it cannot be read, or not within a few seconds.
-    fn directory_size(&self, path: &Path) -> Result<u64, HostError>;
-}
-
-/// The machine.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SystemHost;
-
-impl Host for SystemHost {
-    fn ensure_directories(&self, directories: &[DirectoryDefinition]) -> Result<(), HostError> {
-        ensure_directories(directories)
-    }
-
-    fn busy_port(&self, tcp: &[PortRange], node: NodeAddr) -> Result<Option<BusyPort>, HostError> {
-        let busy = listening_ports()?.busy(tcp, node);
-        Ok(busy.map(|port| BusyPort {
-            port,
-            holder: holder::of_port(port),
-        }))
-    }
-
-    fn directory_size(&self, path: &Path) -> Result<u64, HostError> {
-        directory_size(path)
-    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::time::Duration;
 
+use extend_common::roles::{DirectoryDefinition, RoleSet};
+
 use super::ports::bound;
 use super::size::measure;
 use super::*;
@@ -15,6 +17,13 @@ fn wanted(path: impl AsRef<Path>, mode: u32, owner: Option<u32>) -> DirectoryDef
         uid: owner,
         gid: owner,
     }
+}
+
+/// What media servers want.
+pub(super) fn needs() -> RoleNeeds {
+    let roles = RoleSet::built_in().unwrap();
+    let media = roles.find("media-server-only").unwrap().unwrap();
+    RoleNeeds::of(media, Path::new("/var/lib/portsip"))
 }
 
 fn is_root() -> bool {
@@ -46,7 +55,7 @@ fn directories_are_made_and_mended_and_their_contents_are_left_alone() {
         wanted(&data, 0o755, Some(owner)),
         wanted(&log, 0o750, Some(owner)),
     ];
-    SystemHost.ensure_directories(&directories).unwrap();
+    ensure_directories(&directories).unwrap();
     assert_eq!((mode(&data), mode(&log)), (0o755, 0o750));
     assert_eq!(fs::metadata(&log).unwrap().uid(), owner);
     assert_eq!(fs::metadata(&log).unwrap().gid(), owner);
@@ -62,13 +71,13 @@ fn directories_are_made_and_mended_and_their_contents_are_left_alone() {
     fs::set_permissions(&log, fs::Permissions::from_mode(0o2777)).unwrap();
     let own = nix::unistd::geteuid().as_raw();
     std::os::unix::fs::chown(&log, Some(own), None).unwrap();
-    SystemHost.ensure_directories(&directories).unwrap();
+    ensure_directories(&directories).unwrap();
     assert_eq!((mode(&log), mode(&kept)), (0o750, 0o600));
     assert_eq!(fs::metadata(&log).unwrap().uid(), owner);
     assert_eq!(fs::metadata(&kept).unwrap().uid(), own);
 
     let before = fs::metadata(&log).unwrap();
-    SystemHost.ensure_directories(&directories).unwrap();
+    ensure_directories(&directories).unwrap();
     let after = fs::metadata(&log).unwrap();
     assert_eq!(
         (before.ctime(), before.ctime_nsec()),
@@ -226,7 +235,7 @@ fn the_ports_of_this_machine_are_found() {
     let port = tcp.local_addr().unwrap().port();
     let range: PortRange = port.to_string().parse().unwrap();
     let busy = |node: &str| {
-        SystemHost
+        SystemHost::default()
             .busy_port(&[range], node.parse().unwrap())
             .unwrap()
     };
@@ -276,7 +285,7 @@ fn a_directory_is_measured_as_du_does() {
     fs::write(base.path().join("outside"), vec![1; 10_000_000]).unwrap();
     symlink(base.path().join("outside"), tree.join("link")).unwrap();
     symlink(base.path(), tree.join("loop")).unwrap();
-    let bytes = SystemHost.directory_size(&tree).unwrap();
+    let bytes = directory_size(&tree).unwrap();
     assert!((100_000..1_000_000).contains(&bytes), "{bytes}");
     assert_eq!(directory_size(&base.path().join("missing")).unwrap(), 0);
     let late = measure(&tree, Duration::ZERO).unwrap_err();
@@ -305,12 +314,21 @@ fn a_host_in_memory_does_as_it_is_told() {
     host.release(8841);
     assert_eq!(host.busy_port(&range, node), Ok(None));
     host.clone().set_size("/data", 7);
-    assert_eq!(host.directory_size(Path::new("/data")), Ok(7));
-    let directory = wanted("/data", 0o755, None);
-    host.ensure_directories(std::slice::from_ref(&directory))
-        .unwrap();
+    let mut needs = needs();
+    needs.data = "/data".into();
+    needs.directories = vec![wanted("/data", 0o755, None)];
+    let bytes = host.act(HostVerb::MeasureData, &needs).unwrap().bytes;
+    assert_eq!(bytes, 7);
+    for verb in HostVerb::PREPARE {
+        host.act(verb, &needs).unwrap();
+    }
+    assert_eq!(host.directories(), needs.directories);
+    assert_eq!(host.changes().len(), 2);
     host.set_trouble(Some("No space left on device"));
-    host.ensure_directories(std::slice::from_ref(&directory))
-        .unwrap_err();
-    assert_eq!(host.directories(), [directory]);
+    host.act(HostVerb::MakeDirectories, &needs).unwrap_err();
+    host.act(HostVerb::Undo, &needs).unwrap_err();
+    host.set_trouble(None);
+    host.act(HostVerb::Undo, &needs).unwrap();
+    assert_eq!(host.changes(), []);
+    assert_eq!(host.directories(), needs.directories, "data stays");
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::PortRange;
+use super::{HostDefinition, PortRange};
 use crate::config_file::{ConfigError, ConfigFile};
 use crate::duration;
 use crate::hash::sha256;
@@ -48,6 +48,9 @@ pub struct RoleDefinition {
     pub logs: LogLimits,
     /// The ports that a firewall has to let through.
     pub firewall: FirewallDefinition,
+    /// What is set on the host, and put back when the server is removed.
+    #[serde(default)]
+    pub host: HostDefinition,
     /// What the host has to offer.
     pub preflight: PreflightLimits,
 }
@@ -212,6 +215,8 @@ pub struct PreflightLimits {
 
 /// What may stand in braces in a definition.
 const PLACEHOLDERS: [&str; 5] = ["data", "node", "name", "pbx_address", "public_address"];
+/// What may stand in the path of a directory: it is made by a helper that knows no server.
+const DATA: [&str; 1] = ["data"];
 
 impl RoleDefinition {
     /// Reads a definition that stands in the file at `path`.
@@ -265,13 +270,20 @@ impl RoleDefinition {
             .command
             .iter()
             .chain(container.environment.values())
-            .chain(container.mounts.iter().map(|mount| &mount.source))
-            .chain(self.directories.iter().map(|directory| &directory.path));
-        for text in texts {
-            if let Some(unknown) = unknown_placeholder(text) {
-                let rule = format!("`{{{unknown}}}` is no placeholder (in `{text}`)");
+            .chain(container.mounts.iter().map(|mount| &mount.source));
+        let texts = texts.map(|text| (text, PLACEHOLDERS.as_slice(), "no placeholder"));
+        // The data directory is the first mount's, and is measured by the same helper.
+        let paths = self.directories.iter().map(|directory| &directory.path);
+        let paths = paths.chain(container.mounts.first().map(|mount| &mount.source));
+        let paths = paths.map(|text| (text, DATA.as_slice(), "no placeholder for a directory"));
+        for (text, allowed, is_not) in texts.chain(paths) {
+            if let Some(unknown) = unknown_placeholder(text, allowed) {
+                let rule = format!("`{{{unknown}}}` is {is_not} (in `{text}`)");
                 return broken(&format!("{{{unknown}}}"), rule);
             }
+        }
+        if let Some((parameter, rule)) = self.host.broken_rule() {
+            return broken(parameter, rule);
         }
         for path in self.directories.iter().map(|d| &d.path) {
             if path.contains("..") {
@@ -313,9 +325,9 @@ const RULES: &str = "write it as the built-in definitions do";
 /// Each port is a connection every interval; more than this is a scan, not a probe.
 const MAX_PROBED_PORTS: usize = 16;
 
-fn unknown_placeholder(text: &str) -> Option<&str> {
+fn unknown_placeholder<'a>(text: &'a str, known: &[&str]) -> Option<&'a str> {
     text.split('{')
         .skip(1)
         .map(|rest| rest.split_once('}').map_or(rest, |(word, _)| word))
-        .find(|word| !PLACEHOLDERS.contains(word))
+        .find(|word| !known.contains(word))
 }

@@ -4,6 +4,7 @@
 //! Files in a directory of the administrator's (`/etc/extend/roles.d`) replace or add roles.
 
 mod definition;
+mod host;
 mod ports;
 mod set;
 
@@ -12,6 +13,7 @@ pub use definition::{
     MountDefinition, PreflightLimits, ProbeDefinition, ProbeKind, RestartPolicy, RoleDefinition,
     Timing,
 };
+pub use host::HostDefinition;
 pub use ports::PortRange;
 pub use set::{RoleSet, RoleSetError};
 

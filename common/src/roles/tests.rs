@@ -116,6 +116,52 @@ fn a_definition_that_breaks_a_rule_is_refused() {
     refused("[timing]", "[timing]\nsurprise = 1");
     refused("{data}/media-server-only/dump", "{data}/../etc");
     refused("interval = \"5s\"", "interval = \"0s\"");
+    let named = refused("{data}/media-server-only/dump", "{data}/{name}");
+    assert!(
+        named.to_string().contains("no placeholder for a directory"),
+        "{named}"
+    );
+    let parameter = "net.ipv4.ip_unprivileged_port_start";
+    for (from, to) in [
+        (parameter, "kernel.core_pattern"),
+        (parameter, "net"),
+        (parameter, "net.ipv4/../../kernel"),
+        (parameter, "net..ipv4"),
+        ("= \"0\" }", "= \"0\\nnet.ipv4.ip_forward = 1\" }"),
+        ("= \"0\" }", "= \"\" }"),
+    ] {
+        let words = refused(from, to).to_string();
+        assert!(words.contains("kernel parameter"), "{words}");
+    }
+}
+
+#[test]
+fn what_a_role_changes_on_its_host_is_told_in_a_few_lines() {
+    let set = RoleSet::built_in().unwrap();
+    let media = set.find("media-server-only").unwrap().unwrap();
+    assert_eq!(
+        media.host_changes(),
+        [
+            "directory {data} (755)",
+            "directory {data}/media-server-only (755 888:888), with callqueue, dump, log, mcu, \
+             mcu/record",
+            "kernel parameter net.ipv4.ip_unprivileged_port_start = 0",
+            "firewalld service extend-media-server-only, where firewalld runs: 35000-65000/udp \
+             8840-8845/udp 8840-8845/tcp",
+        ]
+    );
+    assert_eq!(
+        media.host_reversals(),
+        [
+            "kernel parameter net.ipv4.ip_unprivileged_port_start: as it was before",
+            "firewalld service extend-media-server-only: removed",
+        ]
+    );
+    let mut bare = media.clone();
+    bare.host = HostDefinition::default();
+    bare.firewall = FirewallDefinition::default();
+    assert_eq!(bare.host_changes().len(), 2);
+    assert!(bare.host_reversals().is_empty());
 }
 
 #[test]

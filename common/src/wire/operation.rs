@@ -149,6 +149,7 @@ impl From<PlannedTarget> for v1::PlannedTarget {
             image_before: planned.image_before,
             image_after: planned.image_after,
             wave: planned.wave,
+            host_changes: planned.host_changes,
         }
     }
 }
@@ -166,6 +167,7 @@ impl TryFrom<v1::PlannedTarget> for PlannedTarget {
             image_before: planned.image_before,
             image_after: planned.image_after,
             wave: planned.wave,
+            host_changes: planned.host_changes,
         })
     }
 }

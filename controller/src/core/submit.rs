@@ -158,6 +158,7 @@ fn planned_again(target: &Target) -> PlannedTarget {
         image_before: target.image_before.clone(),
         image_after: target.image_after.clone(),
         wave: 0,
+        host_changes: Vec::new(),
     }
 }
 

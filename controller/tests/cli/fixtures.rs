@@ -210,6 +210,7 @@ pub(crate) fn plan() -> Vec<v1::PlannedTarget> {
             image_before: "portsip/pbx:22".to_owned(),
             image_after: "portsip/pbx:22".to_owned(),
             wave: 0,
+            host_changes: Vec::new(),
         }
     };
     let mut plan: Vec<_> = (0..4).map(planned).collect();

@@ -143,7 +143,7 @@ impl Fleet {
     fn join(&self, server: Server) -> anyhow::Result<()> {
         let at = |name: &str| self.dir.join(name).display().to_string();
         let config = format!(
-            "state_dir = \"{}\"\ndata_dir = \"{}\"\nrepositories = [\"{}\"]\nroles_dir = \"{}\"\n\
+            "state_dir = \"{}\"\ndata_dir = \"{}\"\nhost_changes = false\nrepositories = [\"{}\"]\nroles_dir = \"{}\"\n\
              registry_credentials = \"{}\"\n",
             at(server.node),
             at(&format!("data-{}", server.node)),

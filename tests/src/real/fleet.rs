@@ -134,7 +134,7 @@ impl Fleet {
         for server in servers {
             let agent = format!(
                 "state_dir = \"{}\"\ndata_dir = \"{}\"\ndocker_socket = \"{}\"\n\
-                 repositories = [\"{REPOSITORY}\"]\nroles_dir = \"{}\"\n\
+                 host_changes = false\nrepositories = [\"{REPOSITORY}\"]\nroles_dir = \"{}\"\n\
                  registry_credentials = \"{}\"\n",
                 self.agent_state(server.node).display(),
                 self.data(server.node).display(),

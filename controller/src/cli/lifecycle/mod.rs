@@ -139,9 +139,9 @@ fn show_plan(
     let document = view::plan::Document::new(verb, planned);
     let text = document::render(args.output.format, &document)?;
     let (now, wide) = (context.clock.now(), args.output.format == Format::Wide);
-    context
-        .output
-        .data(&text.unwrap_or_else(|| plan::table(planned, wide, now, context.output.stdout())))?;
+    context.output.data(
+        &text.unwrap_or_else(|| plan::shown(verb, planned, wide, now, context.output.stdout())),
+    )?;
     context
         .output
         .say(&format!("{}: {}", verb, plan::verdict(verb, planned)));

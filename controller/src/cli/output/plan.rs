@@ -10,6 +10,51 @@ use super::{Stream, Tone};
 /// What a narrow terminal has no room for.
 const SPARE: &[&str] = &["TYPE", "IMAGE"];
 
+/// What stands below the directories, which only the node can fill in.
+const DATA: &str = "{data} is data_dir in the node's agent.toml: /var/lib/portsip unless changed";
+
+/// What `--plan` shows: the table, and below it what becomes of the hosts. An upgrade of what was
+/// deployed before finds them as they should be: there it is told at length only when asked for.
+pub(crate) fn shown(
+    verb: Verb,
+    plan: &[PlannedTarget],
+    wide: bool,
+    now: Timestamp,
+    stream: Stream,
+) -> String {
+    let mut text = table(plan, wide, now, stream);
+    let hosts: Vec<&PlannedTarget> = plan
+        .iter()
+        .filter(|target| !target.host_changes.is_empty())
+        .collect();
+    if hosts.is_empty() {
+        return text;
+    }
+    if verb == Verb::Upgrade && !wide {
+        text.push_str("\nhosts: made ready again where they are not (-o wide lists how)");
+        return text;
+    }
+    let when = if verb == Verb::Rm {
+        "as far as Extend has changed it"
+    } else {
+        "unless it is so already"
+    };
+    for target in &hosts {
+        text.push_str(&format!(
+            "\non {} for {}, {when}:",
+            target.node, target.name
+        ));
+        for line in &target.host_changes {
+            text.push_str(&format!("\n  {line}"));
+        }
+    }
+    let mut lines = hosts.iter().flat_map(|target| &target.host_changes);
+    if lines.any(|line| line.contains("{data}")) {
+        text.push_str(&format!("\n{DATA}"));
+    }
+    text
+}
+
 /// The table of `--plan`; a wide one has all columns whatever the terminal.
 pub(crate) fn table(plan: &[PlannedTarget], wide: bool, now: Timestamp, stream: Stream) -> String {
     let in_turns = plan

@@ -39,6 +39,8 @@ pub(crate) struct Planned {
     pub(crate) image_after: Option<String>,
     /// Within a role, servers of a lower wave end before this one begins.
     pub(crate) wave: u32,
+    /// What is made on the host for the role, or undone with it, unless it is so already.
+    pub(crate) host_changes: Vec<String>,
 }
 
 impl Document {
@@ -53,6 +55,7 @@ impl Document {
             image_before: Some(target.image_before.clone()).filter(|image| !image.is_empty()),
             image_after: Some(target.image_after.clone()).filter(|image| !image.is_empty()),
             wave: target.wave,
+            host_changes: target.host_changes.clone(),
         });
         Self {
             verb,
@@ -72,6 +75,9 @@ pub(crate) fn read(plan: Vec<v1::PlannedTarget>) -> Result<Vec<PlannedTarget>, F
             &mut planned.image_after,
         ] {
             *text = shown_text(std::mem::take(text));
+        }
+        for line in &mut planned.host_changes {
+            *line = shown_text(std::mem::take(line));
         }
         Ok(planned)
     };

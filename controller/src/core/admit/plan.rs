@@ -39,6 +39,11 @@ pub(super) fn plan(
                 image_before: shown_image(entry),
                 image_after: image_after(submission, entry, server),
                 wave: if rolling { *wave } else { 0 },
+                host_changes: if already_so {
+                    Vec::new()
+                } else {
+                    host_changes(fleet, submission.verb, &server.role)
+                },
             };
             *wave = wave.saturating_add(1);
             planned
@@ -63,6 +68,18 @@ fn image_after(submission: &Submission, entry: &Node, server: &Desired) -> Strin
             .clone()
             .unwrap_or_else(|| server.image.reference.clone()),
         Verb::Run | Verb::Start | Verb::Stop | Verb::Restart => shown_image(entry),
+    }
+}
+
+/// What becomes of the host: a deployment makes it ready for the role, and the removal undoes that.
+fn host_changes(fleet: &Fleet, verb: Verb, role: &RoleName) -> Vec<String> {
+    let Some(definition) = fleet.settings.roles.get(role) else {
+        return Vec::new();
+    };
+    match verb {
+        Verb::Run | Verb::Upgrade => definition.host_changes(),
+        Verb::Rm => definition.host_reversals(),
+        Verb::Start | Verb::Stop | Verb::Restart => Vec::new(),
     }
 }
 
@@ -157,6 +174,8 @@ pub(super) fn run_in_words(
         });
     if deploys.is_none() {
         planned.image_after.clone_from(&planned.image_before);
+    } else if !planned.already_so {
+        planned.host_changes = host_changes(fleet, Verb::Run, &planned.role);
     }
     planned.summary = match (entry.intended(), deploys) {
         _ if planned.already_so => "already running".to_owned(),

@@ -52,6 +52,7 @@ pub(super) fn plan(
         image_before: shown_image(entry),
         image_after: image(&fleet.settings, same(entry), &options),
         wave: 0,
+        host_changes: Vec::new(),
     };
     Ok(vec![run_in_words(fleet, entry, &options, planned)])
 }

@@ -214,7 +214,7 @@ impl Life {
                 };
                 done = Done::Seen(Seen {
                     evidence: Some(evidence),
-                    data_bytes: None,
+                    ..Seen::default()
                 });
             }
             Step::Resolve { .. } => done = Done::Resolved(Box::new(self.resolved())),
