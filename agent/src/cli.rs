@@ -1,21 +1,33 @@
 //! The command line of `extend-agent`: `run` is what the unit calls, `join` is typed once.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use extend_common::exit::{self, Exit};
 use extend_common::man;
+use extend_common::telemetry;
 use extend_common::tls::{JoinToken, system_time};
 
 use crate::config::Config;
+use crate::docker::credentials;
 use crate::failure::Failure;
+use crate::host::helper::server;
 use crate::identity::Enrolment;
 use crate::identity::clocks::ClocksApart;
+use crate::owner::become_owner;
 use crate::{daemon, identity};
 
+/// There while systemd is what runs the machine.
+const SYSTEMD: &str = "/run/systemd/system";
+/// Where the package puts the unit, or an administrator.
+const UNITS: [&str; 3] = [
+    "/etc/systemd/system/extend-agent.service",
+    "/usr/lib/systemd/system/extend-agent.service",
+    "/lib/systemd/system/extend-agent.service",
+];
 /// A token is one line of about a hundred characters.
 const MAX_TOKEN: u64 = 1024;
 
@@ -40,6 +52,9 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         token_file: Option<PathBuf>,
     },
+    /// Do one thing that needs root, for the agent (what extend-agent-host@.service does)
+    #[command(hide = true)]
+    Host,
     /// Check the configuration and the role definitions, and say what is wrong with them
     CheckConfig,
     /// Write the manual pages into a directory, for the package
@@ -92,20 +107,27 @@ fn act(arguments: Arguments) -> anyhow::Result<()> {
         return man::write(Arguments::command(), MAN, directory)
             .with_context(|| format!("writing the manual pages into {}", directory.display()));
     }
+    let command = arguments.command.unwrap_or(Command::Run);
+    if let Command::Host = command {
+        telemetry::start();
+        return server::serve_stdin(arguments.config.as_deref());
+    }
     let config = Config::load(arguments.config.as_deref())?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("starting the runtime")?;
-    match arguments.command.unwrap_or(Command::Run) {
+    match command {
         Command::Run => {
-            extend_common::telemetry::start();
-            runtime.block_on(daemon::run(&config))
+            telemetry::start();
+            let socket = Some(config.docker_socket.as_path());
+            if let Some(user) = become_owner(&config.state_dir, socket)? {
+                tracing::info!(%user, "running as the owner of the state directory");
+            }
+            runtime()?.block_on(daemon::run(&config))
         }
         Command::Join { token_file } => {
             let token = read_token(token_file)?;
+            // The token was root's to read; what is written is the agent's.
+            become_owner(&config.state_dir, None)?;
             let joining = identity::join::join(&token, &config.state_dir, system_time());
-            let joined = runtime.block_on(joining).with_context(|| {
+            let joined = runtime()?.block_on(joining).with_context(|| {
                 format!(
                     "cannot join the controller at {} as node {}",
                     token.controller, token.node
@@ -115,19 +137,41 @@ fn act(arguments: Arguments) -> anyhow::Result<()> {
                 say(&format!("warning: {clocks}\nhint: {}", ClocksApart::HINT));
             }
             let Enrolment { node, agents, .. } = joined.enrolment;
+            let next = what_next(joined.agent_runs);
             say(&format!(
-                "node {node} has joined the controller at {agents}\nhint: systemctl enable --now \
-                 extend-agent"
+                "node {node} has joined the controller at {agents}\n{next}"
             ));
             Ok(())
         }
         Command::CheckConfig => {
             extend_common::roles::RoleSet::load(&config.roles_dir)?;
-            daemon::credentials(&config.registry_credentials)?;
+            // As the agent will read them.
+            become_owner(&config.state_dir, None)?;
+            credentials::read(&config.registry_credentials)?;
             say("the configuration and the role definitions are good");
             Ok(())
         }
-        Command::Man { .. } => Ok(()),
+        // Seen to above: they need no configuration.
+        Command::Host | Command::Man { .. } => Ok(()),
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("starting the runtime")
+}
+
+/// What a person who has joined a node does next, which may be nothing.
+fn what_next(agent_runs: bool) -> &'static str {
+    let has_unit = || UNITS.iter().any(|path| Path::new(path).exists());
+    if agent_runs {
+        "the agent that runs here goes on with it by itself"
+    } else if Path::new(SYSTEMD).is_dir() && has_unit() {
+        "hint: systemctl enable --now extend-agent"
+    } else {
+        "hint: extend-agent run    (no agent runs here, and there is no service for it)"
     }
 }
 

@@ -2,7 +2,6 @@
 //!
 //! Stopping the agent stops no service.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,19 +9,22 @@ use anyhow::Context as _;
 use extend_common::clock::Clock;
 use extend_common::files;
 use extend_common::roles::RoleSet;
+use extend_common::telemetry;
 use extend_common::tls::system_time;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::core::spec::NodeFacts;
 use crate::docker::engine::{Engine, EngineTimeouts};
-use crate::docker::{Docker, RegistryAuth};
+use crate::docker::{Docker, credentials};
 use crate::execute::{Executor, Settings};
+use crate::failure::Failure;
 use crate::faults::Faults;
 use crate::host::figures::{self, Figures};
-use crate::host::{Host, SystemHost};
-use crate::identity::Identity;
+use crate::host::{HelperHost, Host, Places, SystemHost, helper};
+use crate::identity::wait;
 use crate::journal::Journal;
 use crate::ledger::LedgerFile;
 use crate::lock::StateLock;
@@ -32,6 +34,7 @@ use crate::reconciler::{self, Parts};
 use crate::session::controllers::Controllers;
 use crate::session::dial::TlsDial;
 use crate::session::{self, About, Dial};
+use crate::watchdog::{self, Link, ServiceManager, Watchdog};
 
 /// What a running agent consists of, apart from its identity and its files: the real ones here,
 /// simulated ones in tests.
@@ -50,44 +53,72 @@ pub struct World {
     pub clock: Clock,
     /// Kills the agent in tests.
     pub faults: Arc<dyn Faults>,
+    /// Minds whether the agent's loop turns.
+    pub watchdog: Arc<dyn Watchdog>,
 }
 
-/// Runs the agent as a daemon until SIGTERM or SIGINT.
+/// Runs the agent as a daemon until SIGTERM or SIGINT. A node that has not joined is waited for,
+/// and one that is joined anew goes on with its new identity.
 ///
 /// # Errors
 /// When it cannot start.
 pub async fn run(config: &Config) -> anyhow::Result<()> {
-    let clock = Clock::system();
+    let (clock, manager) = (Clock::system(), ServiceManager);
     files::private_directory(&config.state_dir).context("preparing the state directory")?;
     let _lock = StateLock::take(&config.state_dir)?;
-    let identity = Identity::load(&config.state_dir).context("reading this node's identity")?;
-    let settings = settings(config, &identity)?;
-    tracing::info!(node = %settings.facts.node, version = env!("CARGO_PKG_VERSION"), "agent starts");
+    let roles = RoleSet::load(&config.roles_dir).context("loading the role definitions")?;
+    let roles = Arc::new(roles);
+    // Services are looked after all the same; a pull says it again.
+    if let Err(error) = credentials::read(&config.registry_credentials) {
+        tracing::error!("{}", Failure::of(&error));
+    }
     let engine = Arc::new(Engine::connect(
         &config.docker_socket,
         EngineTimeouts::default(),
     )?);
-    let controllers = Controllers::load(
-        &config.state_dir,
-        &config.controllers,
-        identity.enrolment.agents,
-    );
     let (figures, sampling) = figures::keep(config.data_dir.clone(), engine.clone());
     tokio::spawn(sampling);
-    let world = World {
-        docker: engine,
-        host: Arc::new(SystemHost),
-        prober: Arc::new(TcpProber::default()),
-        figures,
-        dial: Arc::new(TlsDial::new(identity, controllers, system_time(), clock)),
-        clock,
-        faults: faults(),
-    };
     let stop = CancellationToken::new();
     tokio::spawn(ended_by_signal(stop.clone())?);
-    notify(&[sd_notify::NotifyState::Ready]);
-    Box::pin(live(world, settings, &config.state_dir, stop)).await?;
-    notify(&[sd_notify::NotifyState::Stopping]);
+    manager.ready();
+    let state = &config.state_dir;
+    while let Some(identity) = wait::for_identity(state, manager, clock, &stop).await {
+        let node = identity.enrolment.node;
+        telemetry::of_node(&node.to_string());
+        tracing::info!(%node, version = env!("CARGO_PKG_VERSION"), "agent starts");
+        let settings = Settings {
+            facts: NodeFacts {
+                node,
+                data: config.data_dir.clone(),
+            },
+            roles: roles.clone(),
+            repositories: config.repositories.clone(),
+            credentials: config.registry_credentials.clone(),
+        };
+        let (life, mark) = (stop.child_token(), identity.mark());
+        let controllers = Controllers::load(state, &config.controllers, identity.enrolment.agents);
+        let dial = TlsDial::new(identity, controllers, system_time(), clock);
+        let world = World {
+            docker: engine.clone(),
+            host: host(config),
+            prober: Arc::new(TcpProber::default()),
+            figures: figures.anew(),
+            dial: Arc::new(dial),
+            clock,
+            faults: faults(),
+            watchdog: Arc::new(manager),
+        };
+        let (lived, ()) = tokio::join!(
+            async {
+                let lived = Box::pin(live(world, settings, state, life.clone())).await;
+                life.cancel();
+                lived
+            },
+            wait::for_another(state, mark, &life),
+        );
+        lived?;
+    }
+    manager.stopping();
     tracing::info!("agent ends; services stay as they are");
     Ok(())
 }
@@ -138,7 +169,10 @@ pub async fn live(
         journal: journal.clone(),
         clock: world.clock,
         faults: world.faults,
+        watchdog: world.watchdog.clone(),
     });
+    let (link, linked) = watch::channel(Link::default());
+    let view = handle.view();
     let logs = Sources {
         docker: world.docker,
         settings,
@@ -151,37 +185,23 @@ pub async fn live(
                 handle,
                 journal,
                 logs,
+                link,
             },
             world.dial,
             about,
             stop.clone()
         ),
+        watchdog::tell_status(world.watchdog.as_ref(), view, linked, &stop),
     );
     Ok(())
 }
 
-fn settings(config: &Config, identity: &Identity) -> anyhow::Result<Settings> {
-    let roles = RoleSet::load(&config.roles_dir).context("loading the role definitions")?;
-    Ok(Settings {
-        facts: NodeFacts {
-            node: identity.enrolment.node,
-            data: config.data_dir.clone(),
-        },
-        roles: Arc::new(roles),
-        repositories: config.repositories.clone(),
-        credentials: credentials(&config.registry_credentials)?,
-    })
-}
-
-/// Docker's `config.json`, as far as it holds credentials.
-pub(crate) fn credentials(path: &Path) -> anyhow::Result<BTreeMap<String, RegistryAuth>> {
-    let text = match files::read_secret(path) {
-        Ok(text) => text,
-        Err(error) if error.is_missing() => return Ok(BTreeMap::new()),
-        Err(error) => return Err(error).context("reading the registry credentials"),
-    };
-    crate::docker::credentials::parse(&text)
-        .with_context(|| format!("reading the registry credentials {}", path.display()))
+/// Root does by itself what others ask the helper for.
+fn host(config: &Config) -> Arc<dyn Host> {
+    if nix::unistd::geteuid().is_root() {
+        return Arc::new(SystemHost::new(Places::default(), config.host_changes));
+    }
+    Arc::new(HelperHost::new(helper::SOCKET, config.host_changes))
 }
 
 fn ended_by_signal(
@@ -196,12 +216,6 @@ fn ended_by_signal(
         }
         stop.cancel();
     })
-}
-
-fn notify(state: &[sd_notify::NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
-        tracing::debug!(%error, "the service manager could not be told");
-    }
 }
 
 fn faults() -> Arc<dyn Faults> {

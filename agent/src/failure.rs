@@ -201,6 +201,9 @@ fn known(error: &(dyn Error + 'static)) -> Option<(Exit, String)> {
         let hint = "systemctl stop extend-agent, then try again";
         return Some((Exit::Failed, hint.to_owned()));
     }
+    if let Some(LockError::Writing(_)) = error.downcast_ref() {
+        return Some((Exit::Failed, "wait a moment, then try again".to_owned()));
+    }
     if let Some(error) = error.downcast_ref::<IdentityError>() {
         return Some((Exit::Failed, error.hint()));
     }

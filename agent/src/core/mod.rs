@@ -8,6 +8,7 @@ pub mod image;
 pub mod news;
 pub mod observed;
 pub mod plan;
+pub mod pulse;
 pub mod restart;
 pub mod spec;
 pub mod status;

@@ -25,7 +25,7 @@ use tower::service_fn;
 use super::clocks::ClocksApart;
 use super::{Enrolment, Identity, validity};
 use crate::failure::Failure;
-use crate::lock::StateLock;
+use crate::lock::{LockError, StateLock};
 use crate::session::controllers;
 
 /// Dialling and each call.
@@ -36,6 +36,8 @@ const LIMIT: Duration = Duration::from_secs(10);
 pub struct Joined {
     /// Where.
     pub enrolment: Enrolment,
+    /// Whether an agent runs here already: it goes on with the new identity by itself.
+    pub agent_runs: bool,
     /// The clocks, if they do not agree: the certificate will be refused before its time.
     pub clocks: Option<ClocksApart>,
 }
@@ -49,7 +51,7 @@ pub async fn join(token: &JoinToken, state: &Path, time: Time) -> anyhow::Result
     let node = NodeAddr::try_from(token.node)?;
     files::private_directory(state)
         .with_context(|| format!("preparing the state directory {}", state.display()))?;
-    let _lock = StateLock::take(state)?;
+    let _lock = StateLock::of_identity(state)?;
     if let Ok(held) = Identity::load(state)
         && held.enrolment.node != node
     {
@@ -92,6 +94,7 @@ pub async fn join(token: &JoinToken, state: &Path, time: Time) -> anyhow::Result
     let directory = state.to_owned();
     let identity = Identity {
         directory,
+        mark: None,
         enrolment: enrolment.clone(),
         key,
         leaf,
@@ -101,7 +104,12 @@ pub async fn join(token: &JoinToken, state: &Path, time: Time) -> anyhow::Result
     controllers::forget(state).context("forgetting the controllers of before")?;
     identity.save().context("writing the identity")?;
     let clocks = ClocksApart::seen(valid, Timestamp::now());
-    Ok(Joined { enrolment, clocks })
+    let agent_runs = matches!(StateLock::take(state), Err(LockError::Taken(_)));
+    Ok(Joined {
+        enrolment,
+        agent_runs,
+        clocks,
+    })
 }
 
 /// Dials the enrolment listener; the controller must show the authority with this fingerprint.

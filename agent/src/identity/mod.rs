@@ -6,8 +6,10 @@
 pub mod clocks;
 pub mod join;
 pub mod renew;
+pub mod wait;
 
 use std::net::SocketAddrV4;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use extend_common::files::{self, FileError};
@@ -16,6 +18,8 @@ use extend_common::tls::key::KeyError;
 use extend_common::tls::{Fingerprint, NodeKey, PeerNode, pem};
 use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
+
+use crate::lock::{LockError, StateLock};
 
 const KEY: &str = "node.key";
 const LEAF: &str = "node.crt";
@@ -40,6 +44,12 @@ pub enum IdentityError {
     /// The node has never joined.
     #[error("this node has not joined a controller")]
     NotJoined,
+    /// Another identity has taken its place.
+    #[error("this identity was replaced by a join")]
+    Replaced,
+    /// Somebody else writes it.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// The file system's word.
     #[error(transparent)]
     File(#[from] FileError),
@@ -64,6 +74,7 @@ impl IdentityError {
                 return "on the primary: extend node token -a THIS_NODE, and here: extend-agent join"
                     .to_owned();
             }
+            Self::Replaced | Self::Lock(_) => return String::new(),
             Self::File(error) => return error.hint().unwrap_or_default(),
             Self::Key(KeyError::File(error)) if !error.is_missing() => {
                 return error.hint().unwrap_or_default();
@@ -83,6 +94,8 @@ impl IdentityError {
 #[derive(Debug)]
 pub struct Identity {
     directory: PathBuf,
+    /// As it was when this was read or written.
+    mark: Option<Mark>,
     /// Where the node enrolled.
     pub enrolment: Enrolment,
     /// Its key.
@@ -93,6 +106,24 @@ pub struct Identity {
     pub valid: Validity,
     /// The authority it trusts.
     pub authority: CertificateDer<'static>,
+}
+
+/// Tells one writing of an identity from the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    file: u64,
+    written: (i64, i64),
+}
+
+impl Mark {
+    /// Of the identity in a state directory; none while there is no whole one.
+    pub fn of(directory: &Path) -> Option<Self> {
+        let metadata = std::fs::metadata(directory.join(ENROLMENT)).ok()?;
+        Some(Self {
+            file: metadata.ino(),
+            written: (metadata.mtime(), metadata.mtime_nsec()),
+        })
+    }
 }
 
 /// The life of a certificate.
@@ -111,6 +142,8 @@ impl Identity {
     /// [`IdentityError::NotJoined`] when there is none; others when a file is damaged.
     pub fn load(directory: &Path) -> Result<Self, IdentityError> {
         let enrolment = directory.join(ENROLMENT);
+        // Before the rest is read: whatever changes meanwhile is seen to have changed.
+        let mark = Mark::of(directory);
         let text = match std::fs::read(&enrolment) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -125,6 +158,7 @@ impl Identity {
         let valid = validity(&leaf).map_err(|e| damaged(&directory.join(LEAF), &e))?;
         Ok(Self {
             directory: directory.to_owned(),
+            mark,
             enrolment,
             key,
             leaf,
@@ -178,9 +212,25 @@ impl Identity {
                 &"the new certificate is not for this node and key",
             ));
         }
+        // A join may come at any time: its certificate must not be overwritten with ours.
+        let _lock = StateLock::of_identity(&self.directory)?;
+        if self.is_replaced() {
+            return Err(IdentityError::Replaced);
+        }
         self.valid = validity(&leaf).map_err(|e| damaged(&path, &e))?;
         self.leaf = leaf;
         self.save_leaf()
+    }
+
+    /// Whether a join has put another identity in this one's place.
+    pub fn is_replaced(&self) -> bool {
+        let there = Mark::of(&self.directory);
+        there.is_some() && there != self.mark
+    }
+
+    /// How it is told from the one that a join puts in its place.
+    pub fn mark(&self) -> Option<Mark> {
+        self.mark
     }
 
     /// The fingerprint of the authority.

@@ -80,7 +80,7 @@ impl Node {
                 facts,
                 roles: Arc::new(roles),
                 repositories: Vec::new(),
-                credentials: std::collections::BTreeMap::new(),
+                credentials: "/nonexistent".into(),
             }),
             view: watch::Sender::new(view).subscribe(),
         };

@@ -1,8 +1,9 @@
 //! One thing in flight: a look at Docker, a record going to the ledger, or a step with the ledger
 //! written before and after it.
 
-use extend_common::clock::Clock;
+use extend_common::clock::{Clock, after};
 use extend_common::status::Unclaimed;
+use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
 
@@ -16,6 +17,27 @@ use crate::faults::{FaultPoint, Faults};
 use crate::ledger::LedgerFile;
 
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Four calls to the Engine, each of them bounded.
+const LOOK_LIMIT: Duration = Duration::from_secs(60);
+/// A busy disk may take its time; a broken one takes for ever.
+const WRITE_LIMIT: Duration = Duration::from_secs(120);
+/// Two writes, a call to the Engine, and the host's part.
+const STEP_LIMIT: Duration = Duration::from_secs(10 * 60);
+/// An image may have to be fetched again on the way.
+const CREATE_LIMIT: Duration = Duration::from_secs(30 * 60);
+/// A pull goes on for as long as something comes; so slow a registry is none.
+const RESOLVE_LIMIT: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// How long a step may take at most, whatever happens.
+fn step_limit(step: &Step) -> Duration {
+    match step {
+        Step::Resolve { .. } => RESOLVE_LIMIT,
+        Step::Create { .. } => CREATE_LIMIT,
+        _ => STEP_LIMIT,
+    }
+}
 
 /// What to do.
 pub(super) enum Job {
@@ -46,6 +68,8 @@ pub(super) enum Ended {
 /// A job in flight. Dropping it gives it up.
 pub(super) struct Running {
     task: JoinHandle<Ended>,
+    what: String,
+    deadline: Timestamp,
     long: bool,
     progress: watch::Receiver<String>,
 }
@@ -59,6 +83,15 @@ impl Drop for Running {
 impl Running {
     pub(super) fn is_long(&self) -> bool {
         self.long
+    }
+
+    /// By when it has ended, or is given up.
+    pub(super) fn deadline(&self) -> Timestamp {
+        self.deadline
+    }
+
+    pub(super) fn what(&self) -> &str {
+        &self.what
     }
 
     /// What a pull tells of its progress.
@@ -103,6 +136,12 @@ impl Job {
             clock: of.parts.clock,
             faults: of.parts.faults.clone(),
         };
+        let (what, limit) = match &self {
+            Self::Look => ("a look".to_owned(), LOOK_LIMIT),
+            Self::Accept(_) => ("writing a record".to_owned(), WRITE_LIMIT),
+            Self::Step(step) => (format!("{:?}", step.kind()), step_limit(step)),
+        };
+        let deadline = after(of.parts.clock.now(), limit);
         let long = matches!(&self, Self::Step(step) if step.is_long());
         let (progress_to, progress) = watch::channel(String::new());
         let task = tokio::spawn(async move {
@@ -114,6 +153,8 @@ impl Job {
         });
         Running {
             task,
+            what,
+            deadline,
             long,
             progress,
         }

@@ -39,6 +39,7 @@ use crate::core::accept::SessionFacts;
 use crate::core::entry::Ledger;
 use crate::core::observed::Observed;
 use crate::core::plan::{Next, Trouble, plan};
+use crate::core::pulse::Pulse;
 use crate::core::status::{Condition, undefined_words};
 use crate::core::step::Step;
 use crate::docker::Docker;
@@ -47,9 +48,11 @@ use crate::faults::Faults;
 use crate::journal::Journal;
 use crate::ledger::LedgerFile;
 use crate::probe::{self, Aim, Prober, Round};
+use crate::watchdog::Watchdog;
 use job::{Ended, Job, Running};
 use judging::Judged;
 use setbacks::RETRY;
+use telling::Concern;
 
 /// Without any hint the agent looks again after this long: a Docker that fell silent tells nothing.
 const RESYNC: Duration = Duration::from_secs(10);
@@ -98,6 +101,8 @@ pub struct Parts {
     pub clock: Clock,
     /// Kills the agent in tests.
     pub faults: Arc<dyn Faults>,
+    /// Minds whether the loop turns.
+    pub watchdog: Arc<dyn Watchdog>,
 }
 
 /// A handle to the running reconciler.
@@ -146,6 +151,7 @@ pub struct Reconciler {
     not_before: Option<Timestamp>,
     look_at: Timestamp,
     job: Option<Running>,
+    pulse: Pulse,
 }
 
 /// Makes the reconciler and the handle to it.
@@ -157,6 +163,7 @@ pub fn new(parts: Parts) -> (Reconciler, Handle) {
     tokio::spawn(probe::run(parts.prober.clone(), aims_from, rounds_to));
     let look_at = parts.clock.now();
     let ledger_trouble = parts.damage.clone().unwrap_or_default();
+    let pulse = Pulse::of(parts.watchdog.limit());
     let reconciler = Reconciler {
         parts,
         pending: None,
@@ -178,6 +185,7 @@ pub fn new(parts: Parts) -> (Reconciler, Handle) {
         not_before: None,
         look_at,
         job: None,
+        pulse,
     };
     (
         reconciler,
@@ -194,6 +202,7 @@ impl Reconciler {
         let mut hints = hints::listen(self.parts.docker.clone(), stop.clone());
         loop {
             let wake = self.advance();
+            let wake = self.beat(wake);
             let sleep = self.parts.clock.until(wake);
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -209,14 +218,26 @@ impl Reconciler {
         }
     }
 
+    /// The loop has turned: feeds the watchdog, and turns again in time for the next.
+    fn beat(&mut self, wake: Timestamp) -> Timestamp {
+        let deadline = self.job.as_ref().map(Running::deadline);
+        let beat = self.pulse.turn(self.parts.clock.now(), deadline);
+        if beat.feed {
+            self.parts.watchdog.feed();
+        }
+        beat.again.map_or(wake, |again| again.min(wake))
+    }
+
     /// Starts what comes next, if nothing is in flight, and gives the time to wake up.
     fn advance(&mut self) -> Timestamp {
         let now = self.parts.clock.now();
         self.drop_what_is_overtaken();
+        self.give_up_what_is_late(now);
         if let Some(job) = &self.job {
             let wake = if job.is_long() { PROGRESS } else { RESYNC };
+            let wake = after(now, wake).min(job.deadline());
             self.publish(None, now);
-            return after(now, wake);
+            return wake;
         }
         if let Some(at) = self.not_before.filter(|at| *at > now) {
             return at;
@@ -244,8 +265,10 @@ impl Reconciler {
         self.publish(Some(&decision), now);
         match decision.next {
             Next::Do(step) => {
-                tracing::info!(step = ?step.kind(), detail = %decision.detail, "step");
-                self.job = Some(Job::Step(Box::new(step)).spawn(self));
+                let Concern { server, operation } = self.concern();
+                let (step, detail) = (Box::new(step), decision.detail);
+                tracing::info!(server, operation, step = ?step.kind(), detail, "step");
+                self.job = Some(Job::Step(step).spawn(self));
                 after(now, RESYNC)
             }
             Next::Wait(until) => until.map_or(self.look_at, |at| at.min(self.look_at)),

@@ -8,6 +8,7 @@ use extend_common::record::Stamp;
 use jiff::Timestamp;
 
 use super::Reconciler;
+use super::telling::Concern;
 use crate::core::plan::{MAX_TRIES, Trouble};
 use crate::core::step::Step;
 use crate::execute::StepError;
@@ -34,7 +35,8 @@ impl Reconciler {
             }
             Err(StepError::Unavailable(error)) => self.docker_is_away(&error, now),
             Err(error) => {
-                tracing::warn!(step = ?step.kind(), %error, "step refused");
+                let Concern { server, operation } = self.concern();
+                tracing::warn!(server, operation, step = ?step.kind(), %error, "step refused");
                 self.count_trouble(stamp.unwrap_or_default(), step, &error, now);
             }
         }
@@ -74,6 +76,24 @@ impl Reconciler {
         self.observed = None;
         self.back_off(now);
         self.publish(None, now);
+    }
+
+    /// Everything in flight ends within its time, since every call in it does. Should one not, it
+    /// is not waited for: the next look shows what became of it.
+    pub(super) fn give_up_what_is_late(&mut self, now: Timestamp) {
+        if let Some(job) = self.job.take_if(|job| job.deadline() <= now) {
+            let Concern { server, operation } = self.concern();
+            let what = job.what();
+            tracing::error!(
+                server,
+                operation,
+                what,
+                "given up: it has not ended in its time"
+            );
+            drop(job);
+            self.look_at = now;
+            self.back_off(now);
+        }
     }
 
     pub(super) fn back_off(&mut self, now: Timestamp) {

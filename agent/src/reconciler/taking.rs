@@ -2,6 +2,8 @@
 
 use extend_common::record::ServerRecord;
 
+use tracing::field::display;
+
 use super::{Command, Reconciler, Running};
 use crate::core::accept::Ignored;
 use crate::core::entry::Ledger;
@@ -55,7 +57,9 @@ impl Reconciler {
                 .accept(&session, *record.clone(), recovered)
             {
                 Ok(next) => {
-                    tracing::info!(%stamp, "taking a record");
+                    let server = record.desired.name.as_str();
+                    let operation = record.desired.operation.as_ref().map(display);
+                    tracing::info!(server, operation, %stamp, "taking a record");
                     self.pending = Some((session, record, recovered));
                     return Some(next);
                 }

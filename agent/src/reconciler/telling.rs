@@ -1,15 +1,35 @@
 //! Tells how the server is: publishes the view that sessions read, and puts what is worth telling
 //! people into the journal.
 
+use extend_common::ids::{OperationId, ServerName};
 use extend_common::status::ServerStatus;
 use jiff::Timestamp;
+use tracing::field::{DisplayValue, display};
 
 use super::{AgentView, Reconciler, Running};
 use crate::core::news::{Known, news};
 use crate::core::plan::Decision;
 use crate::core::status::{Condition, condition, status, undefined};
 
+/// What a line in the log is about.
+pub(super) struct Concern<'a> {
+    pub(super) server: Option<&'a str>,
+    pub(super) operation: Option<DisplayValue<&'a OperationId>>,
+}
+
 impl Reconciler {
+    /// The server, and the operation that its record came with.
+    pub(super) fn concern(&self) -> Concern<'_> {
+        let server = self.parts.ledger.server.as_ref();
+        let desired = server.map(|entry| &entry.record.desired);
+        Concern {
+            server: desired.map(|desired| desired.name.as_str()),
+            operation: desired
+                .and_then(|desired| desired.operation.as_ref())
+                .map(display),
+        }
+    }
+
     pub(super) fn publish(&mut self, decision: Option<&Decision>, now: Timestamp) {
         let told = decision.and_then(|decision| {
             self.with_view(|view| (condition(view, decision, now), decision.clone()))
@@ -68,7 +88,9 @@ impl Reconciler {
             return;
         }
         for event in &events {
-            tracing::info!(kind = %event.kind, text = event.text, "event");
+            let server = event.name.as_ref().map(ServerName::as_str);
+            let operation = event.operation.as_ref().map(display);
+            tracing::info!(server, operation, kind = %event.kind, text = event.text, "event");
         }
         self.parts.journal.note(events, mark);
         let journal = self.parts.journal.clone();

@@ -14,6 +14,7 @@ use std::time::Duration;
 use extend_common::backoff::{Backoff, jitter};
 use extend_common::ids::{NodeAddr, RoleName};
 use extend_common::roles::Digest;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use dial::Dial;
@@ -22,6 +23,7 @@ use crate::host::figures::Figures;
 use crate::journal::Journal;
 use crate::logs::Sources;
 use crate::reconciler::Handle;
+use crate::watchdog::Link;
 
 /// Between sessions. The most keeps a fleet's return after an outage of the controller short; the
 /// jitter keeps it from coming in step.
@@ -52,6 +54,8 @@ pub struct Tells {
     pub journal: Journal,
     /// What is read for operators.
     pub logs: Sources,
+    /// Whether there is a session.
+    pub link: watch::Sender<Link>,
 }
 
 /// Holds a session for as long as `stop` allows.
@@ -66,10 +70,18 @@ pub async fn run(tells: Tells, dial: Arc<dyn Dial>, about: About, stop: Cancella
         attempt = if welcomed { 0 } else { attempt };
         let wait = AGAIN.wait(attempt, jitter());
         attempt = attempt.saturating_add(1);
-        match outcome {
-            Ok(()) => tracing::info!(?wait, "session ended"),
-            Err(error) => tracing::warn!(error = format!("{error:#}"), ?wait, "no session"),
-        }
+        let why = match outcome {
+            Ok(()) => {
+                tracing::info!(?wait, "session ended");
+                "the controller has ended it".to_owned()
+            }
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::warn!(error, ?wait, "no session");
+                error
+            }
+        };
+        tells.link.send_replace(Link::Away(why));
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(wait) => {}

@@ -22,6 +22,7 @@ use crate::failure::Failure;
 use crate::host::figures::Figures;
 use crate::logs::Desk;
 use crate::reconciler::{AgentView, Command, Handle};
+use crate::watchdog::Link;
 
 /// Messages on their way out; a status waits when the controller reads slowly, and is then the
 /// newest one.
@@ -44,6 +45,7 @@ pub(super) async fn talk(
         handle,
         journal,
         logs,
+        link,
     } = tells;
     let mut desk = Desk::new(logs.clone(), channel.clone());
     let mut view = handle.view();
@@ -88,6 +90,13 @@ pub(super) async fn talk(
                     }
                     let period = take(handle, message, &mut facts, &mut desk).await?;
                     *welcomed = facts.is_some();
+                    if *welcomed {
+                        link.send_if_modified(|held| {
+                            let changed = *held != Link::Welcomed;
+                            *held = Link::Welcomed;
+                            changed
+                        });
+                    }
                     if let Some(period) = period {
                         beat = interval_at(Instant::now() + period, period);
                         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -12,6 +12,7 @@ use extend_agent::faults::FaultPoint;
 use extend_agent::host::MemoryHost;
 use extend_agent::host::figures::Figures;
 use extend_agent::probe::Prober;
+use extend_agent::watchdog::{NoWatchdog, Watchdog};
 use extend_common::clock::Clock;
 use extend_common::ids::NodeAddr;
 use extend_common::roles::RoleSet;
@@ -53,6 +54,8 @@ pub struct Node {
     pub docker: MemoryDocker,
     /// Its host.
     pub host: MemoryHost,
+    /// Minds whether its agent's loop turns, from its next start on.
+    pub watchdog: Arc<dyn Watchdog>,
     /// Where its agent can be stopped.
     pub trap: Trap<FaultPoint>,
     state: TempDir,
@@ -66,6 +69,7 @@ impl Node {
             addr,
             docker,
             host: MemoryHost::new(),
+            watchdog: Arc::new(NoWatchdog),
             trap: Trap::default(),
             state: state_directory(),
             roles,
@@ -100,6 +104,7 @@ impl Node {
             }),
             clock,
             faults: Arc::new(self.trap.clone()),
+            watchdog: self.watchdog.clone(),
         };
         let settings = Settings {
             facts: NodeFacts {
@@ -108,7 +113,7 @@ impl Node {
             },
             roles: Arc::new(self.roles.clone()),
             repositories: vec!["portsip/*".to_owned()],
-            credentials: std::collections::BTreeMap::new(),
+            credentials: "/nonexistent".into(),
         };
         let stop = CancellationToken::new();
         let (token, state) = (stop.clone(), self.state.path().to_owned());
