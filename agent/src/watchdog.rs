@@ -92,6 +92,17 @@ pub enum Link {
     Away(String),
 }
 
+impl Link {
+    /// Tells whoever wants to know, if it is news.
+    pub fn tell(self, to: &watch::Sender<Self>) {
+        to.send_if_modified(|held| {
+            let changed = *held != self;
+            *held = self;
+            changed
+        });
+    }
+}
+
 /// Tells how the agent does whenever that changes, until `stop`.
 pub async fn tell_status(
     watchdog: &dyn Watchdog,

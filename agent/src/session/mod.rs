@@ -81,7 +81,7 @@ pub async fn run(tells: Tells, dial: Arc<dyn Dial>, about: About, stop: Cancella
                 error
             }
         };
-        tells.link.send_replace(Link::Away(why));
+        Link::Away(why).tell(&tells.link);
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(wait) => {}

@@ -91,11 +91,7 @@ pub(super) async fn talk(
                     let period = take(handle, message, &mut facts, &mut desk).await?;
                     *welcomed = facts.is_some();
                     if *welcomed {
-                        link.send_if_modified(|held| {
-                            let changed = *held != Link::Welcomed;
-                            *held = Link::Welcomed;
-                            changed
-                        });
+                        Link::Welcomed.tell(link);
                     }
                     if let Some(period) = period {
                         beat = interval_at(Instant::now() + period, period);

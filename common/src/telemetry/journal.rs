@@ -238,7 +238,7 @@ mod tests {
         };
         assert!(next().is_empty(), "the greeting");
         tracing::subscriber::with_default(subscriber, || {
-            let operation = Some("01J").map(tracing::field::display);
+            let operation = Some(tracing::field::display("01J"));
             tracing::warn!(server = %"media-server-1", operation, error = "a\nb", "step refused");
             tracing::info!(node = %"172.31.16.139", huge = "x".repeat(100_000), "told");
             of_node("172.31.16.137");
