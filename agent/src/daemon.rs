@@ -64,6 +64,8 @@ pub struct World {
 /// When it cannot start.
 pub async fn run(config: &Config) -> anyhow::Result<()> {
     let (clock, manager) = (Clock::system(), ServiceManager);
+    let stop = CancellationToken::new();
+    tokio::spawn(ended_by_signal(stop.clone())?);
     files::private_directory(&config.state_dir).context("preparing the state directory")?;
     let _lock = StateLock::take(&config.state_dir)?;
     let roles = RoleSet::load(&config.roles_dir).context("loading the role definitions")?;
@@ -78,8 +80,6 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
     )?);
     let (figures, sampling) = figures::keep(config.data_dir.clone(), engine.clone());
     tokio::spawn(sampling);
-    let stop = CancellationToken::new();
-    tokio::spawn(ended_by_signal(stop.clone())?);
     manager.ready();
     let state = &config.state_dir;
     while let Some(identity) = wait::for_identity(state, manager, clock, &stop).await {

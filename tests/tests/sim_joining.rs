@@ -23,9 +23,14 @@ use extend_common::tls::{JoinToken, Time, TimeProvider, system_time};
 use extend_controller::config::Config;
 use extend_controller::daemon::{Daemon, DaemonOptions};
 use jiff::{SignedDuration, Timestamp};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use rustls_pki_types::UnixTime;
-use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, Command};
+
+#[path = "sim_joining/service.rs"]
+mod service;
 
 /// The node. This machine has all of 127.0.0.0/8.
 const NODE: &str = "127.0.3.7";
@@ -119,8 +124,59 @@ impl Node {
         }
     }
 
+    /// An agent that runs until it is told to end, with this in its environment.
+    fn runs(&self, environment: &[(&str, &str)]) -> Running {
+        let mut child = Command::new(program("extend-agent"))
+            .arg("--config")
+            .arg(self.path("agent.toml"))
+            .arg("run")
+            .envs(environment.iter().copied())
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        Running { child, lines }
+    }
+
     async fn joins(&self, token: &JoinToken) -> Answer {
         self.agent("join", &format!("{token}\n")).await
+    }
+}
+
+/// An agent that runs.
+struct Running {
+    child: Child,
+    lines: Lines<BufReader<ChildStderr>>,
+}
+
+impl Running {
+    /// Waits for a line that says all of this.
+    async fn says(&mut self, all: &[&str]) -> String {
+        let mut before = String::new();
+        let line = tokio::time::timeout(Duration::from_secs(60), async {
+            while let Some(line) = self.lines.next_line().await.unwrap() {
+                if all.iter().all(|part| line.contains(part)) {
+                    return Some(line);
+                }
+                before.push_str(&line);
+                before.push('\n');
+            }
+            None
+        });
+        let line = line.await.ok().flatten();
+        line.unwrap_or_else(|| panic!("nothing says {all:?}:\n{before}"))
+    }
+
+    /// Ends it as systemd does.
+    async fn ends(mut self) {
+        let id = i32::try_from(self.child.id().unwrap()).unwrap();
+        kill(Pid::from_raw(id), Signal::SIGTERM).unwrap();
+        let ended = tokio::time::timeout(Duration::from_secs(60), self.child.wait()).await;
+        assert_eq!(ended.expect("it should end").unwrap().code(), Some(0));
     }
 }
 
@@ -328,8 +384,14 @@ async fn clocks_that_disagree_are_named_when_a_node_joins() {
         let refused = node.joins(&token).await;
         let sentence = "the clocks of this node and of 127.0.0.1:";
         refused.fails(5, &[sentence, "do not agree", says, " here"], "timedatectl");
-        let unjoined = node.agent("run", "").await;
-        unjoined.fails(1, &["this node has not joined"], "extend node token -a");
+        let mut unjoined = node.runs(&[]);
+        let says = [
+            "waiting",
+            "this node has not joined",
+            "extend node token -a",
+        ];
+        unjoined.says(&says).await;
+        unjoined.ends().await;
         controller.daemon.shutdown().await;
     }
 }
@@ -476,12 +538,10 @@ async fn what_is_wrong_with_files_is_told_with_the_line_and_they_stay_as_they_ar
     node.agent("join", "")
         .await
         .fails(2, &["not a join token"], "extend node token -a");
-    let unjoined = node.agent("run", "").await;
-    unjoined.fails(
-        1,
-        &["this node has not joined a controller"],
-        "extend-agent join",
-    );
+    let mut unjoined = node.runs(&[]);
+    let says = "this node has not joined a controller (hint: ";
+    unjoined.says(&[says, "extend-agent join"]).await;
+    unjoined.ends().await;
 
     let controller = Controller::start(place.path()).await;
     joined(&node, &controller).await;
@@ -512,8 +572,14 @@ async fn what_is_wrong_with_files_is_told_with_the_line_and_they_stay_as_they_ar
             let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
             std::fs::set_permissions(&path, private).unwrap();
         }
-        let answer = node.agent("run", "").await;
-        answer.fails(1, &[name, says], "");
+        // It waits for whoever puts it right, and has said what is wrong.
+        let mut running = node.runs(&[]);
+        running.says(&[name, says]).await;
+        running.ends().await;
+        if name == "registry.json" {
+            let checked = node.agent("check-config", "").await;
+            checked.fails(1, &[name, says], "docker login");
+        }
         assert_eq!(
             std::fs::read(&path).unwrap(),
             content.as_bytes(),
