@@ -383,10 +383,12 @@ impl Operator for Face {
         let mut nodes = self.0.nodes.lock().unwrap().clone();
         if let Some(directory) = &*self.0.nodes_in.lock().unwrap() {
             let is_online = directory.join(&node).join("online").exists();
-            nodes = is_online
-                .then(|| fixtures::online(&node))
-                .into_iter()
-                .collect();
+            if !is_online {
+                // As the controller does of a node that it does not know.
+                let sentence = "it is no node of this fleet";
+                return Err(refusal(Code::NotFound, sentence, &[], "extend node list"));
+            }
+            nodes = vec![fixtures::online(&node)];
         }
         let nodes = nodes
             .into_iter()

@@ -12,11 +12,12 @@ use extend_common::ids::NodeAddr;
 use extend_common::status::NodeState;
 use extend_proto::v1;
 use tokio::time::Instant;
+use tonic::Code;
 use zeroize::Zeroizing;
 
 use super::plan::Step;
 use super::remote::{Payload, Ssh, Told, Trouble};
-use crate::cli::client::{Client, ask};
+use crate::cli::client::{Client, ask, bounded};
 use crate::cli::failure::Failure;
 use crate::cli::node::scripts;
 use crate::cli::output::text::span;
@@ -130,7 +131,11 @@ impl Ways<'_> {
         let node = self.node.to_string();
         let what = format!("ask for node {node}");
         let request = v1::ListNodesRequest { node };
-        let answer = ask(&what, self.client.rpc().list_nodes(request)).await?;
+        let answer = match bounded(self.client.rpc().list_nodes(request)).await {
+            Ok(answer) => answer,
+            Err(status) if status.code() == Code::NotFound => return Ok(None),
+            Err(status) => return Err(Failure::from_status(&what, &status)),
+        };
         answer
             .nodes
             .into_iter()
@@ -199,6 +204,8 @@ impl Ways<'_> {
                 let hint = connection_hint(node, user, &words);
                 with(self.failure("ssh does not reach it"), words).hint(hint)
             }
+            Trouble::Lost(words) => with(self.failure("the connection to it was lost"), words)
+                .hint("the same command again: it goes on from what it finds"),
             Trouble::NoRoot(words) => {
                 let mut refused = with(
                     self.failure(format!(

@@ -73,8 +73,10 @@ pub(super) struct Told {
 pub(super) enum Trouble {
     /// There is no `ssh` here.
     NoSsh(String),
-    /// There was no connection, or it did not last.
+    /// There was no connection.
     NoConnection(Vec<String>),
+    /// There was one, and it did not last.
+    Lost(Vec<String>),
     /// The user may not become root.
     NoRoot(Vec<String>),
     /// The script says why.
@@ -213,7 +215,11 @@ fn judge(out: &str, err: &str, code: Option<i32>) -> Result<Told, Trouble> {
     }
     let words = last_words(err);
     if code == Some(SSH_FAILED) {
-        return Err(Trouble::NoConnection(words));
+        return Err(if has("begun") {
+            Trouble::Lost(words)
+        } else {
+            Trouble::NoConnection(words)
+        });
     }
     if !has("begun") && words.iter().any(|line| line.contains("sudo")) {
         return Err(Trouble::NoRoot(words));
@@ -299,6 +305,12 @@ mod tests {
             words.last().unwrap(),
             "ubuntu@10.0.0.1: Permission denied (publickey)."
         );
+        let lost = judge(
+            "extend begun 1\n",
+            "Connection to 10.0.0.1 closed.\n",
+            Some(255),
+        );
+        assert!(matches!(lost, Err(Trouble::Lost(_))), "{lost:?}");
         let sudo = judge("", "sudo: a password is required\n", Some(1));
         assert_eq!(
             sudo,

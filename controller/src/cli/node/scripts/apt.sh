@@ -29,6 +29,9 @@ apt_install() {
 
 install_docker() {
     apt_install docker.io || fail 'apt-get install docker.io did not succeed' "$(tail -n 8 "$log")"
+    # A removal that was cut short leaves a package that apt takes for installed.
+    has docker || apt_get install --reinstall docker.io || true
+    has docker || fail 'docker.io is installed, and there is no docker' "$(tail -n 8 "$log")"
     systemctl enable --quiet --now docker.service </dev/null >>"$log" 2>&1 || true
     tries=60
     until timeout 10 docker version </dev/null >>"$log" 2>&1; do
@@ -40,6 +43,6 @@ install_docker() {
 
 # A package by its file. Recommends are left out: they name a Docker Engine, and there is one.
 install_package() {
-    apt_install --no-install-recommends --allow-downgrades "$1" ||
+    apt_install --no-install-recommends --allow-downgrades --reinstall "$1" ||
         fail "apt-get install of extend-agent $version did not succeed" "$(tail -n 8 "$log")"
 }
