@@ -9,7 +9,7 @@ declare -Ar MOST=(
     [extend-agent.service]=15
     [extend-controller.service]=15
     # They are root, and have to be.
-    [extend-agent-host@.service]=18
+    [extend-agent-host@.service]=16
     [extend-shim@.service]=18
 )
 

@@ -261,7 +261,7 @@ impl Executor {
         progress: &PullProgress,
     ) -> Result<(), StepError> {
         let desired = &entry.record.desired;
-        self.prepare_host(self.definition(desired)?).await?;
+        self.make_directories(self.definition(desired)?).await?;
         let refused = match self.docker.create(spec).await {
             Ok(_) => return Ok(()),
             Err(refused) if is_missing_image(&refused) => refused,

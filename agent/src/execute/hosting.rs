@@ -15,27 +15,31 @@ impl Executor {
     /// Makes the host ready for a role. What is so already is not touched.
     pub(super) async fn prepare_host(&self, role: &RoleDefinition) -> Result<(), StepError> {
         for verb in HostVerb::PREPARE {
-            let done = self.ask_host(verb, role).await?.map_err(|error| {
-                let HostError { hint, .. } = &error;
-                let words = format!(
-                    "{} {}: {}",
-                    error.operation,
-                    error.path.display(),
-                    error.cause
-                );
-                StepError::Refused(match hint {
-                    Some(hint) => {
-                        with_hint(words, format!("on {}: {hint}", self.settings.facts.node))
-                    }
-                    None => words,
-                })
-            })?;
-            if !done.changed.is_empty() {
-                let changed = done.changed.join("; ");
-                tracing::info!(role = %role.role, changed, "made ready for the role");
-            }
+            self.demand_of_host(verb, role).await?;
         }
         Ok(())
+    }
+
+    /// Makes the directories alone: firewalld is slow to answer, and when a container is made its
+    /// service may be waiting for it. All else was seen to with the deployment's image.
+    pub(super) async fn make_directories(&self, role: &RoleDefinition) -> Result<(), StepError> {
+        self.demand_of_host(HostVerb::MakeDirectories, role).await
+    }
+
+    async fn demand_of_host(&self, verb: HostVerb, role: &RoleDefinition) -> Result<(), StepError> {
+        self.ask_host(verb, role).await?.map(drop).map_err(|error| {
+            let HostError { hint, .. } = &error;
+            let words = format!(
+                "{} {}: {}",
+                error.operation,
+                error.path.display(),
+                error.cause
+            );
+            StepError::Refused(match hint {
+                Some(hint) => with_hint(words, format!("on {}: {hint}", self.settings.facts.node)),
+                None => words,
+            })
+        })
     }
 
     /// Undoes what was made for a server that is gone; says what could not be.

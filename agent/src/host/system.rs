@@ -108,6 +108,10 @@ impl Host for SystemHost {
             HostVerb::Undo => changed = self.undo(needs)?,
             HostVerb::MeasureData => bytes = directory_size(&needs.data)?,
         }
+        if !changed.is_empty() {
+            let (role, all) = (&needs.role, changed.join("; "));
+            tracing::info!(%role, ?verb, changed = all, "host changed");
+        }
         Ok(HostAnswer { changed, bytes })
     }
 

@@ -94,12 +94,7 @@ fn answer(request: &Request, user: u32, helper: &Helper) -> Result<HostAnswer, H
     })?;
     let needs = RoleNeeds::of(role, &config.data_dir);
     let host = SystemHost::new(helper.places.clone(), config.host_changes);
-    let done = host.act(request.verb, &needs)?;
-    if !done.changed.is_empty() {
-        let changed = done.changed.join("; ");
-        tracing::info!(role = %request.role, verb = ?request.verb, changed, "host changed");
-    }
-    Ok(done)
+    host.act(request.verb, &needs)
 }
 
 fn load(named: Option<&Path>) -> Result<Config, HostError> {
