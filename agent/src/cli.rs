@@ -1,5 +1,6 @@
 //! The command line of `extend-agent`: `run` is what the unit calls, `join` is typed once.
 
+use std::error::Error as _;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,6 +9,7 @@ use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use extend_common::exit::{self, Exit};
 use extend_common::man;
+use extend_common::owner::{Became, OwnerError, become_owner, become_owner_in_group_of};
 use extend_common::telemetry;
 use extend_common::tls::{JoinToken, system_time};
 
@@ -17,7 +19,6 @@ use crate::failure::Failure;
 use crate::host::helper::server;
 use crate::identity::Enrolment;
 use crate::identity::clocks::ClocksApart;
-use crate::owner::become_owner;
 use crate::{daemon, identity};
 
 /// There while systemd is what runs the machine.
@@ -117,15 +118,18 @@ fn act(arguments: Arguments) -> anyhow::Result<()> {
         Command::Run => {
             telemetry::start();
             let socket = Some(config.docker_socket.as_path());
-            if let Some(user) = become_owner(&config.state_dir, socket)? {
-                tracing::info!(%user, "running as the owner of the state directory");
+            let became = become_owner_in_group_of(&config.state_dir, socket);
+            let became = became.map_err(|error| not_ours(&error, "extend-agent run"))?;
+            if let Became::Owner { uid, .. } = became {
+                tracing::info!(user = uid, "running as the owner of the state directory");
             }
             runtime()?.block_on(daemon::run(&config))
         }
         Command::Join { token_file } => {
             let token = read_token(token_file)?;
             // The token was root's to read; what is written is the agent's.
-            become_owner(&config.state_dir, None)?;
+            become_owner(&config.state_dir)
+                .map_err(|error| not_ours(&error, "extend-agent join"))?;
             let joining = identity::join::join(&token, &config.state_dir, system_time());
             let joined = runtime()?.block_on(joining).with_context(|| {
                 format!(
@@ -146,7 +150,8 @@ fn act(arguments: Arguments) -> anyhow::Result<()> {
         Command::CheckConfig => {
             extend_common::roles::RoleSet::load(&config.roles_dir)?;
             // As the agent will read them.
-            become_owner(&config.state_dir, None)?;
+            become_owner(&config.state_dir)
+                .map_err(|error| not_ours(&error, "extend-agent check-config"))?;
             credentials::read(&config.registry_credentials)?;
             say("the configuration and the role definitions are good");
             Ok(())
@@ -154,6 +159,15 @@ fn act(arguments: Arguments) -> anyhow::Result<()> {
         // Seen to above: they need no configuration.
         Command::Host | Command::Man { .. } => Ok(()),
     }
+}
+
+/// The state is another user's.
+fn not_ours(error: &OwnerError, command: &str) -> Failure {
+    let hint = error.hint(command).unwrap_or_default();
+    let mut failure = Failure::new(Exit::Failed, error.to_string(), hint);
+    let causes = error.source().into_iter();
+    failure.causes.extend(causes.map(ToString::to_string));
+    failure
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

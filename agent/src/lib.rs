@@ -17,7 +17,6 @@ pub mod journal;
 pub mod ledger;
 pub mod lock;
 pub mod logs;
-pub mod owner;
 pub mod probe;
 pub mod reconciler;
 pub mod session;

@@ -65,7 +65,7 @@ impl OwnerError {
 pub enum Became {
     /// Who it was: the directory is its own, or there is none yet.
     Nobody,
-    /// The directory's owner, with no way back and no other groups.
+    /// The directory's owner, with no way back.
     Owner {
         /// The user.
         uid: u32,
@@ -80,6 +80,18 @@ pub enum Became {
 /// # Errors
 /// Fails if this process is neither root's nor the owner's: what it made there would be of no use.
 pub fn become_owner(directory: &Path) -> Result<Became, OwnerError> {
+    become_owner_in_group_of(directory, None)
+}
+
+/// The same, and keeps the group of `file` as a further one, unless it is root's: of a socket that
+/// has to be reached.
+///
+/// # Errors
+/// As [`become_owner`].
+pub fn become_owner_in_group_of(
+    directory: &Path,
+    file: Option<&Path>,
+) -> Result<Became, OwnerError> {
     let Some((uid, gid)) = owner_of(directory)? else {
         return Ok(Became::Nobody);
     };
@@ -92,8 +104,13 @@ pub fn become_owner(directory: &Path) -> Result<Became, OwnerError> {
         }),
         Choice::Become => {
             let (user, group) = (Uid::from_raw(uid), Gid::from_raw(gid));
+            let further = file.and_then(|file| fs::metadata(file).ok());
+            let further = further.map(|metadata| Gid::from_raw(metadata.gid()));
+            let groups: Vec<Gid> = std::iter::once(group)
+                .chain(further.filter(|gid| gid.as_raw() != 0))
+                .collect();
             // The user last: after it the right to do the others is gone.
-            setgroups(&[group])
+            setgroups(&groups)
                 .and_then(|()| setgid(group))
                 .and_then(|()| setuid(user))
                 .map_err(|errno| OwnerError::Become {
@@ -120,6 +137,12 @@ pub fn require_owner(directory: &Path) -> Result<(), OwnerError> {
         }),
         _ => Ok(()),
     }
+}
+
+/// The name of this process's user, or the number.
+#[must_use]
+pub fn own_name() -> String {
+    name(geteuid().as_raw())
 }
 
 /// The name of a user of this host, or the number if it has none. Read from the host's own list: the

@@ -8,11 +8,11 @@ use anyhow::Context as _;
 use data_encoding::BASE64;
 use extend_common::exit::Exit;
 use extend_common::files;
+use extend_common::owner;
 use serde::Deserialize;
 
 use super::RegistryAuth;
 use crate::failure::Failure;
-use crate::owner;
 
 /// Docker's own registry under the name that `docker login` gives it.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
