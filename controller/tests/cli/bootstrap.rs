@@ -165,11 +165,8 @@ fn an_agent_that_is_down_is_started_and_a_node_that_was_removed_joins_anew() {
     assert_eq!(ran.code, 0, "{ran:?}");
     assert_eq!(hosts.read(NODE, "tokens").lines().count(), 2);
     let calls = hosts.read(NODE, "systemctl.log");
-    let (stop, start) = (
-        calls.find("stop extend-agent"),
-        calls.find("start extend-agent"),
-    );
-    assert!(stop.is_some() && stop < start, "{calls}");
+    assert!(!calls.contains("stop "), "{calls}");
+    assert!(calls.contains("\nstart extend-agent"), "{calls}");
 }
 
 #[test]
@@ -328,6 +325,47 @@ fn a_node_that_does_not_come_is_told_with_its_agents_words() {
         ran.err
             .contains(": extend-agent join did not succeed\n  cause: error: cannot enrol"),
         "{ran:?}"
+    );
+}
+
+#[test]
+fn what_does_not_arrive_whole_is_not_installed() {
+    let hosts = Hosts::new(&[NODE]);
+    // A disk without room, and one that keeps something else.
+    let head = hosts.path("bin/head");
+    let real = fs::read_link(&head).unwrap();
+    let broken = |what: &str| {
+        fs::remove_file(&head).unwrap();
+        let text = format!(
+            "#!/bin/sh\n[ \"$2\" -gt 50000 ] || exec {} \"$@\"\n{what}\n",
+            real.display()
+        );
+        fs::write(&head, text).unwrap();
+        fs::set_permissions(&head, fs::Permissions::from_mode(0o755)).unwrap();
+        let ran = hosts.bootstrap(&format!("-a {NODE}"));
+        assert_eq!(ran.code, 1, "{ran:?}");
+        assert_eq!(hosts.read(NODE, "agent"), "");
+        assert_eq!(
+            fs::read_dir(hosts.host(NODE).join("var/tmp"))
+                .unwrap()
+                .count(),
+            0
+        );
+        ran.err
+    };
+    let full = broken("echo 'head: No space left on device' >&2; exit 1");
+    assert!(
+        full.contains(": what was sent cannot be kept in "),
+        "{full}"
+    );
+    assert!(
+        full.contains("  cause: head: No space left on device\n"),
+        "{full}"
+    );
+    let short = broken("cat >/dev/null; echo extend-agent 0.2.0");
+    assert!(
+        short.contains(": what was sent did not arrive whole\n"),
+        "{short}"
     );
 }
 

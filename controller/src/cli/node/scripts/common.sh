@@ -18,6 +18,12 @@ fail() {
     exit 1
 }
 
+# So many bytes of standard input, into a file that is there, and whole by their hash.
+receive() {
+    words=$(head -c "$1" 2>&1 >"$3") || fail "what was sent cannot be kept in ${3%/*}" "$words"
+    printf '%s  %s\n' "$2" "$3" | sha256sum -c --status || fail 'what was sent did not arrive whole'
+}
+
 # Where the agent keeps its identity, if its configuration moves it.
 find_state() {
     [ -r "$R/etc/extend/agent.toml" ] || return 0

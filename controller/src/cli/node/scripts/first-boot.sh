@@ -90,7 +90,6 @@ main() {
     tell install "installing extend-agent $version"
     patiently 'installing extend-agent' install_package "$file"
     tell join "joining $controller"
-    if [ -e "$state/enrolment.json" ]; then systemctl stop extend-agent.service; fi
     patiently 'joining' join_unless_refused
     [ ! -e "$directory/refused" ] || fail 'the token is not good, or no longer: on the controller, extend node token'
     systemctl enable --quiet --now extend-agent.service

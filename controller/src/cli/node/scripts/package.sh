@@ -7,9 +7,7 @@ main() {
     trap 'exit 1' HUP INT TERM PIPE
     chmod 755 "$directory"
     file=$directory/extend-agent_${version}_${architecture}.deb
-    head -c "$size" >"$file"
-    printf '%s  %s\n' "$sha256" "$file" | sha256sum -c --status ||
-        fail 'the package did not arrive whole'
+    receive "$size" "$sha256" "$file"
     what=$(dpkg-deb --show --showformat '${Package} ${Version}' "$file" 2>&1) || true
     [ "$what" = "extend-agent $version" ] ||
         fail "the file is not the package extend-agent $version" "$what"
