@@ -150,7 +150,7 @@ pub fn own_name() -> String {
 #[must_use]
 pub fn name(uid: u32) -> String {
     let users = fs::read_to_string(USERS).unwrap_or_default();
-    name_in(&users, uid).map_or_else(|| format!("user {uid}"), ToOwned::to_owned)
+    name_in(&users, uid).map_or_else(|| uid.to_string(), ToOwned::to_owned)
 }
 
 fn name_in(users: &str, uid: u32) -> Option<&str> {
@@ -217,6 +217,7 @@ mod tests {
         assert_eq!(name_in(users, 991), Some("extend"));
         assert_eq!(name_in(users, 99), None);
         assert_eq!(name(0), "root");
+        assert_eq!(name(4_000_000_001), "4000000001");
     }
 
     #[test]
