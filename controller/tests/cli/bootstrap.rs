@@ -402,6 +402,32 @@ fn interrupted_it_ends_at_once_and_the_next_one_goes_on() {
 }
 
 #[test]
+fn a_controller_that_is_started_anew_is_waited_for() {
+    let mut hosts = Hosts::new(&[NODE]);
+    hosts.write(NODE, "hangs", "");
+    let mut command = hosts.command(&format!("-a {NODE}"));
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let hanging = hosts.host(NODE).join("hanging");
+    until("ssh runs", || hanging.exists());
+    hosts.place.kill();
+    hosts.remove(NODE, "hangs");
+    // The host has been looked at by now, or is about to be: the next question finds nobody.
+    let calls = hosts.path("hosts").join(NODE).join("met");
+    until("the host is looked at", || calls.exists());
+    hosts.place.start();
+    let ran = finish(child);
+    assert_eq!(ran.code, 0, "{ran:?}");
+
+    hosts.place.kill();
+    let gone = hosts.bootstrap(&format!("-a {NODE} --patience 1s"));
+    assert_eq!(gone.code, 5, "{gone:?}");
+}
+
+#[test]
 fn another_controllers_node_is_left_alone_unless_it_is_meant() {
     let hosts = Hosts::new(&[NODE]);
     assert_eq!(hosts.bootstrap(&format!("-a {NODE}")).code, 0);

@@ -49,7 +49,8 @@ top=$(dirname "$0")/..
 printf '%s\n' "$*" >>"$top/ssh.log"
 for last; do host=$command; command=$last; done
 root=$top/hosts/$host
-if [ -e "$root/hangs" ]; then touch "$root/hanging"; exec sleep 60; fi
+if [ -e "$root/hangs" ]; then touch "$root/hanging"; fi
+while [ -e "$root/hangs" ]; do sleep 0.05; done
 if [ -e "$root/ssh-says" ]; then cat "$root/ssh-says" >&2; exit 255; fi
 if [ ! -e "$root/met" ]; then
     echo "Warning: Permanently added '$host' (ED25519) to the list of known hosts." >&2

@@ -7,6 +7,7 @@
 //! Every node goes its own way; some at a time. Nothing is remembered here: running it again looks
 //! again, and does what is left to do.
 
+mod controller;
 mod facts;
 mod perform;
 mod plan;
@@ -28,13 +29,14 @@ use futures_util::StreamExt;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
+use self::controller::Controller;
 use self::facts::Facts;
 use self::perform::{Credentials, Goods, Ways};
 use self::plan::{Plan, Step, Wanted};
 use self::remote::{Payload, Ssh};
 use self::report::{Outcome, Report};
 use crate::cli::args::{FormatArgs, parse_node};
-use crate::cli::client::{Client, ask};
+use crate::cli::client::ask;
 use crate::cli::completion::live;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
@@ -129,7 +131,6 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
             options: args.options.clone(),
             asks,
         },
-        client,
         authority,
         goods,
         rejoin: args.rejoin,
@@ -179,7 +180,6 @@ fn tell(
 struct Job<'a> {
     context: &'a Context,
     ssh: Ssh,
-    client: Client,
     authority: Fingerprint,
     goods: Goods,
     rejoin: bool,
@@ -221,14 +221,14 @@ impl Job<'_> {
     }
 
     async fn bring(&self, node: NodeAddr, deadline: Instant) -> Result<Outcome, Failure> {
-        let mut ways = Ways {
+        let ways = Ways {
             node,
             ssh: &self.ssh,
-            client: self.client.clone(),
+            controller: Controller(&self.context.connection),
             goods: &self.goods,
             deadline,
         };
-        let plan = self.look(&mut ways).await?;
+        let plan = self.look(&ways).await?;
         for warning in &plan.warnings {
             self.say(node, &format!("warning: {warning}"));
         }
@@ -245,7 +245,7 @@ impl Job<'_> {
     }
 
     /// Looks at a node, from both sides, and decides.
-    async fn look(&self, ways: &mut Ways<'_>) -> Result<Plan, Failure> {
+    async fn look(&self, ways: &Ways<'_>) -> Result<Plan, Failure> {
         let node = ways.node;
         self.say(node, "checking the host");
         let sent = self.context.clock.now();
@@ -267,7 +267,7 @@ impl Job<'_> {
             architecture: package.architecture.clone(),
             credentials: self.goods.credentials.as_ref().map(|file| file.sha256),
             rejoin: self.rejoin,
-            known: ways.seen().await?.map(|node| node.state),
+            known: ways.controller.seen(node).await?.map(|node| node.state),
         };
         plan::plan(&facts, &wanted).map_err(|refusal| *refusal)
     }

@@ -10,26 +10,21 @@ use extend_common::exit::Exit;
 use extend_common::hash;
 use extend_common::ids::NodeAddr;
 use extend_common::status::NodeState;
-use extend_proto::v1;
 use tokio::time::Instant;
-use tonic::Code;
 use zeroize::Zeroizing;
 
+use super::controller::Controller;
 use super::plan::Step;
 use super::remote::{Payload, Ssh, Told, Trouble};
-use crate::cli::client::{Client, ask, bounded};
 use crate::cli::failure::Failure;
 use crate::cli::node::scripts;
 use crate::cli::output::text::span;
-use crate::cli::view::node::Node;
 use crate::package::AgentPackage;
 
 /// An agent that was started is seen within a second or two.
 const ONLINE_WITHIN: Duration = Duration::from_secs(60);
 /// How often the controller is asked.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
-/// A token is used seconds after it was made.
-const TOKEN_LIFE: u32 = 600;
 
 /// What is put on nodes, the same on each.
 #[derive(Debug, Clone)]
@@ -58,7 +53,7 @@ pub(super) struct Ways<'a> {
     /// To the node.
     pub(super) ssh: &'a Ssh,
     /// To the controller.
-    pub(super) client: Client,
+    pub(super) controller: Controller<'a>,
     /// What is put there.
     pub(super) goods: &'a Goods,
     /// When to wait no longer.
@@ -67,7 +62,7 @@ pub(super) struct Ways<'a> {
 
 impl Ways<'_> {
     /// Does one step.
-    pub(super) async fn perform(&mut self, step: &Step) -> Result<(), Failure> {
+    pub(super) async fn perform(&self, step: &Step) -> Result<(), Failure> {
         let goods = self.goods;
         match step {
             Step::InstallDocker => self.remote(&scripts::docker(), &Payload::None).await,
@@ -92,7 +87,7 @@ impl Ways<'_> {
                 self.remote(&script, &secret).await
             }
             Step::Join { .. } => {
-                let token = self.token().await?;
+                let token = self.controller.token(self.node).await?;
                 let script = scripts::join(token.len());
                 self.remote(&script, &Payload::Secret(token)).await
             }
@@ -113,44 +108,13 @@ impl Ways<'_> {
         self.told(script, payload).await.map(drop)
     }
 
-    /// A token for the node: its line, with the end of the line.
-    async fn token(&mut self) -> Result<Zeroizing<Vec<u8>>, Failure> {
-        let node = self.node;
-        let request = v1::MintTokenRequest {
-            node: node.to_string(),
-            ttl_seconds: TOKEN_LIFE,
-        };
-        let what = format!("make a join token for {node}");
-        let answer = ask(&what, self.client.rpc().mint_token(request)).await?;
-        let token = Zeroizing::new(answer.token);
-        Ok(Zeroizing::new(format!("{}\n", *token).into_bytes()))
-    }
-
-    /// How the controller sees the node; none when it does not know it.
-    pub(super) async fn seen(&mut self) -> Result<Option<Node>, Failure> {
-        let node = self.node.to_string();
-        let what = format!("ask for node {node}");
-        let request = v1::ListNodesRequest { node };
-        let answer = match bounded(self.client.rpc().list_nodes(request)).await {
-            Ok(answer) => answer,
-            Err(status) if status.code() == Code::NotFound => return Ok(None),
-            Err(status) => return Err(Failure::from_status(&what, &status)),
-        };
-        answer
-            .nodes
-            .into_iter()
-            .next()
-            .map(Node::try_from)
-            .transpose()
-    }
-
-    async fn online(&mut self) -> Result<(), Failure> {
+    async fn online(&self) -> Result<(), Failure> {
         let began = Instant::now();
         let until = self.deadline.min(began + ONLINE_WITHIN);
         let mut state = None;
         while Instant::now() < until {
             tokio::time::sleep(LOOK_EVERY).await;
-            let seen = self.seen().await?;
+            let seen = self.controller.seen(self.node).await?;
             state = seen.as_ref().map(|node| node.state);
             match state {
                 Some(NodeState::Online) => return Ok(()),
