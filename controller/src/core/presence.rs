@@ -47,6 +47,12 @@ impl Comings {
         self.told <= ONE_BY_ONE
     }
 
+    /// Whether a node went and its row is still to be written.
+    #[cfg(test)]
+    pub(super) fn waits(&self, node: NodeAddr) -> bool {
+        self.went.contains(&node)
+    }
+
     /// Forgets a node that is no longer one.
     pub(super) fn forget(&mut self, node: NodeAddr) {
         self.went.remove(&node);

@@ -60,7 +60,10 @@ impl Model {
         }
         for (at, entry) in &fleet.nodes {
             let other = &stored.nodes[at];
-            assert_eq!(entry.away, other.away, "{at}");
+            // Of many that go at once the rows are written with the next tick, all together.
+            if !fleet.comings.waits(*at) {
+                assert_eq!(entry.away, other.away, "{at}");
+            }
             assert_eq!(entry.row.journal, other.row.journal, "{at}");
             assert_eq!(entry.row.record, other.row.record, "{at}");
             assert_eq!(entry.row.chain, other.row.chain, "{at}");
