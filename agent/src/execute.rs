@@ -1,6 +1,7 @@
 //! Does one step. One exhaustive `match`; what to do and in which order was decided by
 //! `core::plan`, and the ledger is the reconciler's.
 
+mod adopt;
 mod hosting;
 mod images;
 mod ports;
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use extend_common::hint::with_hint;
-use extend_common::record::Desired;
+use extend_common::record::{Desired, RunState};
 use extend_common::roles::{RoleDefinition, RoleSet};
 use extend_common::status::{ContainerState, Evidence, OutcomeKind, ResolvedImage};
 use extend_common::wire::{MAX_LOG_LINES, bounded_log_tail};
@@ -105,6 +106,10 @@ impl Executor {
                 served.recalled_for = Some(entry.record.id.stamp);
                 return Ok(Done::Resolved(Box::new(served)));
             }
+            Step::Adopt { id, .. } => {
+                let served = self.adopt(id, entry).await?;
+                return Ok(Done::Resolved(Box::new(served)));
+            }
             Step::SetPolicy { id, policy } => self.docker.set_policy(id, *policy).await?,
             Step::Stop {
                 instance, signal, ..
@@ -141,7 +146,10 @@ impl Executor {
                 let mut seen = self.look_at(container.as_deref(), observed).await;
                 if desired.run_state.is_tombstone() {
                     seen.data_bytes = self.data_size(desired).await;
-                    if *kind == OutcomeKind::Succeeded {
+                    // What was not taken over after all has left the host as it was.
+                    let is_left =
+                        desired.run_state == RunState::Withdrawn && desired.adopted.is_some();
+                    if *kind == OutcomeKind::Succeeded && !is_left {
                         seen.warning = self.leave_host(desired).await;
                     }
                 }

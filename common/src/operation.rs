@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{NodeAddr, OperationId, RoleName, ServerName};
 use crate::record::Stamp;
-use crate::status::{Evidence, Phase};
+use crate::status::{Difference, Evidence, Phase};
 
 /// What an operator can ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -26,17 +26,20 @@ pub enum Verb {
     Upgrade,
     /// Remove the server; its data stays.
     Rm,
+    /// Take over a container that somebody else made, as it is.
+    Adopt,
 }
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Run,
         Self::Start,
         Self::Stop,
         Self::Restart,
         Self::Upgrade,
         Self::Rm,
+        Self::Adopt,
     ];
 }
 
@@ -49,6 +52,7 @@ impl fmt::Display for Verb {
             Self::Restart => "restart",
             Self::Upgrade => "upgrade",
             Self::Rm => "rm",
+            Self::Adopt => "adopt",
         })
     }
 }
@@ -269,4 +273,7 @@ pub struct PlannedTarget {
     pub wave: u32,
     /// What is made on the node's host for the role, or undone with it, a line each.
     pub host_changes: Vec<String>,
+    /// Where a container that is taken over is not as the role's definition would make it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<Difference>,
 }

@@ -149,6 +149,18 @@ pub struct Desired {
     pub secrets: Vec<SecretVersion>,
     /// The operation that caused the record.
     pub operation: Option<OperationId>,
+    /// Docker's id of a container that somebody else made and that the deployment takes over as
+    /// it is. None when the deployment makes its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopted: Option<String>,
+}
+
+impl Desired {
+    /// Whether the record with this place in the order is the one that takes a container over,
+    /// and not one that came after it.
+    pub fn adopts_at(&self, stamp: Stamp) -> bool {
+        self.adopted.is_some() && self.deployment.0 == stamp.generation
+    }
 }
 
 /// A desired state with its place in the order: the unit that is stored, sent and kept in

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{RoleName, ServerName};
-use crate::record::{Deployment, Instance, RecordId};
+use crate::record::{Deployment, Instance, Parameters, RecordId};
 
 /// How a server is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,7 +183,7 @@ pub struct ServerStatus {
 }
 
 /// A container that bears the name of a service but belongs to no record of its node. It is left
-/// as it is.
+/// as it is, until an operator has it taken over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unclaimed {
     /// Its name.
@@ -192,6 +192,34 @@ pub struct Unclaimed {
     pub container_id: String,
     /// The role whose name it bears.
     pub role: RoleName,
+    /// What it serves, or why it cannot be taken over.
+    pub found: Result<Box<Found>, String>,
+}
+
+/// What somebody else's container under an official name serves, as its command tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// The portal name that it was started with.
+    pub name: ServerName,
+    /// The parameters that it was started with.
+    pub parameters: Parameters,
+    /// Which run of it.
+    pub instance: Instance,
+    /// Docker's word.
+    pub state: ContainerState,
+    /// Its image; by the reference that it was made from.
+    pub image: ResolvedImage,
+    /// Where it is not as the role's definition would make it.
+    pub differences: Vec<Difference>,
+}
+
+/// Where somebody else's container is not as the role's definition would make it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// In a few words: `stop timeout 10 s, wanted 300 s`.
+    pub text: String,
+    /// The official script makes every container so.
+    pub usual: bool,
 }
 
 /// How a node is, as the controller sees it.

@@ -2,6 +2,8 @@
 //! stand-in for the controller on a Unix socket.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
+#[path = "cli/adopt.rs"]
+mod adopt;
 #[path = "cli/backup.rs"]
 mod backup;
 #[path = "cli/bootstrap.rs"]

@@ -10,14 +10,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use extend_agent::docker::memory::{Behaviour, StopBehaviour};
+use extend_agent::docker::memory::{Behaviour, Official, StopBehaviour};
 use extend_agent::faults::FaultPoint;
 use extend_common::ids::NodeAddr;
 use extend_common::operation::{Operation, TargetState, Verb};
 use extend_common::record::RunState;
 use extend_common::status::ContainerState;
 use extend_controller::core::request::Submission;
-use extend_controller::engine::{CrashPoint, InputKind};
+use extend_controller::engine::{CrashPoint, EngineError, InputKind};
 use extend_tests::sim::Fleet;
 use extend_tests::sim::fleet::{IMAGE, image};
 use extend_tests::sim::invariants;
@@ -36,16 +36,30 @@ fn bystander() -> NodeAddr {
 /// What an operator does, and how it has to end.
 struct Scenario {
     name: &'static str,
+    /// Where it begins.
+    from: From,
     /// Brings the fleet to where the operation begins.
     prepare: fn(&Fleet),
-    deployed: bool,
-    stopped: bool,
     verb: Verb,
     ends: TargetState,
     /// At the end: the version that serves and whether it runs; none when nothing is left.
     leaves: Option<(&'static str, bool)>,
     /// The agent starts containers at most so often.
     starts: usize,
+}
+
+/// What is on the node before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum From {
+    Nothing,
+    Deployed,
+    Stopped,
+    /// A container of PortSIP's own script.
+    Official,
+    /// One that does not run.
+    OfficialStopped,
+    /// One that was taken over.
+    Adopted,
 }
 
 fn nothing(_: &Fleet) {}
@@ -109,12 +123,11 @@ fn ignores_sigterm(fleet: &Fleet) {
         .behave_image("sha256:22.3.0", deaf);
 }
 
-const SCENARIOS: [Scenario; 11] = [
+const SCENARIOS: [Scenario; 18] = [
     Scenario {
         name: "run",
         prepare: nothing,
-        deployed: false,
-        stopped: false,
+        from: From::Nothing,
         verb: Verb::Run,
         ends: TargetState::Succeeded,
         leaves: Some(("22.3.0", true)),
@@ -123,8 +136,7 @@ const SCENARIOS: [Scenario; 11] = [
     Scenario {
         name: "run that crashes",
         prepare: first_image_crashes,
-        deployed: false,
-        stopped: false,
+        from: From::Nothing,
         verb: Verb::Run,
         ends: TargetState::Failed,
         leaves: None,
@@ -133,8 +145,7 @@ const SCENARIOS: [Scenario; 11] = [
     Scenario {
         name: "stop",
         prepare: takes_its_time,
-        deployed: true,
-        stopped: false,
+        from: From::Deployed,
         verb: Verb::Stop,
         ends: TargetState::Succeeded,
         leaves: Some(("22.3.0", false)),
@@ -143,8 +154,7 @@ const SCENARIOS: [Scenario; 11] = [
     Scenario {
         name: "stop that ignores SIGTERM",
         prepare: ignores_sigterm,
-        deployed: true,
-        stopped: false,
+        from: From::Deployed,
         verb: Verb::Stop,
         ends: TargetState::Succeeded,
         leaves: Some(("22.3.0", false)),
@@ -153,8 +163,7 @@ const SCENARIOS: [Scenario; 11] = [
     Scenario {
         name: "start",
         prepare: nothing,
-        deployed: true,
-        stopped: true,
+        from: From::Stopped,
         verb: Verb::Start,
         ends: TargetState::Succeeded,
         leaves: Some(("22.3.0", true)),
@@ -163,8 +172,7 @@ const SCENARIOS: [Scenario; 11] = [
     Scenario {
         name: "restart",
         prepare: takes_its_time,
-        deployed: true,
-        stopped: false,
+        from: From::Deployed,
         verb: Verb::Restart,
         ends: TargetState::Succeeded,
         leaves: Some(("22.3.0", true)),
@@ -173,8 +181,7 @@ const SCENARIOS: [Scenario; 11] = [
     Scenario {
         name: "upgrade",
         prepare: newer_image,
-        deployed: true,
-        stopped: false,
+        from: From::Deployed,
         verb: Verb::Upgrade,
         ends: TargetState::Succeeded,
         leaves: Some(("22.4.0", true)),
@@ -183,8 +190,7 @@ const SCENARIOS: [Scenario; 11] = [
     Scenario {
         name: "upgrade that crashes",
         prepare: newer_image_crashes,
-        deployed: true,
-        stopped: false,
+        from: From::Deployed,
         verb: Verb::Upgrade,
         ends: TargetState::RolledBack,
         leaves: Some(("22.3.0", true)),
@@ -193,8 +199,7 @@ const SCENARIOS: [Scenario; 11] = [
     Scenario {
         name: "upgrade that never answers",
         prepare: newer_image_is_silent,
-        deployed: true,
-        stopped: false,
+        from: From::Deployed,
         verb: Verb::Upgrade,
         ends: TargetState::RolledBack,
         leaves: Some(("22.3.0", true)),
@@ -203,8 +208,7 @@ const SCENARIOS: [Scenario; 11] = [
     Scenario {
         name: "upgrade of a stopped server",
         prepare: newer_image,
-        deployed: true,
-        stopped: true,
+        from: From::Stopped,
         verb: Verb::Upgrade,
         ends: TargetState::Succeeded,
         leaves: Some(("22.4.0", false)),
@@ -213,8 +217,70 @@ const SCENARIOS: [Scenario; 11] = [
     Scenario {
         name: "rm",
         prepare: nothing,
-        deployed: true,
-        stopped: false,
+        from: From::Deployed,
+        verb: Verb::Rm,
+        ends: TargetState::Succeeded,
+        leaves: None,
+        starts: 0,
+    },
+    Scenario {
+        name: "adopt",
+        prepare: nothing,
+        from: From::Official,
+        verb: Verb::Adopt,
+        ends: TargetState::Succeeded,
+        leaves: Some(("22.3.0", true)),
+        starts: 0,
+    },
+    Scenario {
+        name: "adopt of a stopped server",
+        prepare: nothing,
+        from: From::OfficialStopped,
+        verb: Verb::Adopt,
+        ends: TargetState::Succeeded,
+        leaves: Some(("22.3.0", false)),
+        starts: 0,
+    },
+    Scenario {
+        name: "first upgrade after adopt",
+        prepare: newer_image,
+        from: From::Adopted,
+        verb: Verb::Upgrade,
+        ends: TargetState::Succeeded,
+        leaves: Some(("22.4.0", true)),
+        starts: 1,
+    },
+    Scenario {
+        name: "first upgrade after adopt, that crashes",
+        prepare: newer_image_crashes,
+        from: From::Adopted,
+        verb: Verb::Upgrade,
+        ends: TargetState::RolledBack,
+        leaves: Some(("22.3.0", true)),
+        starts: 2,
+    },
+    Scenario {
+        name: "stop after adopt",
+        prepare: takes_its_time,
+        from: From::Adopted,
+        verb: Verb::Stop,
+        ends: TargetState::Succeeded,
+        leaves: Some(("22.3.0", false)),
+        starts: 0,
+    },
+    Scenario {
+        name: "restart after adopt",
+        prepare: takes_its_time,
+        from: From::Adopted,
+        verb: Verb::Restart,
+        ends: TargetState::Succeeded,
+        leaves: Some(("22.3.0", true)),
+        starts: 1,
+    },
+    Scenario {
+        name: "rm after adopt",
+        prepare: nothing,
+        from: From::Adopted,
         verb: Verb::Rm,
         ends: TargetState::Succeeded,
         leaves: None,
@@ -237,24 +303,40 @@ async fn fleet_for(scenario: &Scenario) -> Fleet {
     engine.foreign("postgres").unwrap();
     fleet.nodes[&target()].docker.foreign("postgres").unwrap();
     fleet.deploy(bystander(), QUEUE, "queue-server-1").await;
-    if scenario.deployed {
-        let deployed = fleet.deploy(target(), MEDIA, "media-server-1").await;
-        assert_eq!(
-            deployed.targets[0].state,
-            TargetState::Succeeded,
-            "{deployed:#?}"
-        );
+    match scenario.from {
+        From::Nothing => {}
+        From::Deployed | From::Stopped => {
+            let deployed = fleet.deploy(target(), MEDIA, "media-server-1").await;
+            succeeded(&deployed);
+        }
+        From::Official | From::OfficialStopped | From::Adopted => {
+            let runs = scenario.from != From::OfficialStopped;
+            let media = Official::media(target(), IMAGE);
+            fleet.script(target(), &Official { runs, ..media }).await;
+        }
     }
-    if scenario.stopped {
+    if scenario.from == From::Stopped {
         let stop = fleet.submission(Verb::Stop, MEDIA, &[]);
         fleet.perform(&stop).await;
+    }
+    if scenario.from == From::Adopted {
+        let adopt = fleet.submission(Verb::Adopt, "", &[target()]);
+        succeeded(&fleet.perform(&adopt).await);
     }
     (scenario.prepare)(&fleet);
     fleet
 }
 
+fn succeeded(operation: &Operation) {
+    let state = operation.targets[0].state;
+    assert_eq!(state, TargetState::Succeeded, "{operation:#?}");
+}
+
 fn submission(fleet: &mut Fleet, scenario: &Scenario) -> Submission {
     let mut submission = fleet.submission(scenario.verb, MEDIA, &[target()]);
+    if scenario.verb == Verb::Adopt {
+        submission.selector.role.clear();
+    }
     if scenario.verb == Verb::Run {
         submission.selector.name = Some("media-server-1".parse().unwrap());
     }
@@ -390,21 +472,28 @@ async fn agent_case(scenario: &Scenario, point: FaultPoint, count: usize, victim
     let most = scenario.starts + usize::from(victim == Victim::Docker);
     assert!(starts <= most, "{story}: {starts} starts");
     invariants::untouched_since(&fleet.history(bystander()), others);
+    if scenario.verb == Verb::Adopt {
+        invariants::nothing_done_since(&fleet.history(target()), before);
+    }
     assert_eq!(resubmitted(&mut fleet, &submission).await, id, "{story}");
 }
 
-/// The same request again gives the same operation.
+/// The same request again gives the same operation. A controller that has just started knows
+/// nothing of what is on a node before its agent is back, and says so.
 async fn resubmitted(
     fleet: &mut Fleet,
     submission: &Submission,
 ) -> extend_common::ids::OperationId {
-    fleet
-        .submit(submission)
-        .await
-        .expect("known")
-        .operation
-        .expect("the operation")
-        .id
+    for _ in 0..600 {
+        match fleet.submit(submission).await {
+            Ok(submitted) => return submitted.operation.expect("the operation").id,
+            Err(EngineError::Refused(refusal)) if refusal.code() == "node-unseen" => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("the node was not seen again");
 }
 
 async fn sweep_agent(scenario: &Scenario) -> BTreeSet<FaultPoint> {
@@ -477,7 +566,9 @@ macro_rules! sweeps {
 sweeps! {
     run: 0, run_that_crashes: 1, stop: 2, stop_that_ignores_sigterm: 3, start: 4, restart: 5,
     upgrade: 6, upgrade_that_crashes: 7, upgrade_that_never_answers: 8,
-    upgrade_of_a_stopped_server: 9, rm: 10,
+    upgrade_of_a_stopped_server: 9, rm: 10, adopt: 11, adopt_of_a_stopped_server: 12,
+    upgrade_after_adopt: 13, upgrade_after_adopt_that_crashes: 14, stop_after_adopt: 15,
+    restart_after_adopt: 16, rm_after_adopt: 17,
 }
 
 /// A new kind of step that no scenario goes through fails here.

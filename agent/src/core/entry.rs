@@ -10,6 +10,7 @@ use extend_common::status::{Evidence, Outcome, OutcomeKind, ResolvedImage};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::adopt::Adopted;
 use super::restart::BUDGET_WINDOW;
 use super::spec::ContainerSpec;
 use super::step::{Done, Step};
@@ -171,6 +172,10 @@ pub struct Entry {
     pub incident: Option<Incident>,
     /// Set while the agent begins no restarts.
     pub quarantine: Option<Quarantine>,
+    /// The container that was taken over, until it is removed. It outlives the deployment that it
+    /// was taken over as: an upgrade keeps it aside for the way back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopted: Option<Adopted>,
 }
 
 /// More restarts than the budget are never looked at.
@@ -193,6 +198,7 @@ impl Entry {
             healing: None,
             incident: None,
             quarantine: None,
+            adopted: None,
         }
     }
 
@@ -203,6 +209,7 @@ impl Entry {
             self.restarts_total = 0;
             self.incident = None;
         }
+        self.let_go(&record);
         let deployment = record.desired.deployment;
         self.candidate = self.candidate.take().filter(|c| c.deployment == deployment);
         self.spent = self.spent.take().filter(|s| s.deployment == deployment);
@@ -247,6 +254,11 @@ impl Entry {
 
     /// What has to be on disk before the step's effect, if anything.
     pub fn intend(&mut self, step: &Step) -> bool {
+        let touches = self.touch(step);
+        touches | self.intend_step(step)
+    }
+
+    fn intend_step(&mut self, step: &Step) -> bool {
         match step {
             Step::Stop {
                 instance,
@@ -308,6 +320,12 @@ impl Entry {
             },
             (Step::Resolve { .. }, Done::Resolved(served)) => self.candidate = Some(*served),
             (Step::Recall, Done::Resolved(served)) => self.serving = Some(*served),
+            (Step::Adopt { id, restart_count }, Done::Resolved(served)) => {
+                self.take_over(id, *restart_count, *served);
+            }
+            (Step::Remove { id }, _) if self.adopted.as_ref().is_some_and(|a| a.id == *id) => {
+                self.adopted = None;
+            }
             (Step::Promote { unchanged, proven }, _) => self.promote(*unchanged, *proven),
             (Step::MarkProven, _) => {
                 if let Some(serving) = &mut self.serving {
@@ -370,6 +388,7 @@ impl Entry {
                     self.serving = None;
                     self.candidate = None;
                     self.spent = None;
+                    self.adopted = None;
                     self.data_bytes = seen.data_bytes;
                 }
             }

@@ -2,6 +2,7 @@
 //! know comes as a parameter; what they decide is a value that can be compared and printed.
 
 pub mod accept;
+pub mod adopt;
 pub mod entry;
 pub mod health;
 pub mod image;

@@ -3,6 +3,7 @@
 use extend_common::ids::{NodeAddr, RoleName};
 use extend_common::record::Deployment;
 
+use super::adopt::Adopted;
 use crate::docker::Container;
 
 /// The suffix of the container that served before the present deployment.
@@ -67,23 +68,37 @@ pub struct Owner {
     pub node: NodeAddr,
     /// The role of the server at hand.
     pub role: RoleName,
+    /// A container of somebody else's that was taken over.
+    pub adopted: Option<Adopted>,
 }
 
 impl Owner {
-    /// Whether the container carries our labels with this node's address and role.
+    /// Whether the container carries our labels with this node's address and role, or was taken
+    /// over.
     pub fn owns(&self, container: &Container) -> bool {
-        container
-            .owner
-            .as_ref()
-            .is_some_and(|owner| owner.node == self.node && owner.role == self.role)
+        self.deployment(container).is_some()
     }
 
-    /// Whether the container is ours and was made by this deployment.
+    /// Whether the container is ours and was made by this deployment, or taken over as it.
     pub fn made_by(&self, container: &Container, deployment: Deployment) -> bool {
-        self.owns(container)
-            && container
-                .owner
-                .as_ref()
-                .is_some_and(|owner| owner.deployment == deployment)
+        self.deployment(container) == Some(deployment)
+    }
+
+    /// How the container was taken over, if it was: by its id, and by nothing else.
+    pub fn adopted(&self, container: &Container) -> Option<&Adopted> {
+        let adopted = self.adopted.as_ref();
+        adopted.filter(|adopted| adopted.id == container.id)
+    }
+
+    /// Which deployment of ours a container belongs to. This is the one place where a container
+    /// without our labels counts as ours.
+    fn deployment(&self, container: &Container) -> Option<Deployment> {
+        if let Some(adopted) = self.adopted(container) {
+            return Some(adopted.deployment);
+        }
+        let owner = container.owner.as_ref();
+        owner
+            .filter(|owner| owner.node == self.node && owner.role == self.role)
+            .map(|owner| owner.deployment)
     }
 }

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use extend_common::ids::NodeAddr;
-use extend_common::record::Desired;
+use extend_common::ids::{NodeAddr, ServerName};
+use extend_common::record::{Desired, Parameters};
 use extend_common::roles::{DirectoryDefinition, RestartPolicy, RoleDefinition};
 use serde::{Deserialize, Serialize};
 
@@ -65,16 +65,16 @@ pub struct NodeFacts {
     pub data: PathBuf,
 }
 
+/// What a server's record gives to the rendering: its name and its parameters.
+pub type Given<'a> = (&'a ServerName, &'a Parameters);
+
 impl NodeFacts {
-    fn fill(&self, text: &str, desired: &Desired) -> String {
-        let public = desired
-            .parameters
-            .public_address
-            .map(|address| address.to_string());
+    fn fill(&self, text: &str, (name, parameters): Given<'_>) -> String {
+        let public = parameters.public_address.map(|address| address.to_string());
         text.replace("{data}", &self.data.to_string_lossy())
             .replace("{node}", &self.node.to_string())
-            .replace("{name}", desired.name.as_str())
-            .replace("{pbx_address}", &desired.parameters.pbx_address)
+            .replace("{name}", name.as_str())
+            .replace("{pbx_address}", &parameters.pbx_address)
             .replace("{public_address}", &public.unwrap_or_default())
     }
 
@@ -83,7 +83,7 @@ impl NodeFacts {
         let mounts = &definition.main_container().mounts;
         mounts
             .first()
-            .map(|mount| self.fill(&mount.source, desired))
+            .map(|mount| self.fill(&mount.source, (&desired.name, &desired.parameters)))
             .unwrap_or_default()
     }
 }
@@ -95,14 +95,28 @@ pub fn render(
     facts: &NodeFacts,
     image_identity: &str,
 ) -> ContainerSpec {
-    let container = definition.main_container();
-    let fill = |text: &String| facts.fill(text, desired);
     let owner = Ownership {
         node: facts.node,
         server: desired.name.clone(),
         role: desired.role.clone(),
         deployment: desired.deployment,
     };
+    let given = (&desired.name, &desired.parameters);
+    ContainerSpec {
+        labels: owner.to_labels(),
+        ..render_given(definition, facts, given, image_identity)
+    }
+}
+
+/// The same without labels: a container that no deployment of ours is to make.
+pub fn render_given(
+    definition: &RoleDefinition,
+    facts: &NodeFacts,
+    given: Given<'_>,
+    image_identity: &str,
+) -> ContainerSpec {
+    let container = definition.main_container();
+    let fill = |text: &String| facts.fill(text, given);
     ContainerSpec {
         name: container.name.clone(),
         image: image_identity.to_owned(),
@@ -127,7 +141,7 @@ pub fn render(
         policy: container.restart,
         stop_timeout_seconds: i64::try_from(definition.timing.stop_grace.as_secs())
             .unwrap_or(i64::MAX),
-        labels: owner.to_labels(),
+        labels: BTreeMap::new(),
         log_max_size: definition.logs.max_size.clone(),
         log_max_files: definition.logs.max_files,
         directories: definition

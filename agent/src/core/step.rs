@@ -26,6 +26,14 @@ pub enum Step {
     /// Take the container that is there as the serving one: the ledger does not know it, because
     /// the ledger was lost.
     Recall,
+    /// Take somebody else's container over as it is: look at it once more, and remember it.
+    /// Nothing is done to it.
+    Adopt {
+        /// Which container, by the record's word.
+        id: String,
+        /// Docker's count of restarts by its own policy: those are nothing new.
+        restart_count: u64,
+    },
     /// Change a container's restart policy.
     SetPolicy {
         /// Which container.
@@ -130,6 +138,7 @@ pub enum StepKind {
     EndStop,
     Resolve,
     Recall,
+    Adopt,
     SetPolicy,
     Stop,
     Kill,
@@ -148,10 +157,11 @@ pub enum StepKind {
 
 impl StepKind {
     /// Every kind. The match in [`Step::kind`] and the test beside it keep this complete.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::EndStop,
         Self::Resolve,
         Self::Recall,
+        Self::Adopt,
         Self::SetPolicy,
         Self::Stop,
         Self::Kill,
@@ -176,6 +186,7 @@ impl Step {
             Self::EndStop => StepKind::EndStop,
             Self::Resolve { .. } => StepKind::Resolve,
             Self::Recall => StepKind::Recall,
+            Self::Adopt { .. } => StepKind::Adopt,
             Self::SetPolicy { .. } => StepKind::SetPolicy,
             Self::Stop { .. } => StepKind::Stop,
             Self::Kill { .. } => StepKind::Kill,
@@ -190,6 +201,30 @@ impl Step {
             Self::Quarantine { .. } => StepKind::Quarantine,
             Self::Release => StepKind::Release,
             Self::Settle { .. } => StepKind::Settle,
+        }
+    }
+
+    /// The container that the step changes in Docker, if there is one already.
+    pub fn changes(&self) -> Option<&str> {
+        match self {
+            Self::SetPolicy { id, .. }
+            | Self::Kill { id, .. }
+            | Self::Rename { id, .. }
+            | Self::Remove { id } => Some(id),
+            Self::Stop { instance, .. } => Some(&instance.container_id),
+            Self::Start { before, .. } => Some(&before.container_id),
+            Self::EndStop
+            | Self::Resolve { .. }
+            | Self::Recall
+            | Self::Adopt { .. }
+            | Self::Create { .. }
+            | Self::Spend { .. }
+            | Self::Promote { .. }
+            | Self::MarkProven
+            | Self::Witness { .. }
+            | Self::Quarantine { .. }
+            | Self::Release
+            | Self::Settle { .. } => None,
         }
     }
 

@@ -1,5 +1,5 @@
-//! What the agent needs of a Docker Engine, and nothing more: no exec, no attach, no volumes, no
-//! builds. Two implementations ship: [`engine::Engine`] over the local socket and
+//! What the agent needs of a Docker Engine, and nothing more: no exec, no attach, no builds,
+//! and of volumes only where their data lies. Two implementations ship: [`engine::Engine`] over the local socket and
 //! [`memory::MemoryDocker`] for tests and simulations.
 //!
 //! Only `execute`, `reconciler` and `logs` call this. Every call is bounded in time by its
@@ -8,6 +8,7 @@
 pub mod credentials;
 pub mod engine;
 pub mod memory;
+mod setup;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,6 +23,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::core::spec::ContainerSpec;
+pub use setup::{Inspected, LogSetup, MountKind, Setup, SetupMount};
 
 /// The node that a container belongs to. Containers without it, or with another address, are
 /// never touched.
@@ -236,6 +238,9 @@ pub type PullProgress = tokio::sync::watch::Sender<String>;
 pub trait Docker: Send + Sync + 'static {
     /// The container of exactly this name.
     async fn container(&self, name: &str) -> Result<Option<Container>, DockerError>;
+
+    /// The container of exactly this name, with what it was made from.
+    async fn inspected(&self, name: &str) -> Result<Option<Inspected>, DockerError>;
 
     /// Every container, whoever made it, whether it runs or not; without the details that only
     /// an inspection shows.

@@ -69,6 +69,7 @@ impl Sources {
             owner: Owner {
                 node: self.settings.facts.node,
                 role: role.clone(),
+                adopted: self.view.borrow().adopted.clone(),
             },
         };
         container.read(&query, out).await

@@ -60,6 +60,7 @@ impl Node {
             replace: None,
             secrets: Vec::new(),
             operation: None,
+            adopted: None,
         };
         let facts = NodeFacts {
             node: desired.node,

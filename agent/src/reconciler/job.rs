@@ -11,7 +11,7 @@ use super::Reconciler;
 use crate::core::entry::Ledger;
 use crate::core::observed::Observed;
 use crate::core::step::Step;
-use crate::docker::{Docker, DockerError};
+use crate::docker::DockerError;
 use crate::execute::{Executor, Settings, StepError};
 use crate::faults::{FaultPoint, Faults};
 use crate::ledger::LedgerFile;
@@ -114,7 +114,6 @@ pub(super) async fn ended(job: &mut Option<Running>) -> Ended {
 
 /// What a job's task works with.
 struct Means {
-    docker: Arc<dyn Docker>,
     executor: Executor,
     settings: Arc<Settings>,
     file: LedgerFile,
@@ -127,7 +126,6 @@ struct Means {
 impl Job {
     pub(super) fn spawn(self, of: &Reconciler) -> Running {
         let means = Means {
-            docker: of.parts.docker.clone(),
             executor: of.parts.executor.clone(),
             settings: of.parts.settings.clone(),
             file: of.parts.file.clone(),
@@ -173,25 +171,7 @@ impl Means {
         let claimed = entry.filter(|entry| {
             !(entry.record.desired.run_state.is_tombstone() && entry.outcome.is_some())
         });
-        let mut unclaimed = Vec::new();
-        for container in self.docker.names().await? {
-            let Some(role) = self.settings.roles.by_container(&container.name) else {
-                continue;
-            };
-            let other_node = container
-                .owner
-                .as_ref()
-                .is_some_and(|owner| owner.node != self.settings.facts.node);
-            let ours = container.owner.is_some()
-                && claimed.is_some_and(|entry| entry.record.desired.role == role.role);
-            if !ours && !other_node {
-                unclaimed.push(Unclaimed {
-                    container_name: container.name,
-                    container_id: container.id,
-                    role: role.role.clone(),
-                });
-            }
-        }
+        let unclaimed = self.executor.unclaimed(claimed).await?;
         Ok(Box::new((observed, unclaimed)))
     }
 

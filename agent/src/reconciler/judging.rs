@@ -114,6 +114,7 @@ impl Reconciler {
         let owner = Owner {
             node: self.parts.settings.facts.node,
             role: entry.record.desired.role.clone(),
+            adopted: entry.adopted.clone(),
         };
         let judged = &self.judged;
         Some(ask(&View {

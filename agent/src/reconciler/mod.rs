@@ -138,6 +138,8 @@ pub struct Reconciler {
     view: watch::Sender<AgentView>,
     observed: Option<Observed>,
     unclaimed: Vec<Unclaimed>,
+    /// Docker has been looked at since the agent's start.
+    looked: bool,
     judged: Judged,
     trouble: Option<Trouble>,
     docker_trouble: String,
@@ -174,6 +176,7 @@ pub fn new(parts: Parts) -> (Reconciler, Handle) {
         view,
         observed: None,
         unclaimed: Vec::new(),
+        looked: false,
         judged: Judged::new(look_at),
         trouble: None,
         docker_trouble: String::new(),
@@ -312,6 +315,7 @@ impl Reconciler {
                 let (observed, unclaimed) = *seen;
                 self.observed = Some(observed);
                 self.unclaimed = unclaimed;
+                self.looked = true;
                 self.docker_trouble.clear();
                 if !self.refused {
                     self.recovered_breath();

@@ -59,6 +59,7 @@ impl Reconciler {
             }
         }
         next.unclaimed.clone_from(&self.unclaimed);
+        next.looked = self.looked;
         next.docker_trouble.clone_from(&self.docker_trouble);
         next.ledger_trouble.clone_from(&self.ledger_trouble);
         self.view.send_if_modified(|held| {

@@ -3,6 +3,7 @@
 use extend_common::record::ServerRecord;
 use extend_common::status::{ServerStatus, Unclaimed};
 
+use crate::core::adopt::Adopted;
 use crate::core::entry::Ledger;
 
 /// Everything that a hello, a status or a heartbeat is made from.
@@ -14,10 +15,14 @@ pub struct AgentView {
     pub epoch: u64,
     /// The record in the ledger.
     pub record: Option<ServerRecord>,
+    /// The container of somebody else's that was taken over, by the ledger.
+    pub adopted: Option<Adopted>,
     /// How the server is; none while there is no record, or nothing has been seen yet.
     pub status: Option<ServerStatus>,
     /// Containers with a service's name and no record.
     pub unclaimed: Vec<Unclaimed>,
+    /// Whether Docker has been looked at: what is not unclaimed then is not there.
+    pub looked: bool,
     /// Empty while Docker answers.
     pub docker_trouble: String,
     /// Empty while the ledger can be written.
@@ -30,6 +35,10 @@ impl AgentView {
             store: ledger.store.clone(),
             epoch: ledger.epoch,
             record: ledger.server.as_ref().map(|entry| entry.record.clone()),
+            adopted: ledger
+                .server
+                .as_ref()
+                .and_then(|entry| entry.adopted.clone()),
             ..Self::default()
         }
     }

@@ -152,6 +152,7 @@ fn hello(about: &About, view: &AgentView) -> v1::Hello {
         definitions: about.definitions.iter().map(digest).collect(),
         status: view.status.clone().map(Into::into),
         unclaimed: view.unclaimed.iter().cloned().map(Into::into).collect(),
+        looked: view.looked,
     }
 }
 
@@ -163,6 +164,7 @@ fn heartbeat(sequence: u64, view: &AgentView, figures: &mut Figures) -> v1::Hear
         docker_trouble: view.docker_trouble.clone(),
         ledger_trouble: view.ledger_trouble.clone(),
         unclaimed: view.unclaimed.iter().cloned().map(Into::into).collect(),
+        looked: view.looked,
     }
 }
 

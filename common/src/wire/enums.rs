@@ -130,7 +130,11 @@ wire_enum!(
     ]
 );
 wire_enum!(OutcomeKind, "outcome", [Succeeded, Failed, RolledBack]);
-wire_enum!(Verb, "verb", [Run, Start, Stop, Restart, Upgrade, Rm]);
+wire_enum!(
+    Verb,
+    "verb",
+    [Run, Start, Stop, Restart, Upgrade, Rm, Adopt]
+);
 wire_enum!(
     TargetState,
     "state",

@@ -8,6 +8,7 @@ mod logs;
 mod operation;
 mod record;
 mod status;
+mod unclaimed;
 
 use extend_proto::v1;
 use jiff::Timestamp;

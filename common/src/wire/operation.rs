@@ -7,7 +7,7 @@ use super::{
     time,
 };
 use crate::operation::{Operation, PhaseEntry, PlannedTarget, Selector, Target, TargetState, Verb};
-use crate::status::Phase;
+use crate::status::{Difference, Phase};
 
 /// A selector cannot name more nodes than a fleet has.
 const MAX_NODES: usize = 10_000;
@@ -150,6 +150,7 @@ impl From<PlannedTarget> for v1::PlannedTarget {
             image_after: planned.image_after,
             wave: planned.wave,
             host_changes: planned.host_changes,
+            differences: planned.differences.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -168,6 +169,7 @@ impl TryFrom<v1::PlannedTarget> for PlannedTarget {
             image_after: planned.image_after,
             wave: planned.wave,
             host_changes: planned.host_changes,
+            differences: Difference::list(planned.differences),
         })
     }
 }

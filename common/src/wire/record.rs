@@ -13,6 +13,8 @@ use crate::roles::Digest;
 const MAX_REFERENCE: usize = 512;
 /// A record names no more secrets than any role has.
 const MAX_SECRETS: usize = 16;
+/// Docker's ids have 64 characters.
+const MAX_CONTAINER_ID: usize = 128;
 
 impl From<Stamp> for v1::Stamp {
     fn from(stamp: Stamp) -> Self {
@@ -95,6 +97,37 @@ impl TryFrom<v1::ImageRequest> for ImageRequest {
     }
 }
 
+impl From<Parameters> for v1::Parameters {
+    fn from(parameters: Parameters) -> Self {
+        Self {
+            pbx_address: parameters.pbx_address,
+            public_address: optional(parameters.public_address.as_ref()),
+        }
+    }
+}
+
+impl TryFrom<v1::Parameters> for Parameters {
+    type Error = WireError;
+
+    fn try_from(parameters: v1::Parameters) -> Result<Self, WireError> {
+        Ok(Self {
+            pbx_address: clipped(parameters.pbx_address, 255),
+            public_address: parse_optional("public_address", &parameters.public_address)?,
+        })
+    }
+}
+
+/// Docker's id of a container: nothing that could be taken for a name, a path or an option.
+pub(super) fn container_id(field: &'static str, id: String) -> Result<String, WireError> {
+    let is_id = !id.is_empty()
+        && id.len() <= MAX_CONTAINER_ID
+        && id.chars().all(|c| c.is_ascii_alphanumeric());
+    match is_id {
+        true => Ok(id),
+        false => Err(WireError::new(field, "it is no container's id")),
+    }
+}
+
 impl From<ServerRecord> for v1::ServerRecord {
     fn from(record: ServerRecord) -> Self {
         let desired = record.desired;
@@ -111,13 +144,11 @@ impl From<ServerRecord> for v1::ServerRecord {
             run_state: desired.run_state.to_wire(),
             deployment: desired.deployment.0,
             image: Some(desired.image.into()),
-            parameters: Some(v1::Parameters {
-                pbx_address: desired.parameters.pbx_address,
-                public_address: optional(desired.parameters.public_address.as_ref()),
-            }),
+            parameters: Some(desired.parameters.into()),
             replace: desired.replace.map(Into::into),
             secrets: desired.secrets.into_iter().map(secret).collect(),
             operation: optional(desired.operation.as_ref()),
+            adopted: desired.adopted.unwrap_or_default(),
         }
     }
 }
@@ -126,7 +157,6 @@ impl TryFrom<v1::ServerRecord> for ServerRecord {
     type Error = WireError;
 
     fn try_from(record: v1::ServerRecord) -> Result<Self, WireError> {
-        let parameters = required("parameters", record.parameters)?;
         if record.secrets.len() > MAX_SECRETS {
             return Err(WireError::new("secrets", "there are too many"));
         }
@@ -145,13 +175,14 @@ impl TryFrom<v1::ServerRecord> for ServerRecord {
                 run_state: RunState::from_wire(record.run_state)?,
                 deployment: Deployment(record.deployment),
                 image: required("image", record.image)?.try_into()?,
-                parameters: Parameters {
-                    pbx_address: clipped(parameters.pbx_address, 255),
-                    public_address: parse_optional("public_address", &parameters.public_address)?,
-                },
+                parameters: required("parameters", record.parameters)?.try_into()?,
                 replace: record.replace.map(Into::into),
                 secrets: record.secrets.into_iter().map(secret).collect(),
                 operation: parse_optional("operation", &record.operation)?,
+                adopted: Some(record.adopted)
+                    .filter(|id| !id.is_empty())
+                    .map(|id| container_id("adopted", id))
+                    .transpose()?,
             },
         })
     }

@@ -3,19 +3,16 @@
 use extend_proto::v1;
 
 use super::{WireError, clipped, parse, required, shown_text, time};
-use crate::ids::RoleName;
 use crate::record::Deployment;
 use crate::status::{
     ContainerState, ContainerStatus, Evidence, Health, Outcome, OutcomeKind, Phase, ResolvedImage,
-    ServerStatus, Unclaimed,
+    ServerStatus,
 };
 
 /// Evidence holds so many lines of a container's output.
 pub const MAX_LOG_LINES: usize = 20;
 /// A line of evidence is cut here, in bytes.
 const MAX_LOG_LINE: usize = 1024;
-/// A node cannot hold more services by PortSIP's fixed names.
-const MAX_UNCLAIMED: usize = 32;
 
 /// Cuts evidence to its bounds; the agent does so before it sends, the controller when it hears.
 pub fn bounded_log_tail(lines: Vec<String>) -> Vec<String> {
@@ -162,40 +159,5 @@ impl TryFrom<v1::ServerStatus> for ServerStatus {
             data_bytes: status.data_bytes,
             agent_restarts: status.agent_restarts,
         })
-    }
-}
-
-impl From<Unclaimed> for v1::Unclaimed {
-    fn from(unclaimed: Unclaimed) -> Self {
-        Self {
-            container_name: unclaimed.container_name,
-            container_id: unclaimed.container_id,
-            role: unclaimed.role.to_string(),
-        }
-    }
-}
-
-impl TryFrom<v1::Unclaimed> for Unclaimed {
-    type Error = WireError;
-
-    fn try_from(unclaimed: v1::Unclaimed) -> Result<Self, WireError> {
-        Ok(Self {
-            container_name: shown_text(unclaimed.container_name),
-            container_id: shown_text(clipped(unclaimed.container_id, 128)),
-            role: parse::<RoleName>("role", &unclaimed.role)?,
-        })
-    }
-}
-
-impl Unclaimed {
-    /// Reads a bounded list.
-    ///
-    /// # Errors
-    /// When an entry cannot be understood, or there are more than a node can have.
-    pub fn list(entries: Vec<v1::Unclaimed>) -> Result<Vec<Self>, WireError> {
-        if entries.len() > MAX_UNCLAIMED {
-            return Err(WireError::new("unclaimed", "there are too many"));
-        }
-        entries.into_iter().map(TryInto::try_into).collect()
     }
 }

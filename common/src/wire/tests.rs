@@ -8,6 +8,7 @@ use crate::record::{
     ServerRecord, Stamp,
 };
 use crate::roles::Digest;
+use crate::status::{ContainerState, Difference, Found, ResolvedImage, Unclaimed};
 
 fn record() -> ServerRecord {
     ServerRecord::seal(
@@ -40,6 +41,7 @@ fn record() -> ServerRecord {
                 version: 2,
             }],
             operation: None,
+            adopted: Some("cd".repeat(32)),
         },
     )
 }
@@ -52,7 +54,7 @@ fn a_record_survives_the_wire() {
 
 #[test]
 fn a_record_with_an_unknown_or_missing_field_is_an_error_and_never_a_default() {
-    let broken: [fn(&mut v1::ServerRecord); 7] = [
+    let broken: [fn(&mut v1::ServerRecord); 9] = [
         |r| r.run_state = 0,
         |r| r.run_state = 99,
         |r| r.image = None,
@@ -60,12 +62,69 @@ fn a_record_with_an_unknown_or_missing_field_is_an_error_and_never_a_default() {
         |r| r.node = "::1".to_owned(),
         |r| r.definition_digest = "00".to_owned(),
         |r| r.id.as_mut().unwrap().hash.truncate(31),
+        |r| r.adopted = "../../volumes".to_owned(),
+        |r| r.adopted = "c".repeat(129),
     ];
     for (index, break_it) in broken.iter().enumerate() {
         let mut wire = v1::ServerRecord::from(record());
         break_it(&mut wire);
         assert!(ServerRecord::try_from(wire).is_err(), "case {index}");
     }
+}
+
+#[test]
+fn a_record_that_adopts_nothing_is_written_as_before_there_was_adoption() {
+    let mut record = record();
+    record.desired.adopted = None;
+    let text = serde_json::to_string(&record).unwrap();
+    assert!(!text.contains("adopted"), "{text}");
+    assert_eq!(serde_json::from_str::<ServerRecord>(&text).unwrap(), record);
+}
+
+#[test]
+fn an_unclaimed_container_survives_the_wire_and_is_bounded() {
+    let found = Found {
+        name: "media-server-1".parse().unwrap(),
+        parameters: record().desired.parameters,
+        instance: record().desired.replace.unwrap(),
+        state: ContainerState::Running,
+        image: ResolvedImage {
+            reference: "portsip/pbx:22".to_owned(),
+            identity: "sha256:00".to_owned(),
+            version: "22.3".to_owned(),
+        },
+        differences: vec![Difference {
+            text: "stop timeout 10 s, wanted 300 s".to_owned(),
+            usual: true,
+        }],
+    };
+    let unclaimed = Unclaimed {
+        container_name: "portsip.mediaserver".to_owned(),
+        container_id: "ab".repeat(32),
+        role: "media-server-only".parse().unwrap(),
+        found: Ok(Box::new(found)),
+    };
+    let wire = v1::Unclaimed::from(unclaimed.clone());
+    assert_eq!(Unclaimed::try_from(wire.clone()).unwrap(), unclaimed);
+    let mut hostile = wire.clone();
+    let differences = &mut hostile.found.as_mut().unwrap().differences;
+    *differences = vec![
+        v1::Difference {
+            text: "\u{1b}x".repeat(1000),
+            usual: false,
+        };
+        1000
+    ];
+    let read = Unclaimed::try_from(hostile).unwrap().found.unwrap();
+    assert_eq!(read.differences.len(), 24);
+    let text = &read.differences[0].text;
+    assert!(text.len() < 1000 && !text.contains('\u{1b}'), "{text}");
+    let old = v1::Unclaimed {
+        found: None,
+        ..wire
+    };
+    let why = Unclaimed::try_from(old).unwrap().found.unwrap_err();
+    assert!(why.contains("older"), "{why}");
 }
 
 #[test]

@@ -67,12 +67,16 @@ pub(super) fn servers(view: ServersView, now: Timestamp) -> v1::ListServersRespo
             container_name,
             container_id,
             role,
+            found,
+            obstacle,
         } = extend_common::status::Unclaimed::into(unclaimed);
         v1::UnclaimedView {
             node: node.to_string(),
             container_name,
             container_id,
             role,
+            found,
+            obstacle,
         }
     };
     v1::ListServersResponse {

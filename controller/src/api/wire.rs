@@ -177,6 +177,7 @@ pub(super) fn hello(hello: v1::Hello) -> Result<Hello, WireError> {
             .collect::<Result<_, _>>()?,
         status: hello.status.map(TryInto::try_into).transpose()?,
         unclaimed: Unclaimed::list(hello.unclaimed)?,
+        looked: hello.looked,
     })
 }
 
@@ -191,6 +192,7 @@ pub(super) fn heartbeat(heartbeat: v1::Heartbeat, wall: Timestamp) -> Result<Hea
         docker_trouble: shown_text(heartbeat.docker_trouble),
         ledger_trouble: shown_text(heartbeat.ledger_trouble),
         unclaimed: Unclaimed::list(heartbeat.unclaimed)?,
+        looked: heartbeat.looked,
     })
 }
 

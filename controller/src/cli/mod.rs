@@ -71,6 +71,8 @@ enum Command {
     Upgrade(lifecycle::upgrade::Args),
     /// Remove servers; their data stays on the nodes
     Rm(lifecycle::rm::Args),
+    /// Take over servers that PortSIP's own script has made, as they are
+    Adopt(lifecycle::adopt::Args),
     /// Show how the servers are
     Status(status::Args),
     /// Show what happened, and with -f what happens
@@ -152,6 +154,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
         Command::Restart(args) => lifecycle::plain(context, Verb::Restart, args).await,
         Command::Upgrade(args) => lifecycle::upgrade::run(context, args).await,
         Command::Rm(args) => lifecycle::rm::run(context, args).await,
+        Command::Adopt(args) => lifecycle::adopt::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,
         Command::Events(args) => events::run(context, args).await,
         Command::Logs(args) => logs::run(context, args).await,

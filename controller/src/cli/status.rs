@@ -64,12 +64,12 @@ async fn ask_for(client: &mut Client, selector: &SelectorArgs) -> Result<Fleet, 
 fn tables(context: &Context, fleet: &Fleet, format: Format) -> String {
     let stream = context.output.stdout();
     let mut parts = Vec::new();
+    let wide = format == Format::Wide;
     if !fleet.servers.is_empty() {
-        let wide = format == Format::Wide;
         parts.push(servers_table(&fleet.servers, wide, context.clock.now()).render(stream));
     }
     if !fleet.unclaimed.is_empty() {
-        parts.push(unclaimed_table(&fleet.unclaimed).render(stream));
+        parts.push(unclaimed_table(&fleet.unclaimed, wide).render(stream));
     }
     parts.join("\n\n")
 }

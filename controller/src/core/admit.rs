@@ -2,8 +2,10 @@
 //! refuse. Pure: nothing is changed here.
 //!
 //! `select` says which servers are meant, `obstacles` what stands in the way at one of them, `run`
-//! is the verb that makes servers, `plan` says in words what would happen.
+//! is the verb that makes servers, `adopt` the one that takes them over, `plan` says in words what
+//! would happen.
 
+mod adopt;
 mod obstacles;
 mod plan;
 mod run;
@@ -18,6 +20,7 @@ use super::fleet::Fleet;
 use super::refusal::{Asked, Misuse, Refusal};
 use super::request::Submission;
 
+pub(super) use adopt::candidate;
 pub(super) use obstacles::{busy, revoked};
 pub(super) use run::would_deploy;
 pub(super) use select::{resolve, select, select_for_status};
@@ -69,12 +72,14 @@ fn plan(fleet: &Fleet, submission: &Submission) -> Result<Plan, Refusal> {
     let asked = Asked::submission(submission);
     check_options(submission, &asked)?;
     let selector = resolve(fleet, &submission.selector, &asked)?;
-    let targets = if submission.verb == Verb::Run {
-        run::plan(fleet, submission, &asked, &selector)?
-    } else {
-        let nodes = select::select(fleet, submission.verb, &asked, &selector)?;
-        obstacles::check(fleet, submission.verb, &asked, &nodes)?;
-        plan::plan(fleet, submission, &nodes)
+    let targets = match submission.verb {
+        Verb::Run => run::plan(fleet, submission, &asked, &selector)?,
+        Verb::Adopt => adopt::plan(fleet, &asked, &selector)?,
+        Verb::Start | Verb::Stop | Verb::Restart | Verb::Upgrade | Verb::Rm => {
+            let nodes = select::select(fleet, submission.verb, &asked, &selector)?;
+            obstacles::check(fleet, submission.verb, &asked, &nodes)?;
+            plan::plan(fleet, submission, &nodes)
+        }
     };
     Ok(Plan { selector, targets })
 }

@@ -7,7 +7,7 @@ use extend_common::operation::{TargetState, Verb};
 use extend_common::record::{Deployment, Desired, ImageRequest, Instance, RunState};
 use extend_common::status::Phase;
 
-use super::admit::would_deploy;
+use super::admit::{candidate, would_deploy};
 use super::advance::{End, enter};
 use super::fleet::Fleet;
 use super::node::Node;
@@ -39,8 +39,11 @@ impl Fleet {
         }
         let prior = site.intended().map(settled);
         let Some(desired) = desired(entry, node, site, &self.settings) else {
-            let end = End::new(TargetState::Failed, "its server is gone");
-            return self.end_only(id, node, end, now);
+            let words = match entry.row.verb {
+                Verb::Adopt => "its container is not there any more",
+                _ => "its server is gone",
+            };
+            return self.end_only(id, node, End::new(TargetState::Failed, words), now);
         };
         let found = site.observation().and_then(|seen| seen.current.as_ref());
         let found = found.map(|container| container.instance.clone());
@@ -114,6 +117,7 @@ fn desired(
     let operation = Some(entry.row.id);
     let run_state = match verb {
         Verb::Run => return deployed(entry, node, site, settings),
+        Verb::Adopt => return adopted(entry, node, site, settings),
         Verb::Start | Verb::Restart => RunState::Running,
         Verb::Stop => RunState::Stopped,
         Verb::Rm => RunState::Removed,
@@ -149,7 +153,47 @@ fn upgraded(entry: &OperationEntry, site: &Node, settings: &Settings) -> Option<
             allow_older: options.force,
         },
         operation: Some(entry.row.id),
+        // The new deployment makes its own container, the regular way.
+        adopted: None,
         ..settled(present)
+    })
+}
+
+/// The container that the node has told of, as it was started: its image, its parameters, and
+/// whether it runs.
+fn adopted(
+    entry: &OperationEntry,
+    node: NodeAddr,
+    site: &Node,
+    settings: &Settings,
+) -> Option<Desired> {
+    let target = &entry.target(node)?.target;
+    let (unclaimed, found) = candidate(site)?;
+    if found.name != target.name || unclaimed.role != target.role {
+        return None;
+    }
+    let run_state = if found.state.is_live() {
+        RunState::Running
+    } else {
+        RunState::Stopped
+    };
+    Some(Desired {
+        node,
+        name: target.name.clone(),
+        role: target.role.clone(),
+        definition: settings.roles.get(&target.role)?.digest(),
+        run_state,
+        deployment: Deployment(site.row.next_generation()),
+        image: ImageRequest {
+            reference: found.image.reference.clone(),
+            pull: settings.pull,
+            allow_older: false,
+        },
+        parameters: found.parameters.clone(),
+        replace: None,
+        secrets: Vec::new(),
+        operation: Some(entry.row.id),
+        adopted: Some(unclaimed.container_id.clone()),
     })
 }
 
@@ -190,6 +234,7 @@ fn deployed(
             .map(|present| present.secrets.clone())
             .unwrap_or_default(),
         operation,
+        adopted: None,
     })
 }
 

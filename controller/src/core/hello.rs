@@ -29,6 +29,7 @@ impl Fleet {
         let entry = self.nodes.entry(node).or_default();
         entry.agent_version.clone_from(&hello.agent_version);
         entry.unclaimed.clone_from(&hello.unclaimed);
+        entry.looked = hello.looked;
         entry.docker_trouble.clear();
         entry.ledger_trouble.clear();
         entry.last_seen = Some(now);

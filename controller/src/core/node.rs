@@ -29,6 +29,8 @@ pub(super) struct Node {
     /// Whether `status` was told in the present session.
     pub(super) fresh: bool,
     pub(super) unclaimed: Vec<Unclaimed>,
+    /// Whether its agent has looked at its containers: what is not unclaimed then is not there.
+    pub(super) looked: bool,
     pub(super) docker_trouble: String,
     pub(super) ledger_trouble: String,
     pub(super) agent_version: String,
@@ -163,6 +165,22 @@ impl Node {
             && seen.record == record.id
             && succeeded
             && as_wanted
+    }
+
+    /// The containers there that nobody claims. What is being taken over, or has just been, is
+    /// claimed by the record before the agent says so.
+    pub(super) fn unclaimed(&self) -> impl Iterator<Item = &Unclaimed> {
+        let record = self.row.record.as_ref();
+        let record = record.filter(|record| !record.desired.run_state.is_tombstone());
+        let claimed = record.and_then(|record| record.desired.adopted.as_ref());
+        self.unclaimed
+            .iter()
+            .filter(move |unclaimed| Some(&unclaimed.container_id) != claimed)
+    }
+
+    /// Whether what it tells of its containers is of the present.
+    pub(super) fn is_seen(&self) -> bool {
+        self.is_commandable() && self.looked && self.docker_trouble.is_empty()
     }
 
     /// What the agent renders a role's containers from; none when it is not connected.

@@ -12,6 +12,7 @@ mod misuse;
 mod obstacle;
 mod selection;
 mod stranger;
+mod unclaimed;
 mod unfound;
 
 use std::fmt;

@@ -50,6 +50,7 @@ impl Fleet {
             entry.docker_trouble = heartbeat.docker_trouble;
             entry.ledger_trouble = heartbeat.ledger_trouble;
             entry.unclaimed = heartbeat.unclaimed;
+            entry.looked = heartbeat.looked;
             entry.clock_ahead = heartbeat.clock_ahead;
             if let Some(told) = heartbeat.host {
                 let AgedFigures { age, figures } = *told;

@@ -137,6 +137,8 @@ pub struct Hello {
     pub status: Option<ServerStatus>,
     /// Containers that bear a service's name and belong to no record.
     pub unclaimed: Vec<Unclaimed>,
+    /// Whether the agent has looked at its containers.
+    pub looked: bool,
 }
 
 /// A sign of life.
@@ -150,6 +152,8 @@ pub struct Heartbeat {
     pub ledger_trouble: String,
     /// Containers that bear a service's name and belong to no record.
     pub unclaimed: Vec<Unclaimed>,
+    /// Whether the agent has looked at its containers.
+    pub looked: bool,
     /// How its machine does, when there is news of it.
     pub host: Option<Box<AgedFigures>>,
     /// How far its wall clock is ahead of ours; none when it did not tell.

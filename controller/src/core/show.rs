@@ -46,8 +46,7 @@ impl Fleet {
             }
             if selector.name.is_none() {
                 let of_role = entry
-                    .unclaimed
-                    .iter()
+                    .unclaimed()
                     .filter(|u| selector.role.as_ref().is_none_or(|role| *role == u.role));
                 view.unclaimed
                     .extend(of_role.map(|unclaimed| (node, unclaimed.clone())));

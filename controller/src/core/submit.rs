@@ -159,6 +159,8 @@ fn planned_again(target: &Target) -> PlannedTarget {
         image_after: target.image_after.clone(),
         wave: 0,
         host_changes: Vec::new(),
+        // The summary counts them; the list was told with the first answer.
+        differences: Vec::new(),
     }
 }
 

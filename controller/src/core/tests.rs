@@ -1,6 +1,7 @@
 //! Tests of the core: a bench that commits every turn, agents that do as they are told (or not),
 //! and the guide's fleet.
 
+mod adoption;
 pub(crate) mod agent;
 pub(crate) mod bench;
 mod deployments;

@@ -63,6 +63,8 @@ fn names_addresses_types_and_operations_are_those_of_the_moment() {
             vec!["172.31.16.139", "172.31.16.141"],
         ),
         ("extend run -a 172.31.16.14", vec!["172.31.16.141"]),
+        ("extend adopt -a 1", vec!["172.31.16.141"]),
+        ("extend adopt --al", vec!["--all"]),
         ("extend op show 5n", vec!["5nzq8c", "5nzq8c"]),
         (
             "extend upgrade -s me",

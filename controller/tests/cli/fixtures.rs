@@ -53,6 +53,7 @@ fn record(index: usize) -> v1::ServerRecord {
         replace: None,
         secrets: Vec::new(),
         operation: String::new(),
+        adopted: String::new(),
     }
 }
 
@@ -117,6 +118,28 @@ pub(crate) fn host() -> v1::HostFigures {
     }
 }
 
+/// What a container of the official script was started with.
+fn found() -> v1::FoundServer {
+    v1::FoundServer {
+        name: "media-server-2".to_owned(),
+        parameters: record(2).parameters,
+        instance: Some(v1::Instance {
+            container_id: "deadbeef0123".repeat(5),
+            started_at: "2026-11-22T07:42:39.1Z".to_owned(),
+        }),
+        state: "running".to_owned(),
+        image: Some(v1::ResolvedImage {
+            reference: "portsip/pbx:22".to_owned(),
+            identity: "sha256:c0ffee".to_owned(),
+            version: "22.3.0".to_owned(),
+        }),
+        differences: vec![v1::Difference {
+            text: "stop timeout 10 s, wanted 300 s".to_owned(),
+            usual: true,
+        }],
+    }
+}
+
 /// Every kind of row that `extend status` has.
 pub(crate) fn fleet() -> v1::ListServersResponse {
     let view = |index, state: v1::NodeState, status| v1::ServerView {
@@ -155,6 +178,8 @@ pub(crate) fn fleet() -> v1::ListServersResponse {
             container_name: "portsip.mediaserver".to_owned(),
             container_id: "deadbeef0123".repeat(5),
             role: "media-server-only".to_owned(),
+            found: Some(found()),
+            obstacle: String::new(),
         }],
     }
 }
@@ -211,6 +236,7 @@ pub(crate) fn plan() -> Vec<v1::PlannedTarget> {
             image_after: "portsip/pbx:22".to_owned(),
             wave: 0,
             host_changes: Vec::new(),
+            differences: Vec::new(),
         }
     };
     let mut plan: Vec<_> = (0..4).map(planned).collect();

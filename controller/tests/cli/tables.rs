@@ -17,8 +17,8 @@ fn status_as_a_table() {
     media-server-1    media-server-only    172.31.16.139  starting     2h 30m  portsip/pbx:22  22.6.3   0                        online   5nzq8c     pulling portsip/pbx:22
     ivr-server-1      vr-server-only       172.31.16.140  unknown      -       portsip/pbx:22  22.6.3   0                        offline  -          its node is offline; it was healthy
 
-    UNCLAIMED CONTAINER  TYPE               ADDRESS        ID
-    portsip.mediaserver  media-server-only  172.31.16.141  deadbeef0123
+    UNCLAIMED CONTAINER  TYPE               ADDRESS        ID            NAME            TO TAKE IT OVER
+    portsip.mediaserver  media-server-only  172.31.16.141  deadbeef0123  media-server-2  extend adopt -a 172.31.16.141
     ");
 }
 
@@ -32,8 +32,8 @@ fn status_as_a_wide_table() {
     media-server-1    media-server-only    172.31.16.139  starting     2h 30m  portsip/pbx:22  22.6.3   0                        online   5nzq8c     3f2a9c41d0aa  c0ffeec0ffee  4 (should be 5)  /var/lib/portsip/media-server-only    12.3%      23% of 8.2 GB  4.0 GB (10%)  pulling portsip/pbx:22
     ivr-server-1      vr-server-only       172.31.16.140  unknown      -       portsip/pbx:22  22.6.3   0                        offline  -          3f2a9c41d0aa  c0ffeec0ffee  5                /var/lib/portsip/vr-server-only       -          -              -             its node is offline; it was healthy
 
-    UNCLAIMED CONTAINER  TYPE               ADDRESS        ID
-    portsip.mediaserver  media-server-only  172.31.16.141  deadbeef0123
+    UNCLAIMED CONTAINER  TYPE               ADDRESS        ID            NAME            TO TAKE IT OVER
+    portsip.mediaserver  media-server-only  172.31.16.141  deadbeef0123  media-server-2  extend adopt -a 172.31.16.141
     ");
 }
 

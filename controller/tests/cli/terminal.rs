@@ -324,8 +324,10 @@ fn eighty_columns_hold_what_matters_of_the_status() {
                                                           was healthy
     no room for IMAGE, NODE, TYPE, OPERATION, RESTARTS, VERSION: -o wide shows all
 
-    UNCLAIMED CONTAINER  TYPE               ADDRESS        ID
-    portsip.mediaserver  media-server-only  172.31.16.141  deadbeef0123
+    UNCLAIMED CONTAINER  ADDRESS        NAME            TO TAKE IT OVER
+    portsip.mediaserver  172.31.16.141  media-server-2  extend adopt -a
+                                                        172.31.16.141
+    no room for ID, TYPE: -o wide shows all
     ");
     let mut terminal = place.on_narrow_terminal(80, "status -w");
     terminal.shows("no room for");

@@ -111,7 +111,7 @@ impl Drop for Bystanders {
     }
 }
 
-fn make_directories(data: &Path) {
+pub(super) fn make_directories(data: &Path) {
     let own = |path: &Path| {
         fs::create_dir_all(path).unwrap();
         let (user, group) = (Uid::from_raw(PORTSIP), Gid::from_raw(PORTSIP));

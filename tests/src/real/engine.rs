@@ -163,6 +163,7 @@ impl Engine {
         let ours = self.ours();
         let names: Vec<&str> = ours.iter().map(|(name, _)| name.as_str()).collect();
         self.remove(&names);
+        super::official::remove(self);
     }
 
     /// Removes containers, whatever becomes of it.

@@ -17,6 +17,7 @@ pub mod disk;
 pub mod engine;
 pub mod fleet;
 pub mod images;
+mod official;
 pub mod process;
 pub mod servers;
 pub mod wait;

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use extend_agent::docker::Image;
-use extend_agent::docker::memory::{Effect, MemoryDocker};
+use extend_agent::docker::memory::{Effect, MemoryDocker, Official};
 use extend_common::clock::Clock;
 use extend_common::ids::{NodeAddr, OperationId, RequestId};
 use extend_common::operation::{Operation, Verb};
 use extend_common::record::PullPolicy;
 use extend_common::roles::RoleSet;
+use extend_common::status::Unclaimed;
 use extend_common::tls::Authority;
 use extend_controller::api::agent::{AgentSettings, service};
 use extend_controller::api::connection::AgentPeer;
@@ -290,6 +291,40 @@ impl Fleet {
         self.perform(&submission).await
     }
 
+    /// Lets PortSIP's own script make a container on a node, and waits until the controller has
+    /// been told of it.
+    ///
+    /// # Panics
+    /// When it is not.
+    pub async fn script(&mut self, addr: NodeAddr, official: &Official) -> String {
+        let node = self.nodes.get_mut(&addr).expect("a node");
+        let id = node.script(official);
+        self.await_unclaimed(addr, 1).await;
+        id
+    }
+
+    /// Waits until the controller knows of so many unclaimed containers on a node.
+    ///
+    /// # Panics
+    /// When it does not come to that.
+    pub async fn await_unclaimed(&self, addr: NodeAddr, wanted: usize) {
+        let told = async {
+            while self.unclaimed(addr).await.len() != wanted {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let told = tokio::time::timeout(PATIENCE, told).await;
+        told.expect("the controller is told of unclaimed containers");
+    }
+
+    /// The unclaimed containers that the controller knows of on a node.
+    pub async fn unclaimed(&self, addr: NodeAddr) -> Vec<Unclaimed> {
+        let words = SelectorWords::default();
+        let view = self.engine().servers(words).await.expect("an answer");
+        let there = view.unclaimed.into_iter().filter(|(node, _)| *node == addr);
+        there.map(|(_, unclaimed)| unclaimed).collect()
+    }
+
     /// What the controller knows of the server on a node.
     pub async fn server(&self, addr: NodeAddr) -> Option<ServerView> {
         let words = SelectorWords {
@@ -348,7 +383,7 @@ impl Fleet {
     /// The invariants that hold always, on every node.
     pub fn check(&self) {
         for node in self.nodes.values() {
-            invariants::always(&node.docker.history());
+            invariants::always(&node.docker.history(), &node.official);
         }
     }
 }

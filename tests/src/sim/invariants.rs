@@ -1,5 +1,7 @@
 //! What must hold whatever was killed: checked against the Engines' own histories.
 
+use std::collections::BTreeSet;
+
 use extend_agent::docker::memory::{Effect, EffectKind, overlap};
 
 /// The name of the agent's handle in histories.
@@ -9,11 +11,12 @@ const AGENT: &str = "agent";
 #[derive(Debug, Clone, Copy)]
 pub struct Mark(pub usize);
 
-/// I6: never two running containers of one server. I5: nothing without our labels changes.
+/// I6: never two running containers of one server. I5: nothing without our labels changes, apart
+/// from containers that were to be taken over.
 ///
 /// # Panics
 /// When one does not hold.
-pub fn always(history: &[Effect]) {
+pub fn always(history: &[Effect], adopted: &BTreeSet<String>) {
     if let Some(words) = overlap(history) {
         panic!("I6: {words}\n{}", tell(history));
     }
@@ -25,13 +28,13 @@ pub fn always(history: &[Effect]) {
     }
     let foreign = history
         .iter()
-        .find(|e| e.actor == AGENT && e.owner.is_none());
+        .find(|e| e.actor == AGENT && e.owner.is_none() && !adopted.contains(&e.container_id));
     assert!(foreign.is_none(), "I5: {foreign:?}\n{}", tell(history));
 }
 
 /// A SIGKILL by the agent for a run that it never sent the stop signal.
 fn killed_unasked(history: &[Effect]) -> Option<&Effect> {
-    let mut asked = std::collections::BTreeSet::new();
+    let mut asked = BTreeSet::new();
     for effect in history {
         match &effect.kind {
             EffectKind::Started { .. } => {
@@ -64,6 +67,16 @@ pub fn untouched_since(history: &[Effect], mark: Mark) {
         "I4 or I7: it was touched\n{}",
         tell(since)
     );
+}
+
+/// The agent has done nothing since the mark.
+///
+/// # Panics
+/// When it has.
+pub fn nothing_done_since(history: &[Effect], mark: Mark) {
+    let since = history.get(mark.0..).unwrap_or_default();
+    let done = since.iter().find(|effect| effect.actor == AGENT);
+    assert!(done.is_none(), "{done:?}\n{}", tell(since));
 }
 
 /// How often the agent started a container since the mark.

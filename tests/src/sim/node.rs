@@ -1,12 +1,13 @@
 //! One simulated node: a Docker Engine and a state directory that outlive its agent.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use extend_agent::core::spec::NodeFacts;
 use extend_agent::daemon::{World, live};
-use extend_agent::docker::memory::MemoryDocker;
+use extend_agent::docker::memory::{MemoryDocker, Official};
 use extend_agent::execute::Settings;
 use extend_agent::faults::FaultPoint;
 use extend_agent::host::MemoryHost;
@@ -58,6 +59,8 @@ pub struct Node {
     pub watchdog: Arc<dyn Watchdog>,
     /// Where its agent can be stopped.
     pub trap: Trap<FaultPoint>,
+    /// The containers that PortSIP's own script has made there, by their ids.
+    pub official: BTreeSet<String>,
     state: TempDir,
     roles: RoleSet,
     agent: Option<(JoinHandle<()>, CancellationToken)>,
@@ -71,6 +74,7 @@ impl Node {
             host: MemoryHost::new(),
             watchdog: Arc::new(NoWatchdog),
             trap: Trap::default(),
+            official: BTreeSet::new(),
             state: state_directory(),
             roles,
             agent: None,
@@ -84,6 +88,24 @@ impl Node {
     /// Where its servers keep their data, as far as anything of it is on a disk.
     pub fn data(&self) -> PathBuf {
         self.state.path().join("data")
+    }
+
+    fn facts(&self) -> NodeFacts {
+        NodeFacts {
+            node: self.addr,
+            data: self.data(),
+        }
+    }
+
+    /// Lets PortSIP's own script make a container, and gives its id.
+    ///
+    /// # Panics
+    /// When the name is taken.
+    pub fn script(&mut self, official: &Official) -> String {
+        let made = self.docker.official(&self.facts(), official);
+        let id = made.expect("the script makes its container");
+        self.official.insert(id.clone());
+        id
     }
 
     /// Replaces the role definitions that its agent knows from its next start on.
@@ -107,10 +129,7 @@ impl Node {
             watchdog: self.watchdog.clone(),
         };
         let settings = Settings {
-            facts: NodeFacts {
-                node: self.addr,
-                data: self.data(),
-            },
+            facts: self.facts(),
             roles: Arc::new(self.roles.clone()),
             repositories: vec!["portsip/*".to_owned()],
             credentials: "/nonexistent".into(),

@@ -66,6 +66,7 @@ pub(crate) fn rendered(role: &str, node: &str, data: &Path, image: &str) -> Cont
         replace: None,
         secrets: Vec::new(),
         operation: None,
+        adopted: None,
     };
     render(
         role,

@@ -40,6 +40,7 @@ fn entry(name: &str) -> Entry {
         replace: None,
         secrets: Vec::new(),
         operation: None,
+        adopted: None,
     };
     Entry::new(ServerRecord::seal(Stamp::default(), desired))
 }

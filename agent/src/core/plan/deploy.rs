@@ -55,6 +55,10 @@ fn unchanged(view: &View<'_>, candidate: &Served) -> Option<Decision> {
     let current = view
         .current()
         .filter(|c| view.owner.made_by(c, serving.made_by))?;
+    // One that was taken over is made anew the regular way, whatever its image.
+    if view.owner.adopted(current).is_some() {
+        return None;
+    }
     let running = current.state == ContainerState::Running
         && view.desired().run_state == RunState::Running
         && !matches!(view.verdict, Verdict::Unhealthy(_));

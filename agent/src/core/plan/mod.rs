@@ -4,12 +4,14 @@
 //!
 //! ```text
 //!   a stop in flight ── wait, kill at the deadline
+//!   to be taken over ── adopt: remembered as it is, nothing is done to it
 //!   tombstone ───────── remove: stop and remove what is ours
 //!   new deployment ──── deploy: resolve → old aside → create → start → verify → promote
 //!   otherwise ───────── serve: the serving container under the official name, run state as wanted
 //!                       └ once that is so ── tend: what ends or hangs is started again
 //! ```
 
+mod adopt;
 mod deploy;
 mod remove;
 mod serve;
@@ -125,6 +127,9 @@ pub fn plan(view: &View<'_>, now: Timestamp) -> Decision {
         return Decision::wait(None, Phase::Settled, "");
     }
     let given_up = view.given_up();
+    if let Some(decision) = adopt::plan(view, now, given_up) {
+        return decision;
+    }
     if view.desired().run_state.is_tombstone() {
         return remove::plan(view, now, given_up);
     }
@@ -247,12 +252,7 @@ impl View<'_> {
             self.official,
             foreign.id.get(..12).unwrap_or(&foreign.id)
         );
-        let node = self.desired().node;
-        let official = self.official;
-        with_hint(
-            words,
-            format!("on {node}: docker rename {official} {official}.old"),
-        )
+        with_hint(words, format!("extend adopt -a {}", self.desired().node))
     }
 
     fn previous(&self) -> Option<&Container> {

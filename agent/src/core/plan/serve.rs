@@ -7,7 +7,7 @@ use extend_common::roles::RestartPolicy;
 use extend_common::status::{OutcomeKind, Phase};
 use jiff::Timestamp;
 
-use super::{Decision, View, tend};
+use super::{Decision, View, adopt, tend};
 use crate::core::entry::Served;
 use crate::core::health::Verdict;
 use crate::core::observed::Place;
@@ -49,7 +49,7 @@ fn nothing_serves(view: &View<'_>, now: Timestamp) -> Decision {
 }
 
 /// A container of another deployment holds the official name.
-fn put_aside(view: &View<'_>, other: &Container, now: Timestamp) -> Decision {
+pub(super) fn put_aside(view: &View<'_>, other: &Container, now: Timestamp) -> Decision {
     let phase = Phase::RollingBack;
     if other.state.is_live() {
         return view.end(other, view.timing.short_grace, now);
@@ -109,7 +109,7 @@ fn stopped(view: &View<'_>, current: &Container, now: Timestamp) -> Decision {
     if current.state.is_live() {
         return view.end(current, view.grace(now), now);
     }
-    if current.policy != RestartPolicy::No {
+    if current.policy != RestartPolicy::No && !view.is_as_found(current) {
         let step = Step::SetPolicy {
             id: current.id.clone(),
             policy: RestartPolicy::No,
@@ -120,10 +120,14 @@ fn stopped(view: &View<'_>, current: &Container, now: Timestamp) -> Decision {
 }
 
 fn running(view: &View<'_>, serving: &Served, current: &Container, now: Timestamp) -> Decision {
+    if view.is_adopting() && view.is_as_found(current) && !view.is_settled() {
+        return adopt::settle_in(view, serving, current, now);
+    }
     if let Some(decision) = replace(view, current, now) {
         return decision;
     }
-    if current.policy != view.policy {
+    let stays = current.state.is_live() && view.is_as_found(current);
+    if current.policy != view.policy && !stays {
         let step = Step::SetPolicy {
             id: current.id.clone(),
             policy: view.policy,
@@ -197,7 +201,7 @@ fn verify(view: &View<'_>, serving: &Served, current: &Container, now: Timestamp
 }
 
 /// Everything is in its place: what was kept for the way back goes, and the end is written.
-fn finish(view: &View<'_>, warning: &str, now: Timestamp) -> Decision {
+pub(super) fn finish(view: &View<'_>, warning: &str, now: Timestamp) -> Decision {
     if let Some(previous) = view.previous() {
         if previous.state.is_live() {
             return view.end(previous, view.timing.short_grace, now);

@@ -157,7 +157,9 @@ fn unwitnessed_restart(view: &View<'_>, current: &Container) -> Option<Step> {
         incident.instance.container_id == current.id
             && incident.restart_count == current.restart_count
     });
-    if current.restart_count == 0 || known {
+    let adopted = view.owner.adopted(current);
+    let before_us = adopted.is_some_and(|a| current.restart_count <= a.restart_count);
+    if current.restart_count == 0 || known || before_us {
         return None;
     }
     let death = view.death.filter(|death| death.container_id == current.id);

@@ -10,8 +10,10 @@ mod events;
 mod logs;
 mod names;
 mod pull;
+mod setup;
 mod trouble;
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -20,6 +22,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bollard::API_DEFAULT_VERSION;
 use bollard::errors::Error;
+use bollard::models::{ContainerInspectResponse, ImageConfig};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, KillContainerOptionsBuilder,
     ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder,
@@ -29,8 +32,8 @@ use extend_common::roles::RestartPolicy;
 use futures_util::stream::BoxStream;
 
 use super::{
-    Container, ContainerName, Docker, DockerError, Happening, Image, OutputPart, OutputQuery,
-    PullProgress, RegistryAuth,
+    Container, ContainerName, Docker, DockerError, Happening, Image, Inspected, OutputPart,
+    OutputQuery, PullProgress, RegistryAuth,
 };
 use crate::core::spec::ContainerSpec;
 pub(super) use trouble::silent;
@@ -127,22 +130,72 @@ impl Engine {
     }
 }
 
-#[async_trait]
-impl Docker for Engine {
-    async fn container(&self, name: &str) -> Result<Option<Container>, DockerError> {
+impl Engine {
+    async fn look_at(&self, name: &str) -> Result<Option<ContainerInspectResponse>, DockerError> {
         names::check_container(name)?;
-        let doing = format!("inspecting {name}");
         let answer = self
-            .call(self.timeouts.read, doing.clone(), |client| {
+            .call(self.timeouts.read, format!("inspecting {name}"), |client| {
                 client.inspect_container(name, None::<InspectContainerOptions>)
             })
             .await;
-        let found = match answer {
-            Err(error) if error.is_missing() => return Ok(None),
-            other => convert::container(&doing, other?)?,
+        found(answer)
+    }
+
+    /// What an image brings by itself; none when it is gone.
+    async fn image_config(&self, id: Option<&str>) -> Result<Option<ImageConfig>, DockerError> {
+        let Some(id) = id else { return Ok(None) };
+        names::check_image(id)?;
+        let doing = format!("inspecting image {id}");
+        let answer = self.call(self.timeouts.read, doing, |client| client.inspect_image(id));
+        Ok(found(answer.await)?.and_then(|image| image.config))
+    }
+
+    /// The directory that a volume is bound to, if it is.
+    async fn bound_to(&self, volume: &str) -> Result<Option<String>, DockerError> {
+        names::check_container(volume)?;
+        let doing = format!("inspecting volume {volume}");
+        let answer = self.call(self.timeouts.read, doing, |client| {
+            client.inspect_volume(volume)
+        });
+        let found = found(answer.await)?;
+        Ok(found.and_then(|volume| setup::bound_to(&volume.driver, &volume.options)))
+    }
+}
+
+/// What is not there is no error.
+fn found<T>(answer: Result<T, DockerError>) -> Result<Option<T>, DockerError> {
+    match answer {
+        Err(error) if error.is_missing() => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+#[async_trait]
+impl Docker for Engine {
+    async fn container(&self, name: &str) -> Result<Option<Container>, DockerError> {
+        let Some(found) = self.look_at(name).await? else {
+            return Ok(None);
         };
+        let found = convert::container(&format!("inspecting {name}"), found)?;
         // The Engine also takes ids and the beginnings of ids.
         Ok(Some(found).filter(|container| container.name == name))
+    }
+
+    async fn inspected(&self, name: &str) -> Result<Option<Inspected>, DockerError> {
+        let Some(found) = self.look_at(name).await? else {
+            return Ok(None);
+        };
+        let image = self.image_config(found.image.as_deref()).await?;
+        let mut devices = HashMap::new();
+        for volume in setup::volumes(&found) {
+            if let Some(device) = self.bound_to(&volume).await? {
+                devices.insert(volume, device);
+            }
+        }
+        let setup = setup::setup(&found, image.as_ref(), |name| devices.get(name).cloned());
+        let container = convert::container(&format!("inspecting {name}"), found)?;
+        let is_it = container.name == name;
+        Ok(Some(Inspected { container, setup }).filter(|_| is_it))
     }
 
     async fn names(&self) -> Result<Vec<ContainerName>, DockerError> {

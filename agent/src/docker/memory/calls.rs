@@ -175,6 +175,8 @@ impl State {
         let id = self.next_id();
         let mut container = Simulated::new(id.clone(), spec.name.clone(), spec.policy);
         container.owner = Ownership::from_labels(&spec.labels);
+        let owner = container.owner.as_ref();
+        container.serves = owner.map(|owner| (owner.node, owner.role.clone()));
         container.stop_signal = self
             .stop_signals
             .get(&image_id)

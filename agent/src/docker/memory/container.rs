@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use extend_common::ids::{NodeAddr, RoleName};
 use extend_common::roles::RestartPolicy;
 use extend_common::status::ContainerState;
 use jiff::Timestamp;
@@ -10,7 +11,7 @@ use tokio::time::Instant;
 
 use super::process::Process;
 use crate::core::spec::ContainerSpec;
-use crate::docker::{Container, ContainerName, DockerHealth, Ownership};
+use crate::docker::{Container, ContainerName, DockerHealth, Inspected, Ownership, Setup};
 
 /// What Docker says of a container that was never started.
 pub(super) const NEVER: &str = "0001-01-01T00:00:00Z";
@@ -109,6 +110,10 @@ pub(super) struct Simulated {
     pub(super) name: String,
     /// What it was made from; `None` for other people's.
     pub(super) spec: Option<ContainerSpec>,
+    /// What other people made it from.
+    pub(super) setup: Setup,
+    /// Which role's ports it opens, and on which node.
+    pub(super) serves: Option<(NodeAddr, RoleName)>,
     pub(super) owner: Option<Ownership>,
     pub(super) image_id: String,
     pub(super) stop_signal: String,
@@ -128,6 +133,8 @@ impl Simulated {
             id,
             name,
             spec: None,
+            setup: Setup::default(),
+            serves: None,
             owner: None,
             image_id: String::new(),
             stop_signal: String::new(),
@@ -188,6 +195,22 @@ impl Simulated {
             image_id: self.image_id.clone(),
             stop_signal: self.stop_signal.clone(),
             health: self.health,
+        }
+    }
+
+    pub(super) fn inspect_all(&self) -> Inspected {
+        let ours = self.spec.as_ref().map(Setup::from);
+        let policy = match self.restarts.policy {
+            RestartPolicy::No => "no",
+            RestartPolicy::UnlessStopped => "unless-stopped",
+            RestartPolicy::Always => "always",
+        };
+        Inspected {
+            container: self.inspect(),
+            setup: Setup {
+                policy: policy.to_owned(),
+                ..ours.unwrap_or_else(|| self.setup.clone())
+            },
         }
     }
 

@@ -281,11 +281,11 @@ impl MemoryDocker {
     pub fn listening(&self, node: NodeAddr, port: u16) -> bool {
         self.look(|state, now| {
             state.containers.values().any(|container| {
-                let Some(owner) = container.owner.as_ref().filter(|owner| owner.node == node)
-                else {
+                let serves = container.serves.as_ref();
+                let Some((_, role)) = serves.filter(|(on, _)| *on == node) else {
                     return false;
                 };
-                let has_port = state.roles.get(&owner.role).is_some_and(|role| {
+                let has_port = state.roles.get(role).is_some_and(|role| {
                     let probed = role.probes.iter().map(|probe| probe.ports);
                     probed
                         .chain(role.firewall.tcp.iter().copied())

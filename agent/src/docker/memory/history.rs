@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use extend_common::ids::{NodeAddr, RoleName};
 use extend_common::roles::RestartPolicy;
 
 use crate::docker::Ownership;
@@ -21,6 +22,8 @@ pub struct Effect {
     pub name: String,
     /// What our labels on it say.
     pub owner: Option<Ownership>,
+    /// Which role's ports it opens, and on which node: also of a container without our labels.
+    pub serves: Option<(NodeAddr, RoleName)>,
     /// What.
     pub kind: EffectKind,
 }
@@ -68,8 +71,10 @@ pub enum EffectKind {
 pub fn overlap(history: &[Effect]) -> Option<String> {
     let mut running: BTreeMap<_, BTreeSet<&str>> = BTreeMap::new();
     for effect in history {
-        let Some(owner) = &effect.owner else { continue };
-        let ids = running.entry((owner.node, &owner.role)).or_default();
+        let Some((node, role)) = &effect.serves else {
+            continue;
+        };
+        let ids = running.entry((*node, role)).or_default();
         match effect.kind {
             EffectKind::Started { .. } => ids.insert(&effect.container_id),
             EffectKind::Exited { .. } => ids.remove(effect.container_id.as_str()),
@@ -81,8 +86,8 @@ pub fn overlap(history: &[Effect]) -> Option<String> {
                 "at {:?} {} containers of {} on {} run at once: {}",
                 effect.at,
                 ids.len(),
-                owner.role,
-                owner.node,
+                role,
+                node,
                 ids.join(", ")
             ));
         }

@@ -26,6 +26,7 @@ mod control;
 mod events;
 mod history;
 mod images;
+mod official;
 mod output;
 mod process;
 mod pull;
@@ -42,8 +43,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::engine::{EngineTimeouts, silent};
 use super::{
-    Container, ContainerName, Docker, DockerError, Happening, Image, OutputPart, OutputQuery,
-    PullProgress, RegistryAuth,
+    Container, ContainerName, Docker, DockerError, Happening, Image, Inspected, OutputPart,
+    OutputQuery, PullProgress, RegistryAuth,
 };
 use crate::core::spec::ContainerSpec;
 use calls::{Call, Given};
@@ -52,6 +53,7 @@ use state::State;
 pub use behaviour::{Behaviour, StopBehaviour};
 pub use history::{Effect, EffectKind, overlap};
 pub use images::{Pull, RegistryAnswer};
+pub use official::Official;
 
 struct Shared {
     state: Mutex<State>,
@@ -210,6 +212,13 @@ impl Docker for MemoryDocker {
     async fn container(&self, name: &str) -> Result<Option<Container>, DockerError> {
         self.read(format!("inspecting {name}"), |state| {
             state.named(name).map(container::Simulated::inspect)
+        })
+        .await
+    }
+
+    async fn inspected(&self, name: &str) -> Result<Option<Inspected>, DockerError> {
+        self.read(format!("inspecting {name}"), |state| {
+            state.named(name).map(container::Simulated::inspect_all)
         })
         .await
     }

@@ -356,6 +356,7 @@ impl State {
             container_id: id.to_owned(),
             name: container.name.clone(),
             owner: container.owner.clone(),
+            serves: container.serves.clone(),
             kind,
         };
         if self.history.len() >= MAX_HISTORY {

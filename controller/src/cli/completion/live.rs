@@ -14,7 +14,7 @@ use crate::cli::args::DEFAULT_SOCKET;
 use crate::cli::client::Client;
 use crate::cli::view::node::Node;
 use crate::cli::view::operation::read;
-use crate::cli::view::server::{Fleet, Server};
+use crate::cli::view::server::{Fleet, Server, Unclaimed};
 
 /// Longer than a controller takes, and short enough for a key.
 const LIMIT: Duration = Duration::from_millis(300);
@@ -59,6 +59,17 @@ pub(crate) fn servers_addresses(typed: &OsStr) -> Vec<CompletionCandidate> {
     candidates(typed, servers().into_iter().map(word))
 }
 
+/// The addresses of the nodes with a container that can be taken over.
+pub(crate) fn unclaimed_addresses(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let fleet = fleet().map(|fleet| fleet.unclaimed).unwrap_or_default();
+    let word = |unclaimed: Unclaimed| {
+        let name = unclaimed.name?;
+        let about = format!("{name} ({}) in {}", unclaimed.r#type, unclaimed.container);
+        Some((unclaimed.address, about))
+    };
+    candidates(typed, fleet.into_iter().filter_map(word))
+}
+
 /// The addresses of the nodes, with a server or without.
 pub(crate) fn nodes(typed: &OsStr) -> Vec<CompletionCandidate> {
     let request = v1::ListNodesRequest::default();
@@ -100,11 +111,14 @@ fn operations_where(open_only: bool) -> impl Iterator<Item = (String, String)> {
 }
 
 fn servers() -> Vec<Server> {
+    fleet().map(|fleet| fleet.servers).unwrap_or_default()
+}
+
+fn fleet() -> Option<Fleet> {
     let selector = Some(v1::Selector::default());
     let request = v1::ListServersRequest { selector };
     let answer = ask(async |client: &mut Client| client.rpc().list_servers(request).await);
-    let fleet = answer.and_then(|answer| Fleet::try_from(answer).ok());
-    fleet.map(|fleet| fleet.servers).unwrap_or_default()
+    Fleet::try_from(answer?).ok()
 }
 
 /// Those that go on as it was typed.

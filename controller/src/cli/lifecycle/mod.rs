@@ -1,8 +1,9 @@
 //! The verbs: what changes servers. Each becomes one submission, carried out here.
 //!
-//! `run`, `upgrade` and `rm` have words of their own; `start`, `stop` and `restart` are the same
+//! `run`, `upgrade`, `rm` and `adopt` have words of their own; `start`, `stop` and `restart` are the same
 //! but for the verb.
 
+pub(super) mod adopt;
 pub(super) mod rm;
 pub(super) mod run;
 mod submit;
@@ -107,6 +108,9 @@ async fn carry_out(
         return nothing_to_do(context, request.verb, &submitted.plan, args);
     };
     for sentence in plan::already_so(&submitted.plan) {
+        context.output.say(&sentence);
+    }
+    for sentence in plan::odd_differences(&submitted.plan) {
         context.output.say(&sentence);
     }
     if args.detach {

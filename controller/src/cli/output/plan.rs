@@ -13,7 +13,8 @@ const SPARE: &[&str] = &["TYPE", "IMAGE"];
 /// What stands below the directories, which only the node can fill in.
 const DATA: &str = "{data} is data_dir in the node's agent.toml: /var/lib/portsip unless changed";
 
-/// What `--plan` shows: the table, and below it what becomes of the hosts. An upgrade of what was
+/// What `--plan` shows: the table, and below it where containers that are taken over differ from
+/// what would be made, and what becomes of the hosts. An upgrade of what was
 /// deployed before finds them as they should be: there it is told at length only when asked for.
 pub(crate) fn shown(
     verb: Verb,
@@ -23,6 +24,7 @@ pub(crate) fn shown(
     stream: Stream,
 ) -> String {
     let mut text = table(plan, wide, now, stream);
+    text.push_str(&differences(plan));
     let hosts: Vec<&PlannedTarget> = plan
         .iter()
         .filter(|target| !target.host_changes.is_empty())
@@ -53,6 +55,40 @@ pub(crate) fn shown(
         text.push_str(&format!("\n{DATA}"));
     }
     text
+}
+
+fn differences(plan: &[PlannedTarget]) -> String {
+    let mut text = String::new();
+    for target in plan.iter().filter(|target| !target.differences.is_empty()) {
+        let server = format!("{} ({})", target.name, target.node);
+        text.push_str(&format!("\n\n{server} is not as an upgrade will make it"));
+        let odd = target.differences.iter().any(|one| !one.usual);
+        if odd {
+            text.push_str(" (!: nor as the official script makes it)");
+        }
+        text.push(':');
+        for difference in &target.differences {
+            let mark = if difference.usual { ' ' } else { '!' };
+            text.push_str(&format!("\n  {mark} {}", difference.text));
+        }
+    }
+    text
+}
+
+/// A sentence for each server that is taken over and is not as the official script makes them.
+pub(crate) fn odd_differences(plan: &[PlannedTarget]) -> Vec<String> {
+    let told = |target: &PlannedTarget| {
+        let odd = target.differences.iter().filter(|one| !one.usual);
+        let odd: Vec<&str> = odd.map(|one| one.text.as_str()).collect();
+        let server = format!("{} ({})", target.name, target.node);
+        (!odd.is_empty()).then(|| {
+            format!(
+                "{server} is not as the official script makes it: {}",
+                odd.join("; ")
+            )
+        })
+    };
+    plan.iter().filter_map(told).collect()
 }
 
 /// The table of `--plan`; a wide one has all columns whatever the terminal.

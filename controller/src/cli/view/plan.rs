@@ -2,6 +2,7 @@
 
 use extend_common::ids::{NodeAddr, RoleName, ServerName};
 use extend_common::operation::{PlannedTarget, Verb};
+use extend_common::status::Difference;
 use extend_common::wire::shown_text;
 use extend_proto::v1;
 use serde::Serialize;
@@ -41,6 +42,9 @@ pub(crate) struct Planned {
     pub(crate) wave: u32,
     /// What is made on the host for the role, or undone with it, unless it is so already.
     pub(crate) host_changes: Vec<String>,
+    /// Where a container that is taken over is not as the role's definition would make it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) differences: Vec<Difference>,
 }
 
 impl Document {
@@ -56,6 +60,7 @@ impl Document {
             image_after: Some(target.image_after.clone()).filter(|image| !image.is_empty()),
             wave: target.wave,
             host_changes: target.host_changes.clone(),
+            differences: target.differences.clone(),
         });
         Self {
             verb,

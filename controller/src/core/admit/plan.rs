@@ -44,6 +44,7 @@ pub(super) fn plan(
                 } else {
                     host_changes(fleet, submission.verb, &server.role)
                 },
+                differences: Vec::new(),
             };
             *wave = wave.saturating_add(1);
             planned
@@ -56,7 +57,7 @@ fn is_already_so(verb: Verb, entry: &Node) -> bool {
     match verb {
         Verb::Start => entry.is_settled_at(RunState::Running),
         Verb::Stop => entry.is_settled_at(RunState::Stopped),
-        Verb::Run | Verb::Restart | Verb::Upgrade | Verb::Rm => false,
+        Verb::Run | Verb::Restart | Verb::Upgrade | Verb::Rm | Verb::Adopt => false,
     }
 }
 
@@ -67,7 +68,7 @@ fn image_after(submission: &Submission, entry: &Node, server: &Desired) -> Strin
             .image
             .clone()
             .unwrap_or_else(|| server.image.reference.clone()),
-        Verb::Run | Verb::Start | Verb::Stop | Verb::Restart => shown_image(entry),
+        Verb::Run | Verb::Start | Verb::Stop | Verb::Restart | Verb::Adopt => shown_image(entry),
     }
 }
 
@@ -79,7 +80,7 @@ fn host_changes(fleet: &Fleet, verb: Verb, role: &RoleName) -> Vec<String> {
     match verb {
         Verb::Run | Verb::Upgrade => definition.host_changes(),
         Verb::Rm => definition.host_reversals(),
-        Verb::Start | Verb::Stop | Verb::Restart => Vec::new(),
+        Verb::Start | Verb::Stop | Verb::Restart | Verb::Adopt => Vec::new(),
     }
 }
 
@@ -121,7 +122,8 @@ fn in_words(
     let stopped = live == Some(false) || live.is_none() && server.run_state == RunState::Stopped;
     let grace = grace(fleet, &server.role);
     let words = match submission.verb {
-        Verb::Start | Verb::Run => "start it".to_owned(),
+        // `adopt` has words of its own.
+        Verb::Start | Verb::Run | Verb::Adopt => "start it".to_owned(),
         Verb::Stop if stopped => "keep it stopped".to_owned(),
         Verb::Stop => format!("stop it, with up to {grace} to end"),
         Verb::Restart if stopped => "start it, since it does not run".to_owned(),

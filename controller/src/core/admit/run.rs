@@ -14,11 +14,11 @@ use super::super::settings::Settings;
 use super::plan::{run_in_words, shown_image};
 use super::{addresses, obstacles};
 
-/// The one server that `run` is about.
-struct Site<'a> {
-    node: NodeAddr,
-    role: &'a RoleName,
-    name: &'a ServerName,
+/// A server that is to be on a node.
+pub(super) struct Site<'a> {
+    pub(super) node: NodeAddr,
+    pub(super) role: &'a RoleName,
+    pub(super) name: &'a ServerName,
 }
 
 /// Plans a `run`.
@@ -53,6 +53,7 @@ pub(super) fn plan(
         image_after: image(&fleet.settings, same(entry), &options),
         wave: 0,
         host_changes: Vec::new(),
+        differences: Vec::new(),
     };
     Ok(vec![run_in_words(fleet, entry, &options, planned)])
 }
@@ -95,7 +96,11 @@ fn site<'a>(asked: &Asked, selector: &'a Selector) -> Result<Site<'a>, Refusal> 
     }
 }
 
-fn enrolled<'a>(fleet: &'a Fleet, asked: &Asked, node: NodeAddr) -> Result<&'a Node, Refusal> {
+pub(super) fn enrolled<'a>(
+    fleet: &'a Fleet,
+    asked: &Asked,
+    node: NodeAddr,
+) -> Result<&'a Node, Refusal> {
     let entry = fleet.nodes.get(&node);
     if let Some(entry) = entry.filter(|entry| entry.row.enrolment.is_some()) {
         return Ok(entry);
@@ -112,7 +117,12 @@ fn enrolled<'a>(fleet: &'a Fleet, asked: &Asked, node: NodeAddr) -> Result<&'a N
 }
 
 /// The node must not carry another server, and no other node's server the name.
-fn is_free(fleet: &Fleet, asked: &Asked, site: &Site<'_>, entry: &Node) -> Result<(), Refusal> {
+pub(super) fn is_free(
+    fleet: &Fleet,
+    asked: &Asked,
+    site: &Site<'_>,
+    entry: &Node,
+) -> Result<(), Refusal> {
     if let Some(server) = entry.server()
         && (server.role != *site.role || server.name != *site.name)
     {
@@ -156,8 +166,7 @@ fn nothing_in_the_way(
     };
     let name = &definition.main_container().name;
     match entry
-        .unclaimed
-        .iter()
+        .unclaimed()
         .find(|unclaimed| unclaimed.container_name == *name)
     {
         Some(unclaimed) if entry.session.is_some() => Err(Obstacle::ContainerInTheWay {
@@ -165,6 +174,7 @@ fn nothing_in_the_way(
             node: site.node,
             container: name.clone(),
             id: unclaimed.container_id.clone(),
+            unfit: unclaimed.found.as_ref().err().cloned(),
         }
         .into()),
         _ => Ok(()),

@@ -197,6 +197,8 @@ impl Asked {
         match option {
             "-i" => asked.image = None,
             "-A" => asked.public_address = None,
+            "-s" => asked.role = None,
+            "-n" => asked.name = None,
             _ => {}
         }
         asked
@@ -228,6 +230,9 @@ impl Asked {
                 words.push(option.to_owned());
                 words.push(value);
             }
+        }
+        if self.is(Verb::Adopt) && self.nodes.is_empty() {
+            words.push("--all".to_owned());
         }
         if self.force {
             words.push("--force".to_owned());

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use extend_common::ids::{NodeAddr, RoleName};
+use extend_common::operation::Verb;
 
 use super::{Action, Asked, Held, Known, MOST_NAMED, Text, moment};
 
@@ -101,6 +102,39 @@ pub enum Obstacle {
         container: String,
         /// Docker's id.
         id: String,
+        /// Why it cannot be taken over, if it cannot.
+        unfit: Option<String>,
+    },
+    /// A container under an official name that cannot be taken over.
+    CannotAdopt {
+        /// The command.
+        asked: Asked,
+        /// Where.
+        node: NodeAddr,
+        /// Its name.
+        container: String,
+        /// Docker's id.
+        id: String,
+        /// Why.
+        why: String,
+    },
+    /// There is no container to take over.
+    NothingToAdopt {
+        /// The command.
+        asked: Asked,
+        /// On which node; on none at all when none was named.
+        node: Option<NodeAddr>,
+        /// Of so many nodes nobody knows.
+        away: usize,
+    },
+    /// What is on the node cannot be seen just now.
+    NodeUnseen {
+        /// The command.
+        asked: Asked,
+        /// Which.
+        node: NodeAddr,
+        /// Why.
+        why: String,
     },
     /// `node remove` of a node that still has a server.
     NodeHasServer {
@@ -192,12 +226,10 @@ impl Obstacle {
                 format!("extend node show {}", found.node),
             )
             .because(why.clone()),
-            Self::ContainerInTheWay {
-                asked,
-                node,
-                container,
-                id,
-            } => container_in_the_way(asked, *node, container, id),
+            Self::ContainerInTheWay { .. }
+            | Self::CannotAdopt { .. }
+            | Self::NothingToAdopt { .. }
+            | Self::NodeUnseen { .. } => self.of_unclaimed(),
             Self::NodeHasServer { found, unconfirmed } => node_has_server(found, *unconfirmed),
         }
     }
@@ -312,7 +344,7 @@ fn node_occupied(asked: &Asked, found: &Known) -> Text {
         .as_ref()
         .map_or("a server".to_owned(), ToString::to_string);
     // The right command is only clear when the role agrees: then the name was a slip.
-    let hint = if asked.role.as_deref() == Some(found.role.as_str()) {
+    let hint = if asked.is(Verb::Run) && asked.role.as_deref() == Some(found.role.as_str()) {
         asked.with_name(&found.name).line()
     } else {
         format!("extend status -a {}", found.node)
@@ -320,8 +352,11 @@ fn node_occupied(asked: &Asked, found: &Known) -> Text {
     Text::new(
         "node-occupied",
         format!(
-            "cannot run {name} on {}: the server there is {} ({})",
-            found.node, found.name, found.role
+            "cannot {} {name} on {}: the server there is {} ({})",
+            asked.action(),
+            found.node,
+            found.name,
+            found.role
         ),
         hint,
     )
@@ -337,31 +372,16 @@ fn name_taken(asked: &Asked, found: &Known) -> Text {
     Text::new(
         "name-taken",
         format!(
-            "cannot run {} on {node}: the name is taken by the server at {}",
-            found.name, found.node
+            "cannot {} {} on {node}: the name is taken by the server at {}",
+            asked.action(),
+            found.name,
+            found.node
         ),
         format!("extend status -a {}", found.node),
     )
     .because(format!(
         "a name means one server in the PBX Web Portal; this one is {found}"
     ))
-}
-
-fn container_in_the_way(asked: &Asked, node: NodeAddr, container: &str, id: &str) -> Text {
-    let short: String = id.chars().take(12).collect();
-    Text::new(
-        "container-in-the-way",
-        format!(
-            "cannot {} a server on {node}: a container that is not ours bears the name {container}",
-            asked.action()
-        ),
-        format!(
-            "on {node}: docker stop -t 300 {container} && docker rename {container} \
-             {container}.before-extend"
-        ),
-    )
-    .because(format!("it is container {short}; it is left as it is"))
-    .because("stopped and renamed it can be brought back, and its data stays where it is")
 }
 
 fn node_has_server(found: &Known, unconfirmed: bool) -> Text {

@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 
 use extend_common::ids::NodeAddr;
-use extend_common::record::{Deployment, Instance, RunState, ServerRecord};
+use extend_common::record::{Deployment, Instance, Parameters, RunState, ServerRecord};
 use extend_common::roles::RoleSet;
 use extend_common::status::{
-    ContainerState, ContainerStatus, Evidence, Health, Outcome, OutcomeKind, Phase, ResolvedImage,
-    ServerStatus,
+    ContainerState, ContainerStatus, Difference, Evidence, Found, Health, Outcome, OutcomeKind,
+    Phase, ResolvedImage, ServerStatus, Unclaimed,
 };
 
 use crate::core::request::{Hello, SessionNumber, ToAgent};
@@ -27,6 +27,8 @@ pub(crate) struct Agent {
     pub(crate) ahead: bool,
     /// What it was told of its journal.
     pub(crate) kept: Vec<(String, u64)>,
+    /// A container of the official script, while it is there.
+    pub(crate) official: Option<Unclaimed>,
     /// Counts starts of containers, for instances that differ.
     starts: u64,
 }
@@ -44,6 +46,7 @@ impl Agent {
             session: None,
             ahead: false,
             kept: Vec::new(),
+            official: None,
             starts: 0,
         }
     }
@@ -91,8 +94,84 @@ impl Agent {
             record: self.record.clone(),
             definitions: roles.iter().map(|d| (d.role.clone(), d.digest())).collect(),
             status: self.status(),
-            unclaimed: Vec::new(),
+            unclaimed: self.unclaimed(),
+            looked: true,
         }
+    }
+
+    /// Lets the official script make a container.
+    pub(crate) fn script(&mut self, role: &str, name: &str, state: ContainerState) {
+        let roles = RoleSet::built_in().unwrap();
+        let role = roles.find(role).unwrap().unwrap();
+        self.starts += 1;
+        let last = u64::from(self.node.ip().octets()[3]);
+        let id = format!("{:012x}{}", (last << 32) | self.starts, "c0de".repeat(13));
+        let difference = |text: &str, usual| Difference {
+            text: text.to_owned(),
+            usual,
+        };
+        self.official = Some(Unclaimed {
+            container_name: role.main_container().name.clone(),
+            container_id: id.clone(),
+            role: role.role.clone(),
+            found: Ok(Box::new(Found {
+                name: name.parse().unwrap(),
+                parameters: Parameters {
+                    pbx_address: "54.151.30.9".to_owned(),
+                    public_address: None,
+                },
+                instance: Instance {
+                    container_id: id,
+                    started_at: "2026-01-01T00:00:00Z".to_owned(),
+                },
+                state,
+                image: ResolvedImage {
+                    reference: "portsip/pbx:22".to_owned(),
+                    identity: "sha256:00".to_owned(),
+                    version: "22.3.0".to_owned(),
+                },
+                differences: vec![
+                    difference("stop timeout 10 s, wanted 300 s", true),
+                    difference("no log limit, wanted 5 files of 50m", true),
+                ],
+            })),
+        });
+    }
+
+    /// What nobody claims.
+    pub(crate) fn unclaimed(&self) -> Vec<Unclaimed> {
+        let own = self.container.as_ref().map(|c| &c.instance.container_id);
+        let official = self.official.iter();
+        official
+            .filter(|official| Some(&official.container_id) != own)
+            .cloned()
+            .collect()
+    }
+
+    /// Takes the official container over, if it is the one that the record names.
+    fn adopt(&mut self, record: &ServerRecord) -> bool {
+        let Some(official) = &self.official else {
+            return false;
+        };
+        let Ok(found) = &official.found else {
+            return false;
+        };
+        let desired = &record.desired;
+        let known = self.serving.as_ref().map(|(deployment, _)| *deployment);
+        if desired.adopted.as_ref() != Some(&official.container_id)
+            || known == Some(desired.deployment)
+        {
+            return false;
+        }
+        self.container = Some(ContainerStatus {
+            name: official.container_name.clone(),
+            instance: found.instance.clone(),
+            state: found.state,
+            docker_restarts: 0,
+            exit_code: None,
+        });
+        self.serving = Some((desired.deployment, desired.image.reference.clone()));
+        true
     }
 
     /// Does what the record says, with this outcome.
@@ -101,7 +180,10 @@ impl Agent {
             return;
         };
         let desired = &record.desired;
-        if kind == OutcomeKind::Succeeded {
+        let adopts = kind == OutcomeKind::Succeeded
+            && !desired.run_state.is_tombstone()
+            && self.adopt(&record);
+        if kind == OutcomeKind::Succeeded && !adopts {
             match desired.run_state {
                 RunState::Running => self.run(&record),
                 RunState::Stopped => {
@@ -115,6 +197,15 @@ impl Agent {
                     }
                 }
                 RunState::Removed | RunState::Withdrawn => {
+                    // What was not to be taken over after all stays where it is.
+                    if desired.run_state == RunState::Removed {
+                        let own = self.container.as_ref();
+                        let own = own.map(|c| c.instance.container_id.clone());
+                        self.official = self
+                            .official
+                            .take()
+                            .filter(|official| Some(&official.container_id) != own.as_ref());
+                    }
                     self.container = None;
                     self.serving = None;
                 }
@@ -154,6 +245,15 @@ impl Agent {
 
     fn start_container(&mut self, record: &ServerRecord) {
         self.starts += 1;
+        let again = self.serving.as_ref().map(|(deployment, _)| *deployment);
+        if again == Some(record.desired.deployment)
+            && let Some(container) = &mut self.container
+        {
+            container.instance.started_at = format!("2026-11-22T10:00:00.{:09}Z", self.starts);
+            container.state = ContainerState::Running;
+            return;
+        }
+        self.official = None;
         let roles = RoleSet::built_in().unwrap();
         let definition = roles.get(&record.desired.role).unwrap();
         self.container = Some(ContainerStatus {

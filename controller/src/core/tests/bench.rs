@@ -14,7 +14,7 @@ use extend_common::ids::{NodeAddr, OperationId, RequestId};
 use extend_common::operation::{Operation, Target, TargetState, Verb};
 use extend_common::record::{PullPolicy, RecordId};
 use extend_common::roles::RoleSet;
-use extend_common::status::OutcomeKind;
+use extend_common::status::{ContainerState, OutcomeKind};
 
 use super::agent::Agent;
 use crate::core::refusal::Refusal;
@@ -201,6 +201,13 @@ impl Bench {
         self.commit(turn);
     }
 
+    /// Lets the official script make a container on a node, which tells of it.
+    pub(crate) fn script(&mut self, role: &str, name: &str, at: &str) {
+        let agent = self.agents.get_mut(&node(at)).unwrap();
+        agent.script(role, name, ContainerState::Running);
+        self.heartbeats();
+    }
+
     /// Runs a server to its end.
     pub(crate) fn deploy(&mut self, line: &str) -> Operation {
         let operation = self.accept(Verb::Run, line);
@@ -286,14 +293,18 @@ impl Bench {
         }
     }
 
-    fn heartbeats(&mut self) {
+    pub(crate) fn heartbeats(&mut self) {
         let sessions: Vec<_> = self
             .agents
             .values()
-            .filter_map(|agent| Some((agent.node, agent.session?)))
+            .filter_map(|agent| Some((agent.node, agent.session?, agent.unclaimed())))
             .collect();
-        for (node, session) in sessions {
-            let heartbeat = crate::core::request::Heartbeat::default();
+        for (node, session, unclaimed) in sessions {
+            let heartbeat = crate::core::request::Heartbeat {
+                unclaimed,
+                looked: true,
+                ..Default::default()
+            };
             let turn = self.fleet.heartbeat(session, node, heartbeat, self.now);
             self.commit(turn);
         }

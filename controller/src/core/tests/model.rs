@@ -12,7 +12,7 @@ use extend_common::clock::after;
 use extend_common::ids::{NodeAddr, OperationId, RequestId};
 use extend_common::operation::{Target, Verb};
 use extend_common::record::{RecordHash, Stamp};
-use extend_common::status::OutcomeKind;
+use extend_common::status::{ContainerState, OutcomeKind};
 
 use super::bench::{Bench, GUIDE, node, submission};
 use crate::core::turn::Turn;
@@ -49,6 +49,8 @@ enum Step {
     Report(usize),
     Lie(usize, Lie),
     Crash(usize),
+    /// The official script makes a container where there is none.
+    Script(usize),
     Pass(u64),
     Restart,
     /// The controller dies during the next input, with its writes committed or not.
@@ -82,6 +84,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         Verb::Restart,
         Verb::Upgrade,
         Verb::Rm,
+        Verb::Adopt,
     ]);
     let roles = prop::sample::select(vec!["media-server-only", "ivr-server-only"]);
     let who = prop_oneof![
@@ -115,7 +118,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         12 => (at.clone(), kinds).prop_map(|(at, kind)| Step::Work(at, kind)),
         3 => at.clone().prop_map(Step::Report),
         4 => (at.clone(), lies).prop_map(|(at, lie)| Step::Lie(at, lie)),
-        2 => at.prop_map(Step::Crash),
+        2 => at.clone().prop_map(Step::Crash),
+        3 => at.prop_map(Step::Script),
         5 => (1_u64..70).prop_map(Step::Pass),
         2 => Just(Step::Restart),
         2 => any::<bool>().prop_map(|committed| Step::Die { committed }),
@@ -178,6 +182,7 @@ impl Model {
             } => {
                 let line = match who {
                     Who::All => String::new(),
+                    Who::Role(_) if verb == Verb::Adopt => String::new(),
                     Who::Role(role) => format!("-s {role}"),
                     Who::Nodes(nodes) => {
                         let nodes: Vec<_> = nodes.into_iter().map(|at| NODES[at]).collect();
@@ -249,10 +254,25 @@ impl Model {
                 self.agent(at).lose_container();
                 self.report(at, None);
             }
+            Step::Script(at) => self.script(at),
             Step::Pass(seconds) => self.pass(seconds),
             Step::Restart => self.bench.restart(),
             Step::Die { committed } => self.dies = Some(committed),
         }
+    }
+
+    /// The official script makes a container, if there is none, and the node tells of it.
+    fn script(&mut self, at: usize) {
+        let (role, name, _) =
+            GUIDE
+                .get(at)
+                .copied()
+                .unwrap_or(("media-server-only", "media-server-2", ""));
+        let agent = self.agent(at);
+        if agent.container.is_none() && agent.official.is_none() {
+            agent.script(role, name, ContainerState::Running);
+        }
+        self.pass(2);
     }
 
     fn agent(&mut self, at: usize) -> &mut super::agent::Agent {
@@ -320,7 +340,11 @@ impl Model {
             for agent in self.bench.agents.clone().into_values() {
                 if let Some(session) = agent.session {
                     let now = self.bench.now;
-                    let beat = Default::default();
+                    let beat = crate::core::request::Heartbeat {
+                        unclaimed: agent.unclaimed(),
+                        looked: true,
+                        ..Default::default()
+                    };
                     let turn = self.bench.fleet.heartbeat(session, agent.node, beat, now);
                     self.commit(turn);
                 }

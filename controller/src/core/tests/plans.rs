@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use extend_common::operation::Verb;
+use extend_common::status::ContainerState;
 use extend_common::wire::RefusalText;
 
 use super::bench::{Bench, GUIDE, node, submission};
@@ -32,6 +33,10 @@ fn plan(bench: &Bench, verb: Verb, line: &str) -> String {
                 if target.image_before != target.image_after {
                     let (before, after) = (target.image_before, target.image_after);
                     writeln!(text, "    image {before:?} -> {after:?}").unwrap();
+                }
+                for difference in target.differences {
+                    let mark = if difference.usual { ' ' } else { '!' };
+                    writeln!(text, "    {mark} {}", difference.text).unwrap();
                 }
             }
         }
@@ -128,6 +133,41 @@ fn the_guides_mistake_is_refused_with_what_is_there() {
             (
                 Verb::Run,
                 "-s media-server-only -n media-server-1 -a 172.31.16.137",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_fleet_that_the_official_script_made() {
+    let mut bench = Bench::new();
+    for (role, name, at) in GUIDE {
+        bench.join(node(at));
+        bench.script(role, name, at);
+    }
+    bench.accept(Verb::Adopt, "-a 172.31.16.140");
+    bench.succeed(node("172.31.16.140"));
+    let queue = bench.agents.get_mut(&node("172.31.16.138")).unwrap();
+    queue.script(
+        "queue-server-only",
+        "queue-server-1",
+        ContainerState::Exited,
+    );
+    let media = bench.agents.get_mut(&node("172.31.16.139")).unwrap();
+    let found = media.official.as_mut().unwrap().found.as_mut().unwrap();
+    found.parameters.pbx_address = "172.31.16.130".to_owned();
+    bench.heartbeats();
+    golden(
+        "official-fleet",
+        &bench,
+        &[
+            (Verb::Adopt, ""),
+            (Verb::Adopt, "-a 172.31.16.137"),
+            (Verb::Adopt, "-a 172.31.16.140"),
+            (Verb::Adopt, "-a 172.31.16.137,172.31.16.140"),
+            (
+                Verb::Run,
+                "-s media-server-only -n media-server-1 -a 172.31.16.139",
             ),
         ],
     );

@@ -28,6 +28,7 @@ pub(super) fn provoked() -> Vec<(String, Refusal)> {
     obstacles_of_run(&mut all);
     obstacles(&mut all);
     withdrawals(&mut all);
+    adoptions(&mut all);
     nodes(&mut all);
     operations(&mut all);
     strangers(&mut all);
@@ -191,6 +192,7 @@ fn obstacles_of_run(all: &mut Provoked) {
         container_name: "portsip.mediaserver".to_owned(),
         container_id: "4f66ad9a1b2c3d4e5f60".to_owned(),
         role: "media-server-only".parse().unwrap(),
+        found: Err("its command cannot be read: it has no -n".to_owned()),
     });
     let turn = bench
         .fleet
@@ -262,6 +264,38 @@ fn withdrawals(all: &mut Provoked) {
     let other = "-s queue-server-only -n queue-server-1 -a 172.31.16.139";
     refuse(all, &mut bench, Verb::Run, other);
     refuse(all, &mut bench, Verb::Stop, "-a 172.31.16.139");
+}
+
+fn adoptions(all: &mut Provoked) {
+    let mut bench = Bench::new();
+    refuse(all, &mut bench, Verb::Adopt, "-a 172.31.16.139");
+    bench.join(media());
+    refuse(all, &mut bench, Verb::Adopt, "-a 172.31.16.139");
+    refuse(all, &mut bench, Verb::Adopt, "");
+    bench.script("media-server-only", "media-server-1", "172.31.16.139");
+    refuse(all, &mut bench, Verb::Adopt, "-s media-server-only");
+    refuse(all, &mut bench, Verb::Run, RUN_MEDIA);
+    // Two nodes cannot have one name.
+    let other = "172.31.16.141";
+    bench.join(node(other));
+    bench.script("media-server-only", "media-server-1", other);
+    refuse(all, &mut bench, Verb::Adopt, "");
+    bench.accept(Verb::Adopt, "-a 172.31.16.139");
+    refuse(all, &mut bench, Verb::Adopt, "-a 172.31.16.139");
+    bench.succeed(media());
+    refuse(all, &mut bench, Verb::Adopt, "-a 172.31.16.141");
+    // Another role's container beside a server of ours.
+    bench.script("queue-server-only", "queue-server-1", "172.31.16.139");
+    refuse(all, &mut bench, Verb::Adopt, "-a 172.31.16.139");
+    let agent = bench.agents.get_mut(&node(other)).unwrap();
+    agent.official.as_mut().unwrap().found = Err(extend_common::hint::with_hint(
+        "it was started for the address 172.31.16.9, and this node is 172.31.16.141",
+        "on 172.31.16.141: ip address",
+    ));
+    bench.heartbeats();
+    refuse(all, &mut bench, Verb::Adopt, "-a 172.31.16.141");
+    bench.disconnect(node(other));
+    refuse(all, &mut bench, Verb::Adopt, "-a 172.31.16.141");
 }
 
 fn nodes(all: &mut Provoked) {

@@ -13,7 +13,7 @@ use crate::core::refusal::{
 };
 
 /// How many refusals there are: one for each arm below, which the compiler keeps complete.
-const VARIANTS: usize = 35;
+const VARIANTS: usize = 38;
 
 fn number(refusal: &Refusal) -> usize {
     match refusal {
@@ -52,6 +52,9 @@ fn number(refusal: &Refusal) -> usize {
             Obstacle::ContainerInTheWay { .. } => 22,
             Obstacle::NodeHasServer { .. } => 23,
             Obstacle::NodeAway { .. } => 34,
+            Obstacle::CannotAdopt { .. } => 35,
+            Obstacle::NothingToAdopt { .. } => 36,
+            Obstacle::NodeUnseen { .. } => 37,
         },
         Refusal::Unfound(unfound) => match unfound {
             Unfound::NoSuchOperation { .. } => 24,

@@ -1,6 +1,7 @@
 //! Whole lives of a server, decided step by step against a model of Docker that does just what a
 //! step says.
 
+mod adoption;
 mod model;
 mod tending;
 mod verbs;
@@ -71,6 +72,7 @@ impl Life {
             replace: None,
             secrets: Vec::new(),
             operation: None,
+            adopted: None,
         };
         let record = ServerRecord::seal(
             Stamp {
@@ -125,6 +127,7 @@ impl Life {
         let owner = Owner {
             node: node(),
             role: role(),
+            adopted: self.entry.adopted.clone(),
         };
         let view = View {
             entry: &self.entry,
@@ -219,6 +222,10 @@ impl Life {
             }
             Step::Resolve { .. } => done = Done::Resolved(Box::new(self.resolved())),
             Step::Recall => done = Done::Resolved(Box::new(self.recalled())),
+            Step::Adopt { id, .. } => {
+                assert_eq!(self.observed.current.as_ref().unwrap().id, *id);
+                done = Done::Resolved(Box::new(self.resolved()));
+            }
             Step::SetPolicy { id, policy } => self.container(id).policy = *policy,
             Step::Stop { .. } => {}
             Step::Rename { id, to } => self.rename(id, *to),

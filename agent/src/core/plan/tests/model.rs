@@ -145,6 +145,25 @@ impl Watched {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
+    /// One that was taken over keeps to the same rules, and stays the same container.
+    #[test]
+    fn a_server_that_was_taken_over_is_like_any_other(
+        lucks in proptest::collection::vec(luck(), 1..60)
+    ) {
+        let mut watched = Watched {
+            life: Life::adopted(),
+            charged: Vec::new(),
+        };
+        let theirs = watched.life.observed.current.as_ref().unwrap().id.clone();
+        for luck in lucks {
+            watched.happens(luck);
+            watched.pass(Duration::from_secs(1));
+            let current = watched.life.observed.current.as_ref();
+            prop_assert_eq!(current.map(|c| &c.id), Some(&theirs));
+            prop_assert_eq!(watched.life.entry.adopted.as_ref().map(|a| &a.id), Some(&theirs));
+        }
+    }
+
     #[test]
     fn never_over_budget_never_in_an_operation_never_in_quarantine(
         lucks in proptest::collection::vec(luck(), 1..60)

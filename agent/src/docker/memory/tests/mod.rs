@@ -52,6 +52,7 @@ fn spec(deployment: u64) -> ContainerSpec {
         replace: None,
         secrets: Vec::new(),
         operation: None,
+        adopted: None,
     };
     let facts = NodeFacts {
         node: desired.node,
