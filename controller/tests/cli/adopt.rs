@@ -73,6 +73,7 @@ fn it_does_not_guess_which_servers_are_meant() {
         let ran = place.run(line);
         assert_eq!(ran.code, 2, "{line}: {}", ran.err);
         assert!(ran.err.contains("hint:"), "{line}: {}", ran.err);
+        assert!(line != "adopt" || ran.err.contains("--all"), "{}", ran.err);
         assert!(place.script.submits().is_empty(), "{line}");
     }
 }

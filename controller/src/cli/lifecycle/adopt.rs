@@ -1,5 +1,6 @@
 //! `extend adopt`: takes over servers that PortSIP's own script has made, without touching them.
 
+use clap::ArgGroup;
 use clap_complete::engine::ArgValueCompleter;
 use extend_common::exit::Exit;
 use extend_common::ids::NodeAddr;
@@ -13,6 +14,7 @@ use crate::cli::failure::Failure;
 
 /// The options of `adopt`.
 #[derive(Debug, clap::Args)]
+#[command(group(ArgGroup::new("which").required(true).args(["nodes", "all"])))]
 pub(crate) struct Args {
     /// Only the servers on these nodes, by private IP
     #[arg(
@@ -21,8 +23,6 @@ pub(crate) struct Args {
         value_name = "IP[,IP…]",
         value_delimiter = ',',
         value_parser = parse_node,
-        required_unless_present = "all",
-        conflicts_with = "all",
         add = ArgValueCompleter::new(live::unclaimed_addresses)
     )]
     nodes: Vec<NodeAddr>,

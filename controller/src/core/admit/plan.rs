@@ -149,6 +149,12 @@ fn upgrade_in_words(
         let image = seen.serving_image.as_ref()?;
         Some(image.version.as_str()).filter(|version| !version.is_empty())
     });
+    if is_theirs(entry, server) {
+        return format!(
+            "fetch {image}, then replace the container that was taken over by one of Extend's \
+             own, with up to {grace} to end"
+        );
+    }
     if *image != server.image.reference {
         return format!("fetch {image}, then replace the container, with up to {grace} to end");
     }
@@ -157,6 +163,13 @@ fn upgrade_in_words(
         "ask the registry for {image}: when {serving} is still the newest nothing is restarted; \
          otherwise replace the container, with up to {grace} to end"
     )
+}
+
+/// Whether what serves is still the container that was taken over.
+fn is_theirs(entry: &Node, server: &Desired) -> bool {
+    let seen = entry.observation().and_then(|seen| seen.current.as_ref());
+    let id = seen.map(|container| &container.instance.container_id);
+    server.adopted.is_some() && (id.is_none() || id == server.adopted.as_ref())
 }
 
 /// Finishes the plan of a `run`.

@@ -113,6 +113,10 @@ fn stop_and_start_keep_it_and_an_upgrade_does_not() {
             (first.adopted.clone(), first.deployment)
         );
     }
+    let mut plan = submission(Verb::Upgrade, "-a 172.31.16.139");
+    plan.plan_only = true;
+    let told = bench.submit(plan).unwrap().plan[0].summary.clone();
+    assert!(told.contains("by one of Extend's own"), "{told}");
     bench.accept(Verb::Upgrade, "-a 172.31.16.139");
     let record = desired(&bench);
     assert_eq!(record.adopted, None);
