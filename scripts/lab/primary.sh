@@ -48,6 +48,7 @@ furnish_primary() { # NODE [DEB]
         -e "s|^#address = \"54.*|address = \"$PBX\"|" \
         -e "s|^#standby = .*|standby = [${standby[0]}, ${standby[1]}]|" \
         -e "s|^#image = .*|image = \"$REPOSITORY:22\"|" /etc/extend/controller.toml
+    logged "extend.sh could not be put where the guide looks for it" on "$1" extend shim install
     on "$1" systemctl --quiet enable extend-controller
     on "$1" systemctl restart extend-controller
     await_controller "$1"
