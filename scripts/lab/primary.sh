@@ -42,7 +42,7 @@ furnish_primary() { # NODE [DEB]
     unpack_vendor "$1"
     on "$1" sh -c 'cat >/tmp/extend.deb' <"$deb"
     logged "the package extend could not be installed" on "$1" \
-        env DEBIAN_FRONTEND=noninteractive apt-get -q -y install /tmp/extend.deb
+        env DEBIAN_FRONTEND=noninteractive apt-get -q -y --reinstall install /tmp/extend.deb
     on "$1" rm /tmp/extend.deb
     on "$1" sed -i -e "s|^#\?address = \"172.*|address = \"$address\"|" \
         -e "s|^#address = \"54.*|address = \"$PBX\"|" \

@@ -10,28 +10,17 @@
 use std::time::Duration;
 
 use extend_tests::guide;
-use extend_tests::lab::{Before, IMAGE, IVR, Lab, MEETING, May, Node, SOON, lab_script, node_of};
+use extend_tests::lab::{Before, IMAGE, IVR, Lab, MEETING, May, SOON, node_of};
 use extend_tests::real::{Server, until};
 
 /// A first boot installs packages.
 const FIRST_BOOT: Duration = Duration::from_secs(300);
 
-/// Terminates a server's instance, and launches another at its address.
-fn launch_anew(lab: &Lab, node: Node, bare: bool) {
-    let number = node.0.to_string();
-    lab_script(&["destroy", &number]).expect(0, "a node is terminated");
-    let mut words = vec!["node", &number];
-    words.extend(bare.then_some("--bare"));
-    lab_script(&words).expect(0, "a node is launched");
-    lab.extend(&["node", "remove", &node.address(), "--force", "--yes"])
-        .expect(0, "a node that is gone is removed");
-}
-
 #[test]
 fn user_data_sets_a_node_up_at_its_first_boot() {
     let lab = Lab::healthy_fleet();
     let node = node_of(IVR);
-    launch_anew(&lab, node, true);
+    lab.launch_anew(node);
     let words = [
         "node",
         "token",

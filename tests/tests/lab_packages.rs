@@ -9,7 +9,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use extend_tests::lab::{Before, Lab, MEDIA, NODES, Node, lab_script, node_of, root};
+use extend_tests::lab::{Before, Lab, MEDIA, NODES, Node, node_of, root};
 use extend_tests::real::process::Running;
 
 /// The suffix that makes the same programs a later version.
@@ -120,11 +120,7 @@ fn an_agent_that_is_purged_leaves_service_and_data() {
     node.shell(&format!("test -d /var/lib/portsip/{}", MEDIA.role));
     node.shell("test ! -e /var/lib/extend-agent/ledger.json");
     // Removed from the fleet and launched anew, it is a node like others again.
-    lab.extend(&["node", "remove", MEDIA.node, "--force", "--yes"])
-        .expect(0, "the node is removed");
-    let number = node.0.to_string();
-    lab_script(&["destroy", &number]).expect(0, "it is terminated");
-    lab_script(&["node", &number]).expect(0, "it is launched");
+    lab.launch_anew(node);
     drop(lab);
     drop(Lab::healthy_fleet());
 }

@@ -50,6 +50,11 @@ impl Executor {
                 let words = format!("pulling {reference} failed: {error}");
                 let hint = if is_disk_full(&words) {
                     format!("on {}: docker system df", desired.node)
+                } else if is_locked(&words) {
+                    format!(
+                        "extend node bootstrap -a {} --registry-credentials FILE",
+                        desired.node
+                    )
                 } else {
                     format!("on {}: docker pull {reference}", desired.node)
                 };
@@ -153,6 +158,15 @@ pub(super) fn is_missing_image(error: &DockerError) -> bool {
 
 pub(super) fn is_disk_full(words: &str) -> bool {
     words.to_lowercase().contains("no space left on device")
+}
+
+/// Whether the registry wants a password that it was not given: in Docker's words, its own, and
+/// those of Docker's hub, which tells nobody what there is.
+fn is_locked(words: &str) -> bool {
+    let words = words.to_lowercase();
+    ["no basic auth credentials", "unauthorized", "access denied"]
+        .iter()
+        .any(|said| words.contains(said))
 }
 
 /// The registry that a reference names; Docker's own when it names none.

@@ -51,6 +51,8 @@ pub const IVR: Server = at(real::IVR, "172.31.16.140");
 pub const SERVERS: [Server; 4] = [MEETING, QUEUE, MEDIA, IVR];
 /// Their nodes.
 pub const NODES: [Node; 4] = [Node(137), Node(138), Node(139), Node(140)];
+/// The one that is launched without a Docker Engine.
+pub const WITHOUT_ENGINE: Node = Node(140);
 /// The primary of the guide.
 pub const PRIMARY: Node = Node(133);
 /// Where the guide's HA cluster has another node.
@@ -141,6 +143,26 @@ impl Lab {
             lab.await_healthy(server);
         }
         lab
+    }
+
+    /// Terminates an instance and launches another at its address, as bare as it can be: nothing
+    /// of ours is on it, and on the last one there is no Engine either.
+    ///
+    /// # Panics
+    /// When it does not come.
+    pub fn launch_anew(&self, node: Node) {
+        let number = node.0.to_string();
+        lab_script(&["destroy", &number]).expect(0, "an instance is terminated");
+        let mut words = vec!["node", &number];
+        words.extend((node == WITHOUT_ENGINE).then_some("--bare"));
+        lab_script(&words).expect(0, "an instance is launched");
+        if !self.node(node).is_null() {
+            self.extend(&["node", "remove", &node.address(), "--force", "--yes"])
+                .expect(0, "a node that is gone is removed");
+        }
+        // What the hint says of an instance that was made anew.
+        let forget = format!("ssh-keygen -R {} >/dev/null 2>&1 || true", node.address());
+        self.primary.shell(&forget);
     }
 
     fn is_whole(&self) -> bool {
