@@ -3,7 +3,7 @@
 # lab/image.sh: makes the image of the lab's nodes, once, and keeps it in Docker.
 #
 #   scripts/lab/image.sh name            prints the name it has, made or not
-#   scripts/lab/image.sh build WORK_DIR  makes it if it is not there (about three minutes)
+#   scripts/lab/image.sh build WORK_DIR  makes it if it is not there (one to four minutes)
 #   scripts/lab/image.sh remove          removes it, and those that earlier versions of this made
 #
 # A node is like an EC2 instance with Ubuntu's image: systemd, sshd, a user `ubuntu` who may sudo,
@@ -15,7 +15,6 @@
 # Exit codes: 0 done, 1 failed, 2 usage.
 
 set -euo pipefail
-
 
 readonly REPOSITORY=extend-lab/node
 # What an instance of EC2 has, as far as anything here asks for it.
@@ -132,7 +131,14 @@ UNIT
     chmod 440 "$TREE/etc/sudoers.d/90-cloud-init-users"
     # Whoever tries user data removes this, seeds it, and starts the node anew.
     touch "$TREE/etc/cloud/cloud-init.disabled"
-    printf 'datasource_list: [NoCloud, None]\n' >"$TREE/etc/cloud/cloud.cfg.d/90-lab.cfg"
+    cat >"$TREE/etc/cloud/cloud.cfg.d/90-lab.cfg" <<'YAML'
+datasource_list: [NoCloud, None]
+# What the image has settled already.
+locale: false
+preserve_hostname: true
+ssh_deletekeys: false
+apt: { preserve_sources_list: true }
+YAML
     # Docker gives a container its cgroups, and the settings of its network, to read only.
     cat >"$TREE/usr/local/sbin/instance" <<'INIT'
 #!/bin/sh

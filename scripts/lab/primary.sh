@@ -13,9 +13,9 @@ build_packages() {
     [[ -n ${EXTEND_LAB_DEBS:-} ]] || logged "the packages could not be built" scripts/deb.sh
 }
 
-package() { # NAME: the newest file of it
+package() { # NAME: the newest file of it, leaving those that tests make of it
     local directory=${EXTEND_LAB_DEBS:-${CARGO_TARGET_DIR:-target}/deb} file
-    file=$(find "$directory" -maxdepth 1 -name "$1_*.deb" -printf '%T@ %p\n' 2>/dev/null \
+    file=$(find "$directory" -maxdepth 1 -name "$1_*.deb" ! -name '*+*' -printf '%T@ %p\n' 2>/dev/null \
         | sort -n | tail -n 1 | cut -d' ' -f2-)
     [[ -n $file ]] || fail "there is no package $1 in $directory" "make deb"
     printf '%s' "$file"

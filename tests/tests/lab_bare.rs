@@ -114,7 +114,7 @@ fn the_guides_other_lines_do_what_they_say() {
 
     lab.guide(guide::REMOVE[0]).expect(0, "one needs no answer");
     assert_eq!(invariants::ours(node_of(MEDIA)), []);
-    let removed = lab.guide_answered(guide::REMOVE[1], "type the number", "3");
+    let removed = lab.guide_answered(guide::REMOVE[1], "Type the number", "3");
     removed.expect(0, "the others are removed");
     for server in SERVERS {
         assert_eq!(invariants::ours(node_of(server)), []);

@@ -58,7 +58,6 @@ fn a_primary_that_is_lost_is_restored_elsewhere_and_no_server_notices() {
         );
         before.check(&lab, &[]);
     }
-    lab_script(&["destroy", &SPARE.0.to_string()]).expect(0, "the spare one goes");
     // And it is in charge.
     lab.extend(&["restart", "-n", MEDIA.name])
         .expect(0, "a restart");

@@ -122,9 +122,7 @@ impl Lab {
         let lab = Self::take();
         let missing: Vec<_> = NODES
             .into_iter()
-            .filter(|node| {
-                lab.node(*node)["state"].is_null() || lab.node(*node)["state"] == "pending"
-            })
+            .filter(|node| !lab.is_member(*node))
             .collect();
         if !missing.is_empty() {
             lab.bootstrap(&missing, &["--registry-credentials", CREDENTIALS])
@@ -136,6 +134,8 @@ impl Lab {
         for (server, line) in SERVERS.into_iter().zip(guide::DEPLOY) {
             let shown = lab.server(server);
             if shown.is_null() {
+                // One that a test had made by hand.
+                drop(node_of(server).ask(&["docker", "rm", "--force", server.container]));
                 lab.guide(line).expect(0, "a server should be deployed");
             } else if shown["health"] != "healthy" {
                 drop(lab.extend(&["start", "-n", server.name]));
@@ -163,6 +163,13 @@ impl Lab {
         // What the hint says of an instance that was made anew.
         let forget = format!("ssh-keygen -R {} >/dev/null 2>&1 || true", node.address());
         self.primary.shell(&forget);
+    }
+
+    /// Whether it has joined, and has the registry's password.
+    fn is_member(&self, node: Node) -> bool {
+        let state = self.node(node)["state"].clone();
+        let has_joined = !state.is_null() && state != "pending";
+        has_joined && node.ask(&["test", "-e", "/etc/extend/registry.json"]).code == 0
     }
 
     fn is_whole(&self) -> bool {
