@@ -9,7 +9,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use extend_tests::lab::{Before, Lab, MEDIA, NODES, Node, node_of, root};
+use extend_tests::lab::{Before, CREDENTIALS, Lab, MEDIA, NODES, Node, node_of, root};
 use extend_tests::real::process::Running;
 
 /// The suffix that makes the same programs a later version.
@@ -60,10 +60,24 @@ fn installed(node: Node, name: &str) -> String {
     node.shell(&format!("dpkg-query -W -f '${{Version}}' {name}"))
 }
 
-#[test]
-fn agents_and_controller_are_upgraded_and_downgraded_under_running_services() {
+/// A healthy fleet of the packages as they are, whatever the test before has left.
+fn fleet_as_shipped() -> Lab {
     let lab = Lab::healthy_fleet();
     pack_later();
+    let is_shipped = |node, name| installed(node, name) == env!("CARGO_PKG_VERSION");
+    if !is_shipped(lab.primary, "extend") {
+        install(lab.primary, "extend", "");
+    }
+    if !NODES.iter().all(|node| is_shipped(*node, "extend-agent")) {
+        lab.bootstrap(&NODES, &[])
+            .expect(0, "all have the controller's version");
+    }
+    lab
+}
+
+#[test]
+fn agents_and_controller_are_upgraded_and_downgraded_under_running_services() {
+    let lab = fleet_as_shipped();
     let before = Before::look(&lab);
     for suffix in [LATER, ""] {
         let version = format!("{}{suffix}", env!("CARGO_PKG_VERSION"));
@@ -91,8 +105,7 @@ fn agents_and_controller_are_upgraded_and_downgraded_under_running_services() {
 
 #[test]
 fn a_bootstrap_with_a_later_package_upgrades_and_repairs() {
-    let lab = Lab::healthy_fleet();
-    pack_later();
+    let lab = fleet_as_shipped();
     let before = Before::look(&lab);
     install(lab.primary, "extend", LATER);
     let node = node_of(MEDIA);
@@ -104,8 +117,10 @@ fn a_bootstrap_with_a_later_package_upgrades_and_repairs() {
     before.check(&lab, &[]);
 
     // Somebody has broken it.
-    node.shell("systemctl stop extend-agent; rm /usr/bin/extend-agent");
-    lab.bootstrap(&[node], &[]).expect(0, "it is repaired");
+    node.shell("systemctl disable --now extend-agent; rm /etc/extend/registry.json");
+    lab.bootstrap(&[node], &["--registry-credentials", CREDENTIALS])
+        .expect(0, "it is repaired");
+    node.shell("systemctl is-enabled extend-agent && test -e /etc/extend/registry.json");
     lab.await_online(node);
     before.check(&lab, &[]);
 

@@ -124,6 +124,12 @@ impl Lab {
             .into_iter()
             .filter(|node| !lab.is_member(*node))
             .collect();
+        for node in &missing {
+            let is_spoilt = !lab.node(*node).is_null() && !node.has("/usr/bin/extend-agent");
+            if is_spoilt {
+                lab.launch_anew(*node);
+            }
+        }
         if !missing.is_empty() {
             lab.bootstrap(&missing, &["--registry-credentials", CREDENTIALS])
                 .expect(0, "the nodes should be in the fleet");
@@ -165,17 +171,35 @@ impl Lab {
         self.primary.shell(&forget);
     }
 
-    /// Whether it has joined, and has the registry's password.
+    /// Whether it has joined, has the registry's password, and an agent.
     fn is_member(&self, node: Node) -> bool {
         let state = self.node(node)["state"].clone();
         let has_joined = !state.is_null() && state != "pending";
-        has_joined && node.ask(&["test", "-e", "/etc/extend/registry.json"]).code == 0
+        let files = ["/etc/extend/registry.json", "/usr/bin/extend-agent"];
+        has_joined && files.iter().all(|file| node.has(file))
     }
 
     fn is_whole(&self) -> bool {
         let listed = |node: &Node| node::host(&["container", "inspect", &node.name()]).code == 0;
         let there = NODES.iter().chain([&PRIMARY]).all(listed);
         there && !SPARE.is_up() && (!PRIMARY.is_up() || self.extend(&["node", "list"]).code == 0)
+    }
+
+    /// Puts a later version of the stand-in than any that serves under the fleet's tag; which.
+    ///
+    /// # Panics
+    /// When the registry does not take it.
+    #[must_use]
+    pub fn release_newer(&self) -> String {
+        let minor = |server: Server| {
+            let shown = self.server(server);
+            let version = shown["version"].as_str()?.strip_prefix("22.")?.to_owned();
+            version.split('.').next()?.parse::<u32>().ok()
+        };
+        let newest = SERVERS.into_iter().filter_map(minor).max().unwrap_or(3);
+        let version = format!("22.{}.0", newest + 1);
+        self.release(&version);
+        version
     }
 
     /// Puts a version of the stand-in under the fleet's tag.

@@ -83,6 +83,12 @@ impl Node {
         written.expect(0, &format!("{path} is written on {}", self.name()));
     }
 
+    /// Whether it has a file.
+    #[must_use]
+    pub fn has(self, file: &str) -> bool {
+        self.ask(&["test", "-e", file]).code == 0
+    }
+
     /// Whether it is there and runs.
     #[must_use]
     pub fn is_up(self) -> bool {

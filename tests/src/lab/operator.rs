@@ -14,6 +14,9 @@ use crate::real::{Output, Server, until};
 /// A bootstrap installs packages, an Engine too where there is none.
 const BOOTSTRAP: Duration = Duration::from_secs(300);
 
+/// A person takes so long to read a question.
+const READS: Duration = Duration::from_secs(2);
+
 impl Lab {
     /// A line of the guide, unaltered, as it is pasted into a shell of the primary.
     #[must_use]
@@ -53,6 +56,8 @@ impl Lab {
                 Err(screen)
             }
         });
+        // What comes sooner is taken for the next pasted line.
+        std::thread::sleep(READS);
         running.types(&format!("{answer}\n"));
         running.end()
     }
