@@ -57,7 +57,7 @@ impl Lab {
             }
         });
         // What comes sooner is taken for the next pasted line.
-        std::thread::sleep(READS);
+        std::thread::park_timeout(READS);
         running.types(&format!("{answer}\n"));
         running.end()
     }
