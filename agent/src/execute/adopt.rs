@@ -68,15 +68,20 @@ impl Executor {
     ) -> Result<Option<Judged>, DockerError> {
         let found = match self.docker.inspected(&listed.name).await {
             Ok(None) => return Ok(None),
-            Ok(Some(seen)) => {
-                let image = self.docker.image(&seen.container.image_id).await?;
-                let rules = Rules {
-                    definition: role,
-                    facts: &self.settings.facts,
-                    repositories: &self.settings.repositories,
-                };
-                examine(rules, &seen, image.as_ref()).map(Box::new)
-            }
+            Ok(Some(seen)) => match self.docker.image(&seen.container.image_id).await {
+                Ok(image) => {
+                    let rules = Rules {
+                        definition: role,
+                        facts: &self.settings.facts,
+                        repositories: &self.settings.repositories,
+                    };
+                    examine(rules, &seen, image.as_ref()).map(Box::new)
+                }
+                Err(DockerError::Refused { message, .. }) => Err(Unfit::Here(format!(
+                    "its image cannot be inspected: {message}"
+                ))),
+                Err(error) => return Err(error),
+            },
             // One that cannot be looked at is no reason to see nothing at all.
             Err(DockerError::Refused { message, .. }) => {
                 Err(Unfit::Here(format!("it cannot be inspected: {message}")))

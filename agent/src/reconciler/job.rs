@@ -19,7 +19,8 @@ use crate::ledger::LedgerFile;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Four calls to the Engine, each of them bounded.
+/// A few calls to the Engine, and a few more for each container that nobody has claimed; each of
+/// them is bounded.
 const LOOK_LIMIT: Duration = Duration::from_secs(60);
 /// A busy disk may take its time; a broken one takes for ever.
 const WRITE_LIMIT: Duration = Duration::from_secs(120);

@@ -5,6 +5,7 @@
 //! included: most people read nothing else. (The crate tracing-journald leaves them out of it.)
 
 use std::fmt::{self, Write as _};
+use std::io::ErrorKind;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
@@ -45,6 +46,7 @@ impl Journal {
 
     fn to(path: &Path) -> Option<Self> {
         let socket = UnixDatagram::unbound().ok()?;
+        socket.set_nonblocking(true).ok()?;
         // Said now, so that the other way is taken when this one leads nowhere.
         socket.send_to(&[], path).ok()?;
         let program = std::env::args_os().next().map(PathBuf::from);
@@ -61,6 +63,11 @@ impl<S: Subscriber> Layer<S> for Journal {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let entry = entry(event, &self.identifier);
         if let Err(error) = self.socket.send_to(&entry.datagram(), &self.to) {
+            if error.kind() == ErrorKind::WouldBlock {
+                // A journald that hangs must not hold up whoever logs: what it does not take is
+                // lost, and stderr would wait for the same journald.
+                return;
+            }
             // stderr leads to the journal by another way, which waits for a journald that restarts.
             eprint_lossy(format_args!("{} (unsent: {error})", entry.message));
         }

@@ -41,7 +41,8 @@ pub fn watch(directory: &Path) -> io::Result<()> {
 /// Says what systemctl says.
 pub fn unwatch(directory: &Path) -> io::Result<()> {
     let (path, service) = (name(directory, "path"), name(directory, "service"));
-    systemctl(&["stop", &path])?;
+    // The service too: one that waits to tell a controller would go on without the package.
+    systemctl(&["stop", &path, &service])?;
     systemctl(&["disable", "--quiet", &path, &service])
 }
 

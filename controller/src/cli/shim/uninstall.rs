@@ -33,10 +33,20 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     } else {
         vec![args.place.directory.clone()]
     };
-    for directory in &directories {
-        uninstall(context, &args, &record, directory)?;
+    // One directory in disorder keeps none of the others from being put right.
+    let tries = directories
+        .iter()
+        .map(|directory| uninstall(context, &args, &record, directory));
+    let failed: Vec<_> = tries.filter_map(Result::err).collect();
+    let mut failed = failed.into_iter();
+    match failed.next() {
+        None => Ok(Exit::Done),
+        Some(first) => Err(failed.fold(first, |all, next| {
+            next.causes
+                .into_iter()
+                .fold(all.cause(next.sentence), Failure::cause)
+        })),
     }
-    Ok(Exit::Done)
 }
 
 fn uninstall(

@@ -1,6 +1,6 @@
 # Installing with apt as it should be done beside others: nobody is asked anything, locks are
-# waited for, an administrator's files stay, nothing is restarted that is not ours, security
-# updates stay as they are. Its words go to the log and not to our caller, so that it comes to its
+# waited for, an administrator's files stay, nothing is removed or restarted that is not ours,
+# security updates stay as they are. Its words go to the log and not to our caller, so that it comes to its
 # end when the connection does not last.
 apt_get() {
     DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 apt-get -q -y \
@@ -20,11 +20,12 @@ refresh() {
 
 # Lists that are old or empty are fetched only when they turn out to be of no use.
 apt_install() {
-    # What an earlier try was killed in; with nothing to do it does nothing.
+    apt_get install --no-remove "$@" && return 0
+    # What an earlier try was killed in stands in the way of every other.
     dpkg --configure -a </dev/null >>"$log" 2>&1 || true
-    apt_get install "$@" && return 0
+    apt_get install --no-remove "$@" && return 0
     refresh || true
-    apt_get install "$@"
+    apt_get install --no-remove "$@"
 }
 
 install_docker() {
