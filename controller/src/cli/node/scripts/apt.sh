@@ -23,7 +23,6 @@ apt_install() {
     apt_get install --no-remove "$@" && return 0
     # What an earlier try was killed in stands in the way of every other.
     dpkg --configure -a </dev/null >>"$log" 2>&1 || true
-    apt_get install --no-remove "$@" && return 0
     refresh || true
     apt_get install --no-remove "$@"
 }
