@@ -154,7 +154,8 @@ pub(super) fn is_free(
     }
 }
 
-/// An official name held by a container without our label is never touched.
+/// An official name held by a container without our label is never touched, and a server of
+/// another role that PortSIP's script has deployed there is one already: a node carries one.
 fn nothing_in_the_way(
     fleet: &Fleet,
     asked: &Asked,
@@ -165,14 +166,14 @@ fn nothing_in_the_way(
         return Ok(());
     };
     let name = &definition.main_container().name;
-    match entry
-        .unclaimed()
-        .find(|unclaimed| unclaimed.container_name == *name)
-    {
+    let is_first = entry.server().is_none();
+    match entry.unclaimed().find(|unclaimed| {
+        unclaimed.container_name == *name || (is_first && unclaimed.found.is_ok())
+    }) {
         Some(unclaimed) if entry.session.is_some() => Err(Obstacle::ContainerInTheWay {
             asked: asked.clone(),
             node: site.node,
-            container: name.clone(),
+            container: unclaimed.container_name.clone(),
             id: unclaimed.container_id.clone(),
             unfit: unclaimed.found.as_ref().err().cloned(),
         }

@@ -236,3 +236,30 @@ fn an_operation_takes_over_only_what_was_planned() {
     );
     assert_eq!(desired(&bench).deployment, Deployment(1));
 }
+
+#[test]
+fn a_node_with_a_container_to_be_adopted_takes_no_server_of_another_role_beside_it() {
+    let mut bench = found();
+    for line in [
+        "-s media-server-only -n media-server-2 -a 172.31.16.139",
+        "-s queue-server-only -n queue-server-1 -a 172.31.16.139",
+    ] {
+        let refusal = bench.refuse(Verb::Run, line);
+        let sentence = refusal.sentence();
+        assert_eq!(refusal.code(), "container-in-the-way", "{sentence}");
+        assert!(sentence.contains("portsip.mediaserver"), "{sentence}");
+        assert_eq!(refusal.hint(), "extend adopt -a 172.31.16.139", "{line}");
+    }
+    // One that cannot be taken over is in the way of its own name only.
+    let agent = bench.agents.get_mut(&node(AT)).unwrap();
+    agent.official.as_mut().unwrap().found = Err("it was started for another address".to_owned());
+    bench.heartbeats();
+    bench.refuse(
+        Verb::Run,
+        "-s media-server-only -n media-server-2 -a 172.31.16.139",
+    );
+    bench.accept(
+        Verb::Run,
+        "-s queue-server-only -n queue-server-1 -a 172.31.16.139",
+    );
+}
