@@ -334,6 +334,7 @@ fn evidence(container: &Container, log_tail: Vec<String>) -> Evidence {
         exit_code: ended.then_some(container.exit_code),
         oom_killed: container.oom_killed,
         log_tail,
+        health_output: Vec::new(),
     }
 }
 

@@ -1,7 +1,10 @@
 //! Operations: what an operator asked for, and what became of each server it meant.
 
+mod strategy;
+
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{NodeAddr, OperationId, RoleName, ServerName};
 use crate::record::Stamp;
 use crate::status::{Difference, Evidence, Phase};
+
+pub use strategy::{Share, Strategy};
 
 /// What an operator can ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -28,11 +33,15 @@ pub enum Verb {
     Rm,
     /// Take over a container that somebody else made, as it is.
     Adopt,
+    /// Let it take no new sessions, and let the present ones end.
+    Drain,
+    /// Let it take sessions again.
+    Undrain,
 }
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Run,
         Self::Start,
         Self::Stop,
@@ -40,6 +49,8 @@ impl Verb {
         Self::Upgrade,
         Self::Rm,
         Self::Adopt,
+        Self::Drain,
+        Self::Undrain,
     ];
 }
 
@@ -53,6 +64,8 @@ impl fmt::Display for Verb {
             Self::Upgrade => "upgrade",
             Self::Rm => "rm",
             Self::Adopt => "adopt",
+            Self::Drain => "drain",
+            Self::Undrain => "undrain",
         })
     }
 }
@@ -183,10 +196,23 @@ pub struct Target {
     pub phases: Vec<PhaseEntry>,
     /// What the plan said would happen.
     pub summary: String,
+    /// What the plan warned of: for example, that the role is away meanwhile. May be empty.
+    #[serde(default)]
+    pub warning: String,
     /// The image before, for people.
     pub image_before: String,
     /// The image after, for people.
     pub image_after: String,
+    /// The identity of the image before, as in [`crate::status::ResolvedImage`]; empty when it is
+    /// not known.
+    #[serde(default)]
+    pub identity_before: String,
+    /// The same of the image after.
+    #[serde(default)]
+    pub identity_after: String,
+    /// In which wave it has its turn, as in [`PlannedTarget::wave`].
+    #[serde(default)]
+    pub wave: u32,
     /// What the node told after the target had ended.
     pub late: String,
 }
@@ -219,6 +245,18 @@ pub struct Operation {
     pub ended: Option<Timestamp>,
     /// When it ends at the latest.
     pub deadline: Timestamp,
+    /// How it goes from server to server.
+    #[serde(default)]
+    pub strategy: Strategy,
+    /// How long sessions are waited for; none when they are not.
+    #[serde(default)]
+    pub drain: Option<Duration>,
+    /// The operation that this one tries again.
+    #[serde(default)]
+    pub retry_of: Option<OperationId>,
+    /// What the operation as a whole waits for, in words; may be empty.
+    #[serde(default)]
+    pub note: String,
     /// The servers.
     pub targets: Vec<Target>,
 }
@@ -269,8 +307,22 @@ pub struct PlannedTarget {
     pub image_before: String,
     /// The image after, for people.
     pub image_after: String,
-    /// Within a role, targets of a lower wave end before this one begins.
+    /// The identity of the image before; empty when it is not known.
+    #[serde(default)]
+    pub identity_before: String,
+    /// The same of the image after. What a tag leads to only its registry knows.
+    #[serde(default)]
+    pub identity_after: String,
+    /// What the operator should know before, for example that the role is away meanwhile. May be
+    /// empty.
+    #[serde(default)]
+    pub warning: String,
+    /// Within a role, targets of a lower wave end before this one begins; with
+    /// [`Strategy::serial`], whatever their roles.
     pub wave: u32,
+    /// It is one of those that go first and have to stay healthy for a while.
+    #[serde(default)]
+    pub canary: bool,
     /// What is made on the node's host for the role, or undone with it, a line each.
     pub host_changes: Vec<String>,
     /// Where a container that is taken over is not as the role's definition would make it.

@@ -84,6 +84,39 @@ pub struct ImageRequest {
     pub pull: PullPolicy,
     /// Accept an image whose `version` label is older than the serving one (`--force`).
     pub allow_older: bool,
+    /// The identity that the image must turn out to have, as in
+    /// [`ResolvedImage::identity`](crate::status::ResolvedImage::identity): a rollout gives every
+    /// server the build that its first one resolved. None takes what the reference leads to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<String>,
+}
+
+/// What becomes of a server's sessions before its process is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Drain {
+    /// They have the grace of the stop.
+    #[default]
+    Off,
+    /// The process is ended only when none is left. When some are after so many seconds, the record
+    /// ends as [`Declined`](crate::status::OutcomeKind::Declined), and nothing was touched.
+    First {
+        /// Counted from when the agent would have ended the process.
+        limit_seconds: u32,
+    },
+    /// The server takes no new ones and goes on running: the record has come to its end when none
+    /// is left, and ends as `Declined` when some are after so many seconds.
+    Hold {
+        /// Counted from when the agent took the record.
+        limit_seconds: u32,
+    },
+}
+
+impl Drain {
+    /// Whether nothing is to be waited for.
+    pub fn is_off(&self) -> bool {
+        *self == Self::Off
+    }
 }
 
 /// The number of a deployment: the generation of the record that introduced its image and
@@ -153,6 +186,13 @@ pub struct Desired {
     /// it is. None when the deployment makes its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopted: Option<String>,
+    /// An image to be fetched and checked ahead, while what serves goes on serving. The record has
+    /// come to its end when the image is there; everything else in it is as it was before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub staged: Option<ImageRequest>,
+    /// What becomes of the sessions.
+    #[serde(default, skip_serializing_if = "Drain::is_off")]
+    pub drain: Drain,
 }
 
 impl Desired {

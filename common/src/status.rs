@@ -38,6 +38,8 @@ pub enum Phase {
     Preparing,
     /// The image is fetched and checked while the old container serves.
     Pulling,
+    /// The image is there; the target waits for its turn. The controller's word, no agent's.
+    Ready,
     /// Present sessions come to their end.
     Draining,
     /// A container has been asked to end.
@@ -66,6 +68,8 @@ pub enum OutcomeKind {
     Failed,
     /// The record's deployment failed and is spent; the one before it serves again.
     RolledBack,
+    /// It was not begun, because sessions were left: the server is as it was before.
+    Declined,
 }
 
 /// What was seen before anything was done about a failure.
@@ -79,6 +83,9 @@ pub struct Evidence {
     pub oom_killed: bool,
     /// The last lines of its output, oldest first.
     pub log_tail: Vec<String>,
+    /// What the probes, and Docker's own health check, said last; a line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub health_output: Vec<String>,
 }
 
 /// How a record ended, and why.
@@ -103,6 +110,24 @@ pub struct ResolvedImage {
     pub identity: String,
     /// The image label `version`.
     pub version: String,
+}
+
+/// An image that was fetched and checked ahead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StagedImage {
+    /// Which.
+    pub image: ResolvedImage,
+    /// A deployment of it would find nothing to change: nothing would be restarted.
+    pub unchanged: bool,
+}
+
+/// How many sessions a server has, as its node can tell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionCount {
+    /// None when nobody can tell, which is never the same as none at all.
+    pub sessions: Option<u64>,
+    /// Why nobody can tell, or what else is to be known; may be empty.
+    pub note: String,
 }
 
 /// Docker's word for the state of a container.
@@ -180,6 +205,19 @@ pub struct ServerStatus {
     pub data_bytes: Option<u64>,
     /// Restarts that the agent began by itself.
     pub agent_restarts: u64,
+    /// Whether the serving container has ever been seen healthy. One that has not is running and
+    /// starting for as long as none of its ports has answered.
+    #[serde(default)]
+    pub proven: bool,
+    /// The image that the record wanted ahead, once it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub staged: Option<StagedImage>,
+    /// The image of the deployment before the one that serves, as long as the node keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_image: Option<ResolvedImage>,
+    /// Counted only while somebody waits for sessions to end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<SessionCount>,
 }
 
 /// A container that bears the name of a service but belongs to no record of its node. It is left
@@ -258,7 +296,7 @@ words! {
     }
     Phase {
         Pending => "pending", Preparing => "preparing", Pulling => "pulling",
-        Draining => "draining", Stopping => "stopping", Creating => "creating",
+        Ready => "ready", Draining => "draining", Stopping => "stopping", Creating => "creating",
         Starting => "starting", Verifying => "verifying", RollingBack => "rolling back",
         Removing => "removing", Settled => "settled",
     }

@@ -162,6 +162,10 @@ pub fn undefined(entry: &Entry, since: Timestamp) -> ServerStatus {
         data_directory: String::new(),
         data_bytes: None,
         agent_restarts: entry.restarts_total,
+        proven: false,
+        staged: None,
+        previous_image: None,
+        sessions: None,
     }
 }
 
@@ -207,6 +211,10 @@ pub fn status(
         data_directory,
         data_bytes: entry.data_bytes,
         agent_restarts: entry.restarts_total,
+        proven: false,
+        staged: None,
+        previous_image: None,
+        sessions: None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use extend_common::ids::NodeAddr;
 use extend_common::record::{
-    Deployment, Desired, ImageRequest, Parameters, PullPolicy, RunState, ServerRecord, Stamp,
+    Deployment, Desired, Drain, ImageRequest, Parameters, PullPolicy, RunState, ServerRecord, Stamp,
 };
 use extend_common::roles::RoleSet;
 
@@ -87,6 +87,7 @@ impl Bench {
                 reference: IMAGE.to_owned(),
                 pull: PullPolicy::Always,
                 allow_older: false,
+                pin: None,
             },
             parameters: Parameters {
                 pbx_address: "54.151.30.9".to_owned(),
@@ -96,6 +97,8 @@ impl Bench {
             secrets: Vec::new(),
             operation: None,
             adopted: Some(id.to_owned()),
+            staged: None,
+            drain: Drain::Off,
         }
     }
 

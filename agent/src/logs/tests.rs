@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use extend_common::logs::{LogNote, LogPiece, LogPosition, LogSource};
 use extend_common::record::{
-    Deployment, Desired, ImageRequest, Parameters, PullPolicy, RunState, ServerRecord, Stamp,
+    Deployment, Desired, Drain, ImageRequest, Parameters, PullPolicy, RunState, ServerRecord, Stamp,
 };
 use extend_common::roles::RoleSet;
 use tokio::sync::mpsc;
@@ -52,6 +52,7 @@ impl Node {
                 reference: "portsip/pbx:22".to_owned(),
                 pull: PullPolicy::Missing,
                 allow_older: false,
+                pin: None,
             },
             parameters: Parameters {
                 pbx_address: "54.151.30.9".to_owned(),
@@ -61,6 +62,8 @@ impl Node {
             secrets: Vec::new(),
             operation: None,
             adopted: None,
+            staged: None,
+            drain: Drain::Off,
         };
         let facts = NodeFacts {
             node: desired.node,

@@ -1,6 +1,7 @@
 //! One role definition: its file's shape, the rules it must keep, and its digest.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
@@ -28,6 +29,10 @@ pub struct RoleDefinition {
     /// Other words for it.
     #[serde(default)]
     pub aliases: Vec<RoleName>,
+    /// In which order roles have their turn when one follows the other: lower numbers first, and
+    /// roles of the same number by their names.
+    #[serde(default = "last")]
+    pub order: u32,
     /// In sentences: `media server`.
     pub title: String,
     /// The portal's menu item.
@@ -42,6 +47,9 @@ pub struct RoleDefinition {
     /// How it is told whether the server answers.
     #[serde(default)]
     pub probes: Vec<ProbeDefinition>,
+    /// How its sessions are counted; missing where nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<SessionsDefinition>,
     /// How long things may take.
     pub timing: Timing,
     /// How much log Docker keeps.
@@ -53,6 +61,27 @@ pub struct RoleDefinition {
     pub host: HostDefinition,
     /// What the host has to offer.
     pub preflight: PreflightLimits,
+}
+
+/// A role of an administrator's comes after the built-in ones, unless its file says otherwise.
+fn last() -> u32 {
+    100
+}
+
+/// How the sessions of a role are counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionsDefinition {
+    /// The UDP ports that media flows through. The range may overlap the system's ephemeral ports:
+    /// only sockets of `uid` count.
+    pub udp: PortRange,
+    /// The user that the service runs as, by its number on the host.
+    pub uid: u32,
+    /// How many of these sockets one session has.
+    pub sockets: u32,
+    /// How long present sessions are waited for when nothing else is said.
+    #[serde(with = "duration::text")]
+    pub drain: Duration,
 }
 
 /// Which images a role accepts.
@@ -290,6 +319,14 @@ impl RoleDefinition {
                 return broken(path, format!("`{path}` must not step out of its directory"));
             }
         }
+        if let Some(sessions) = &self.sessions {
+            if sessions.sockets == 0 {
+                return broken("sockets", "a session has at least one socket");
+            }
+            if !DRAINS.contains(&sessions.drain) {
+                return broken("drain", "sessions are waited for from 1s to 24h");
+            }
+        }
         for probe in &self.probes {
             if probe.interval.is_zero() || probe.timeout.is_zero() {
                 return broken("\"0", "a probe's interval and timeout must not be zero");
@@ -305,6 +342,9 @@ impl RoleDefinition {
         None
     }
 }
+
+/// What `drain` may be.
+const DRAINS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
 
 /// A rule that the types cannot express, and the words in the file to look for.
 struct Broken {

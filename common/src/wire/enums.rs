@@ -119,6 +119,7 @@ wire_enum!(
         Pending,
         Preparing,
         Pulling,
+        Ready,
         Draining,
         Stopping,
         Creating,
@@ -129,11 +130,17 @@ wire_enum!(
         Settled
     ]
 );
-wire_enum!(OutcomeKind, "outcome", [Succeeded, Failed, RolledBack]);
+wire_enum!(
+    OutcomeKind,
+    "outcome",
+    [Succeeded, Failed, RolledBack, Declined]
+);
 wire_enum!(
     Verb,
     "verb",
-    [Run, Start, Stop, Restart, Upgrade, Rm, Adopt]
+    [
+        Run, Start, Stop, Restart, Upgrade, Rm, Adopt, Drain, Undrain
+    ]
 );
 wire_enum!(
     TargetState,

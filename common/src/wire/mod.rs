@@ -16,6 +16,7 @@ use prost::Message as _;
 
 pub use event::MAX_EVENTS;
 pub use logs::MAX_LISTED;
+pub use operation::whole_seconds;
 pub use status::{MAX_LOG_LINES, bounded_log_tail};
 
 /// Why a message cannot be understood.

@@ -1,12 +1,16 @@
 //! Operations, selectors and plans, both ways.
 
+use std::time::Duration;
+
 use extend_proto::v1;
 
 use super::{
     WireError, optional, optional_ms, optional_time, parse, parse_optional, required, shown_text,
     time,
 };
-use crate::operation::{Operation, PhaseEntry, PlannedTarget, Selector, Target, TargetState, Verb};
+use crate::operation::{
+    Operation, PhaseEntry, PlannedTarget, Selector, Strategy, Target, TargetState, Verb,
+};
 use crate::status::{Difference, Phase};
 
 /// A selector cannot name more nodes than a fleet has.
@@ -64,6 +68,10 @@ impl From<Target> for v1::Target {
             image_before: target.image_before,
             image_after: target.image_after,
             late: target.late,
+            warning: target.warning,
+            identity_before: target.identity_before,
+            identity_after: target.identity_after,
+            wave: target.wave,
         }
     }
 }
@@ -95,6 +103,46 @@ impl TryFrom<v1::Target> for Target {
             image_before: target.image_before,
             image_after: target.image_after,
             late: target.late,
+            warning: target.warning,
+            identity_before: target.identity_before,
+            identity_after: target.identity_after,
+            wave: target.wave,
+        })
+    }
+}
+
+/// Seconds as they travel; a part of one counts as a whole, so that it does not become none.
+pub fn whole_seconds(duration: Duration) -> u32 {
+    let whole = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
+    u32::try_from(whole).unwrap_or(u32::MAX)
+}
+
+impl From<Strategy> for v1::Strategy {
+    fn from(strategy: Strategy) -> Self {
+        Self {
+            max_unavailable: optional(strategy.max_unavailable.as_ref()),
+            canary: strategy.canary,
+            bake_seconds: whole_seconds(strategy.bake),
+            max_failures: strategy.max_failures,
+            serial: strategy.serial,
+        }
+    }
+}
+
+impl TryFrom<v1::Strategy> for Strategy {
+    type Error = WireError;
+
+    fn try_from(strategy: v1::Strategy) -> Result<Self, WireError> {
+        let bake = match strategy.bake_seconds {
+            0 => Self::DEFAULT_BAKE,
+            seconds => Duration::from_secs(seconds.into()),
+        };
+        Ok(Self {
+            max_unavailable: parse_optional("max_unavailable", &strategy.max_unavailable)?,
+            canary: strategy.canary,
+            bake,
+            max_failures: strategy.max_failures,
+            serial: strategy.serial,
         })
     }
 }
@@ -110,6 +158,10 @@ impl From<Operation> for v1::Operation {
             begun_ms: operation.begun.as_millisecond(),
             ended_ms: optional_ms(operation.ended),
             deadline_ms: operation.deadline.as_millisecond(),
+            strategy: Some(operation.strategy.into()),
+            drain_seconds: operation.drain.map_or(0, whole_seconds),
+            retry_of: optional(operation.retry_of.as_ref()),
+            note: operation.note,
             targets: operation.targets.into_iter().map(Into::into).collect(),
         }
     }
@@ -133,6 +185,12 @@ impl TryFrom<v1::Operation> for Operation {
             begun: time("begun_ms", operation.begun_ms)?,
             ended: optional_time("ended_ms", operation.ended_ms)?,
             deadline: time("deadline_ms", operation.deadline_ms)?,
+            strategy: operation.strategy.unwrap_or_default().try_into()?,
+            drain: Some(operation.drain_seconds)
+                .filter(|seconds| *seconds > 0)
+                .map(|seconds| Duration::from_secs(seconds.into())),
+            retry_of: parse_optional("retry_of", &operation.retry_of)?,
+            note: shown_text(operation.note),
             targets: targets?,
         })
     }
@@ -148,7 +206,11 @@ impl From<PlannedTarget> for v1::PlannedTarget {
             summary: planned.summary,
             image_before: planned.image_before,
             image_after: planned.image_after,
+            identity_before: planned.identity_before,
+            identity_after: planned.identity_after,
+            warning: planned.warning,
             wave: planned.wave,
+            canary: planned.canary,
             host_changes: planned.host_changes,
             differences: planned.differences.into_iter().map(Into::into).collect(),
         }
@@ -167,7 +229,11 @@ impl TryFrom<v1::PlannedTarget> for PlannedTarget {
             summary: planned.summary,
             image_before: planned.image_before,
             image_after: planned.image_after,
+            identity_before: planned.identity_before,
+            identity_after: planned.identity_after,
+            warning: planned.warning,
             wave: planned.wave,
+            canary: planned.canary,
             host_changes: planned.host_changes,
             differences: Difference::list(planned.differences),
         })

@@ -4,8 +4,8 @@ use extend_proto::v1;
 
 use super::{WireError, clipped, fixed, optional, parse, parse_optional, required, shown_text};
 use crate::record::{
-    Deployment, Desired, ImageRequest, Instance, Parameters, PullPolicy, RecordHash, RecordId,
-    RunState, SecretVersion, ServerRecord, Stamp,
+    Deployment, Desired, Drain, ImageRequest, Instance, Parameters, PullPolicy, RecordHash,
+    RecordId, RunState, SecretVersion, ServerRecord, Stamp,
 };
 use crate::roles::Digest;
 
@@ -78,6 +78,7 @@ impl From<ImageRequest> for v1::ImageRequest {
             reference: image.reference,
             pull: image.pull.to_wire(),
             allow_older: image.allow_older,
+            pin: image.pin.unwrap_or_default(),
         }
     }
 }
@@ -89,11 +90,49 @@ impl TryFrom<v1::ImageRequest> for ImageRequest {
         if image.reference.is_empty() || image.reference.len() > MAX_REFERENCE {
             return Err(WireError::new("reference", "it is empty or too long"));
         }
+        if image.pin.len() > MAX_REFERENCE {
+            return Err(WireError::new("pin", "it is too long"));
+        }
         Ok(Self {
             pull: PullPolicy::from_wire(image.pull)?,
             reference: image.reference,
             allow_older: image.allow_older,
+            pin: Some(image.pin).filter(|pin| !pin.is_empty()),
         })
+    }
+}
+
+impl From<Drain> for Option<v1::Drain> {
+    fn from(drain: Drain) -> Self {
+        let (mode, limit_seconds) = match drain {
+            Drain::Off => return None,
+            Drain::First { limit_seconds } => (v1::DrainMode::First, limit_seconds),
+            Drain::Hold { limit_seconds } => (v1::DrainMode::Hold, limit_seconds),
+        };
+        Some(v1::Drain {
+            mode: mode.into(),
+            limit_seconds,
+        })
+    }
+}
+
+impl TryFrom<Option<v1::Drain>> for Drain {
+    type Error = WireError;
+
+    fn try_from(drain: Option<v1::Drain>) -> Result<Self, WireError> {
+        let Some(drain) = drain else {
+            return Ok(Self::Off);
+        };
+        let limit_seconds = drain.limit_seconds;
+        match v1::DrainMode::try_from(drain.mode) {
+            Ok(v1::DrainMode::First) => Ok(Self::First { limit_seconds }),
+            Ok(v1::DrainMode::Hold) => Ok(Self::Hold { limit_seconds }),
+            // Not knowing how to wait must not become not waiting.
+            Ok(v1::DrainMode::Unspecified) | Err(_) => {
+                let number = drain.mode;
+                Err(WireError::new("drain", format!("{number} is unknown here")))
+            }
+        }
     }
 }
 
@@ -149,6 +188,8 @@ impl From<ServerRecord> for v1::ServerRecord {
             secrets: desired.secrets.into_iter().map(secret).collect(),
             operation: optional(desired.operation.as_ref()),
             adopted: desired.adopted.unwrap_or_default(),
+            staged: desired.staged.map(Into::into),
+            drain: desired.drain.into(),
         }
     }
 }
@@ -183,6 +224,8 @@ impl TryFrom<v1::ServerRecord> for ServerRecord {
                     .filter(|id| !id.is_empty())
                     .map(|id| container_id("adopted", id))
                     .transpose()?,
+                staged: record.staged.map(TryInto::try_into).transpose()?,
+                drain: record.drain.try_into()?,
             },
         })
     }

@@ -6,7 +6,7 @@ use super::{WireError, clipped, parse, required, shown_text, time};
 use crate::record::Deployment;
 use crate::status::{
     ContainerState, ContainerStatus, Evidence, Health, Outcome, OutcomeKind, Phase, ResolvedImage,
-    ServerStatus,
+    ServerStatus, SessionCount, StagedImage,
 };
 
 /// Evidence holds so many lines of a container's output.
@@ -31,6 +31,7 @@ impl From<Evidence> for v1::Evidence {
             exit_code: evidence.exit_code,
             oom_killed: evidence.oom_killed,
             log_tail: evidence.log_tail,
+            health_output: evidence.health_output,
         }
     }
 }
@@ -42,6 +43,7 @@ impl From<v1::Evidence> for Evidence {
             exit_code: evidence.exit_code,
             oom_killed: evidence.oom_killed,
             log_tail: bounded_log_tail(evidence.log_tail),
+            health_output: bounded_log_tail(evidence.health_output),
         }
     }
 }
@@ -90,6 +92,44 @@ impl From<v1::ResolvedImage> for ResolvedImage {
     }
 }
 
+impl From<StagedImage> for v1::StagedImage {
+    fn from(staged: StagedImage) -> Self {
+        Self {
+            image: Some(staged.image.into()),
+            unchanged: staged.unchanged,
+        }
+    }
+}
+
+impl TryFrom<v1::StagedImage> for StagedImage {
+    type Error = WireError;
+
+    fn try_from(staged: v1::StagedImage) -> Result<Self, WireError> {
+        Ok(Self {
+            image: required("image", staged.image)?.into(),
+            unchanged: staged.unchanged,
+        })
+    }
+}
+
+impl From<SessionCount> for v1::SessionCount {
+    fn from(count: SessionCount) -> Self {
+        Self {
+            sessions: count.sessions,
+            note: count.note,
+        }
+    }
+}
+
+impl From<v1::SessionCount> for SessionCount {
+    fn from(count: v1::SessionCount) -> Self {
+        Self {
+            sessions: count.sessions,
+            note: shown_text(count.note),
+        }
+    }
+}
+
 impl From<ContainerStatus> for v1::ContainerStatus {
     fn from(container: ContainerStatus) -> Self {
         Self {
@@ -134,6 +174,10 @@ impl From<ServerStatus> for v1::ServerStatus {
             data_directory: status.data_directory,
             data_bytes: status.data_bytes,
             agent_restarts: status.agent_restarts,
+            proven: status.proven,
+            staged: status.staged.map(Into::into),
+            previous_image: status.previous_image.map(Into::into),
+            sessions: status.sessions.map(Into::into),
         }
     }
 }
@@ -158,6 +202,10 @@ impl TryFrom<v1::ServerStatus> for ServerStatus {
             data_directory: shown_text(status.data_directory),
             data_bytes: status.data_bytes,
             agent_restarts: status.agent_restarts,
+            proven: status.proven,
+            staged: status.staged.map(TryInto::try_into).transpose()?,
+            previous_image: status.previous_image.map(Into::into),
+            sessions: status.sessions.map(Into::into),
         })
     }
 }

@@ -4,8 +4,8 @@ use extend_proto::v1;
 
 use super::*;
 use crate::record::{
-    Deployment, Desired, ImageRequest, Instance, Parameters, PullPolicy, RunState, SecretVersion,
-    ServerRecord, Stamp,
+    Deployment, Desired, Drain, ImageRequest, Instance, Parameters, PullPolicy, RunState,
+    SecretVersion, ServerRecord, Stamp,
 };
 use crate::roles::Digest;
 use crate::status::{ContainerState, Difference, Found, ResolvedImage, Unclaimed};
@@ -27,6 +27,7 @@ fn record() -> ServerRecord {
                 reference: "portsip/pbx:22".to_owned(),
                 pull: PullPolicy::Always,
                 allow_older: false,
+                pin: None,
             },
             parameters: Parameters {
                 pbx_address: "54.151.30.9".to_owned(),
@@ -42,6 +43,15 @@ fn record() -> ServerRecord {
             }],
             operation: None,
             adopted: Some("cd".repeat(32)),
+            staged: Some(ImageRequest {
+                reference: "portsip/pbx:22".to_owned(),
+                pull: PullPolicy::Always,
+                allow_older: true,
+                pin: Some("portsip/pbx@sha256:ab".to_owned()),
+            }),
+            drain: Drain::First {
+                limit_seconds: 1800,
+            },
         },
     )
 }
@@ -54,7 +64,9 @@ fn a_record_survives_the_wire() {
 
 #[test]
 fn a_record_with_an_unknown_or_missing_field_is_an_error_and_never_a_default() {
-    let broken: [fn(&mut v1::ServerRecord); 9] = [
+    let broken: [fn(&mut v1::ServerRecord); 11] = [
+        |r| r.drain.as_mut().unwrap().mode = 0,
+        |r| r.drain.as_mut().unwrap().mode = 99,
         |r| r.run_state = 0,
         |r| r.run_state = 99,
         |r| r.image = None,

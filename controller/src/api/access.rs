@@ -76,6 +76,7 @@ pub fn caller(method: Method) -> Caller {
         | Method::OperatorListOperations
         | Method::OperatorGetOperation
         | Method::OperatorCancelOperation
+        | Method::OperatorRetryOperation
         | Method::OperatorListServers
         | Method::OperatorListNodes
         | Method::OperatorWatchEvents

@@ -106,6 +106,16 @@ impl Operator for OperatorApi {
         Ok(Response::new(show::submitted(submitted)))
     }
 
+    async fn retry_operation(
+        &self,
+        request: Request<v1::RetryRequest>,
+    ) -> Answer<v1::SubmitResponse> {
+        let by = caller::name(&request).await?;
+        let retry = parsed(wire::retry(request.into_inner(), by))?;
+        let submitted = self.engine.retry(retry).await?;
+        Ok(Response::new(show::submitted(submitted)))
+    }
+
     async fn watch_operation(&self, request: Request<v1::OperationRequest>) -> Answer<Watching> {
         let changes = self.engine.watch(&request.into_inner().id).await?;
         Ok(Response::new(Watching::new(

@@ -17,7 +17,9 @@ use extend_common::wire::{WireError, optional_time, shown_text};
 use extend_proto::v1;
 use jiff::Timestamp;
 
-use crate::core::request::{EventsWanted, Heartbeat, Hello, SelectorWords, ShimMended, Submission};
+use crate::core::request::{
+    DrainWish, EventsWanted, Heartbeat, Hello, Retry, SelectorWords, ShimMended, Submission,
+};
 
 /// A selector cannot name more nodes than a fleet has.
 const MAX_NODES: usize = 10_000;
@@ -131,6 +133,31 @@ pub(super) fn submission(request: v1::SubmitRequest, by: String) -> Result<Submi
         timeout: seconds(request.timeout_seconds),
         message: shown_text(request.message),
         force: request.force,
+        strategy: request.strategy.unwrap_or_default().try_into()?,
+        drain: match (request.now, request.drain_seconds, request.drain) {
+            (true, 0, false) => DrainWish::Not,
+            (true, ..) => return Err(WireError::new("now", "it contradicts `drain`")),
+            (false, 0, true) => DrainWish::ByRole,
+            (false, 0, false) => DrainWish::Unsaid,
+            (false, limit, _) => DrainWish::For(Duration::from_secs(limit.into())),
+        },
+        queue: request.queue,
+        to_previous: request.to_previous,
+        retry_of: None,
+        by,
+    })
+}
+
+/// A request to submit an operation again.
+pub(super) fn retry(request: v1::RetryRequest, by: String) -> Result<Retry, WireError> {
+    Ok(Retry {
+        request: parse("request_id", &request.request_id)?,
+        operation: request.id,
+        failed_only: request.failed_only,
+        plan_only: request.plan_only,
+        timeout: seconds(request.timeout_seconds),
+        message: shown_text(request.message),
+        queue: request.queue,
         by,
     })
 }

@@ -123,7 +123,7 @@ struct Watcher<'a> {
 
 /// Why a stream came to its end.
 enum Stopped {
-    Ended(Operation),
+    Ended(Box<Operation>),
     Lost(Vec<String>),
     Failed(Failure),
 }
@@ -141,7 +141,7 @@ impl Watcher<'_> {
             };
             let causes = match client {
                 Ok(client) => match self.follow(client).await {
-                    Stopped::Ended(operation) => return Ok(operation),
+                    Stopped::Ended(operation) => return Ok(*operation),
                     Stopped::Failed(failure) => return Err(failure),
                     Stopped::Lost(causes) => causes,
                 },
@@ -197,7 +197,7 @@ impl Watcher<'_> {
             }
             self.show(&operation);
             if operation.ended.is_some() {
-                return Stopped::Ended(operation);
+                return Stopped::Ended(Box::new(operation));
             }
         }
     }

@@ -75,7 +75,13 @@ fn plan(fleet: &Fleet, submission: &Submission) -> Result<Plan, Refusal> {
     let targets = match submission.verb {
         Verb::Run => run::plan(fleet, submission, &asked, &selector)?,
         Verb::Adopt => adopt::plan(fleet, &asked, &selector)?,
-        Verb::Start | Verb::Stop | Verb::Restart | Verb::Upgrade | Verb::Rm => {
+        Verb::Start
+        | Verb::Stop
+        | Verb::Restart
+        | Verb::Upgrade
+        | Verb::Rm
+        | Verb::Drain
+        | Verb::Undrain => {
             let nodes = select::select(fleet, submission.verb, &asked, &selector)?;
             obstacles::check(fleet, submission.verb, &asked, &nodes)?;
             plan::plan(fleet, submission, &nodes)

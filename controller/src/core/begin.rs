@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use extend_common::ids::{NodeAddr, OperationId};
 use extend_common::operation::{TargetState, Verb};
-use extend_common::record::{Deployment, Desired, ImageRequest, Instance, RunState};
+use extend_common::record::{Deployment, Desired, Drain, ImageRequest, Instance, RunState};
 use extend_common::status::Phase;
 
 use super::admit::{candidate, would_deploy};
@@ -98,10 +98,13 @@ fn waits_for(node: NodeAddr, site: &Node) -> String {
     site.away(node)
 }
 
-/// A desired state as something to go back to: a restart that it once named is over.
+/// A desired state as something to go back to: a restart that it once named is over, what was
+/// fetched ahead is there, and the server takes sessions.
 pub(super) fn settled(desired: &Desired) -> Desired {
     Desired {
         replace: None,
+        staged: None,
+        drain: Drain::Off,
         ..desired.clone()
     }
 }
@@ -121,9 +124,16 @@ fn desired(
         Verb::Start | Verb::Restart => RunState::Running,
         Verb::Stop => RunState::Stopped,
         Verb::Rm => RunState::Removed,
+        Verb::Drain | Verb::Undrain => RunState::Running,
         Verb::Upgrade => return upgraded(entry, site, settings),
     };
     let present = site.server()?;
+    let drain = match verb {
+        Verb::Drain => Drain::Hold {
+            limit_seconds: entry.row.options.limit_seconds(),
+        },
+        _ => Drain::Off,
+    };
     let replace = if verb == Verb::Restart {
         running_instance(site)
     } else {
@@ -133,7 +143,8 @@ fn desired(
         run_state,
         replace,
         operation,
-        ..present.clone()
+        drain,
+        ..settled(present)
     })
 }
 
@@ -151,6 +162,7 @@ fn upgraded(entry: &OperationEntry, site: &Node, settings: &Settings) -> Option<
             reference,
             pull: settings.pull,
             allow_older: options.force,
+            pin: None,
         },
         operation: Some(entry.row.id),
         // The new deployment makes its own container, the regular way.
@@ -188,12 +200,15 @@ fn adopted(
             reference: found.image.reference.clone(),
             pull: settings.pull,
             allow_older: false,
+            pin: None,
         },
         parameters: found.parameters.clone(),
         replace: None,
         secrets: Vec::new(),
         operation: Some(entry.row.id),
         adopted: Some(unclaimed.container_id.clone()),
+        staged: None,
+        drain: Drain::Off,
     })
 }
 
@@ -226,6 +241,7 @@ fn deployed(
             reference,
             pull: settings.pull,
             allow_older: options.force,
+            pin: None,
         },
         parameters,
         replace: None,
@@ -235,6 +251,8 @@ fn deployed(
             .unwrap_or_default(),
         operation,
         adopted: None,
+        staged: None,
+        drain: Drain::Off,
     })
 }
 

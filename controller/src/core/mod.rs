@@ -34,6 +34,7 @@ pub mod refusal;
 mod remove;
 mod report;
 pub mod request;
+mod retry;
 pub mod rollout;
 mod row;
 mod settings;

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use extend_common::clock::since;
 use extend_common::ids::{NodeAddr, OperationId, RoleName};
-use extend_common::record::{Desired, RunState, Stamp};
+use extend_common::record::{Desired, Drain, RunState, Stamp};
 use extend_common::roles::Digest;
 use extend_common::status::{Health, NodeState, OutcomeKind, ServerStatus, Unclaimed};
 
@@ -165,6 +165,12 @@ impl Node {
             && seen.record == record.id
             && succeeded
             && as_wanted
+    }
+
+    /// Whether its server is to take no new sessions.
+    pub(super) fn is_drained(&self) -> bool {
+        let drain = self.intended().map(|desired| desired.drain);
+        matches!(drain, Some(Drain::Hold { .. }))
     }
 
     /// The containers there that nobody claims. What is being taken over, or has just been, is

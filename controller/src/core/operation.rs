@@ -102,6 +102,10 @@ impl OperationEntry {
             ended: self.row.ended,
             deadline: self.row.deadline,
             targets: self.targets.iter().map(|row| row.target.clone()).collect(),
+            strategy: self.row.options.strategy,
+            drain: self.row.options.drain,
+            retry_of: self.row.retry_of,
+            note: String::new(),
         }
     }
 }

@@ -183,7 +183,7 @@ impl Fleet {
         let verb = self.operations.get(&id).map(|entry| entry.row.verb);
         let state = match outcome.kind {
             OutcomeKind::Succeeded => TargetState::Succeeded,
-            OutcomeKind::Failed => TargetState::Failed,
+            OutcomeKind::Failed | OutcomeKind::Declined => TargetState::Failed,
             OutcomeKind::RolledBack => TargetState::RolledBack,
         };
         let before = self.change_target(id, node, |row| {
@@ -231,6 +231,8 @@ impl Fleet {
             && prior.is_none_or(|prior| prior.deployment != desired.deployment);
         match outcome.kind {
             OutcomeKind::Succeeded => false,
+            // Nothing was touched: what was to be before is what there is.
+            OutcomeKind::Declined => true,
             OutcomeKind::RolledBack => was_new,
             OutcomeKind::Failed => was_new && status.serving != Some(desired.deployment),
         }

@@ -15,9 +15,9 @@ use extend_common::event::EventKind;
 pub(crate) use extend_common::hash::sha256;
 use extend_common::hash_type;
 use extend_common::host::AgedFigures;
-use extend_common::ids::{NodeAddr, RequestId, RoleName, ServerName};
+use extend_common::ids::{NodeAddr, OperationId, RequestId, RoleName, ServerName};
 use extend_common::logs::LogQuery;
-use extend_common::operation::{Operation, PlannedTarget, Verb};
+use extend_common::operation::{Operation, PlannedTarget, Strategy, Verb};
 use extend_common::record::ServerRecord;
 use extend_common::roles::Digest;
 use extend_common::status::{ServerStatus, Unclaimed};
@@ -58,7 +58,52 @@ pub struct Submission {
     pub message: String,
     /// `--force`
     pub force: bool,
+    /// How to go from server to server.
+    pub strategy: Strategy,
+    /// What was said about sessions.
+    pub drain: DrainWish,
+    /// `--queue`: wait for the end of operations that hold a server.
+    pub queue: bool,
+    /// `--to-previous`, for `upgrade`.
+    pub to_previous: bool,
+    /// The operation that is tried again.
+    pub retry_of: Option<OperationId>,
     /// Who asks, as the socket's peer credentials name them.
+    pub by: String,
+}
+
+/// What the operator said about the sessions of servers whose process is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DrainWish {
+    /// Nothing: as is the default where new sessions can be stopped.
+    #[default]
+    Unsaid,
+    /// `--drain`: wait as long as the role's definition says.
+    ByRole,
+    /// `--drain 30m`
+    For(Duration),
+    /// `--now`
+    Not,
+}
+
+/// An operation is to be submitted again, by a named operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retry {
+    /// Made by the command line: the same id returns the same operation.
+    pub request: RequestId,
+    /// Which operation: its id, or an unambiguous ending of it.
+    pub operation: String,
+    /// Only targets that ended otherwise than asked for.
+    pub failed_only: bool,
+    /// Only say what would happen.
+    pub plan_only: bool,
+    /// None: as long as the first time.
+    pub timeout: Option<Duration>,
+    /// Empty: as the first time.
+    pub message: String,
+    /// Wait for the end of operations that hold a server.
+    pub queue: bool,
+    /// Who asks.
     pub by: String,
 }
 

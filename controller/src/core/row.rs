@@ -3,12 +3,16 @@
 //! Serialised as JSON. A field that this version does not know is an error: dropping it would
 //! damage what a newer version wrote.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use extend_common::ids::{NodeAddr, OperationId, RequestId};
-use extend_common::operation::{Selector, Target, TargetState, Verb};
+use extend_common::operation::{Selector, Strategy, Target, TargetState, Verb};
 use extend_common::record::{Desired, Instance, RecordId, ServerRecord, Stamp};
+
+use extend_common::wire::whole_seconds;
 
 use super::request::KeyHash;
 
@@ -134,6 +138,9 @@ pub(super) struct OperationRow {
     pub(super) begun: Timestamp,
     pub(super) ended: Option<Timestamp>,
     pub(super) deadline: Timestamp,
+    /// The operation that this one tries again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) retry_of: Option<OperationId>,
 }
 
 /// The options of a verb that its records are made from.
@@ -146,6 +153,22 @@ pub(super) struct Options {
     pub(super) public_address: Option<NodeAddr>,
     /// `--force`
     pub(super) force: bool,
+    /// How it goes from server to server.
+    #[serde(default)]
+    pub(super) strategy: Strategy,
+    /// How long sessions are waited for; none when they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) drain: Option<Duration>,
+    /// `--to-previous`
+    #[serde(default)]
+    pub(super) to_previous: bool,
+}
+
+impl Options {
+    /// How long sessions are waited for, as records say it.
+    pub(super) fn limit_seconds(&self) -> u32 {
+        self.drain.map_or(0, whole_seconds)
+    }
 }
 
 /// One target of an operation.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use extend_common::clock::after;
-use extend_common::ids::OperationId;
+use extend_common::ids::{OperationId, RequestId};
 use extend_common::operation::{Operation, PhaseEntry, PlannedTarget, Target, TargetState};
 use extend_common::status::Phase;
 
@@ -13,7 +13,7 @@ use super::fleet::Fleet;
 use super::key::Key;
 use super::operation::OperationEntry;
 use super::refusal::Refusal;
-use super::request::{Submission, Submitted};
+use super::request::{DrainWish, Submission, Submitted};
 use super::row::{OperationRow, Options, TargetRow};
 use super::turn::Turn;
 
@@ -25,15 +25,8 @@ impl Fleet {
         id: OperationId,
         now: Timestamp,
     ) -> Turn<Result<Submitted, Refusal>> {
-        if let Some(known) = self.requests.get(&submission.request)
-            && let Some(entry) = self.operations.get(known)
-        {
-            let operation = entry.operation();
-            let plan = operation.targets.iter().map(planned_again).collect();
-            return self.turn(Ok(Submitted {
-                plan,
-                operation: Some(operation),
-            }));
+        if let Some(known) = self.known_request(submission.request) {
+            return self.turn(Ok(known));
         }
         let plan = match admit(self, submission) {
             Admission::Refuse(refusal) => return self.turn(Err(refusal)),
@@ -60,6 +53,17 @@ impl Fleet {
         }))
     }
 
+    /// What a request was answered that is known already: said again, it does nothing again.
+    pub(super) fn known_request(&self, request: RequestId) -> Option<Submitted> {
+        let entry = self.operations.get(self.requests.get(&request)?)?;
+        let operation = entry.operation();
+        let plan = operation.targets.iter().map(planned_again).collect();
+        Some(Submitted {
+            plan,
+            operation: Some(operation),
+        })
+    }
+
     /// Stores the operation and lets begin what may begin.
     fn open(&mut self, submission: &Submission, plan: Plan, id: OperationId, now: Timestamp) {
         let row = OperationRow {
@@ -71,12 +75,19 @@ impl Fleet {
                 image: submission.image.clone(),
                 public_address: submission.public_address,
                 force: submission.force,
+                strategy: submission.strategy,
+                drain: match submission.drain {
+                    DrainWish::For(limit) => Some(limit),
+                    DrainWish::Unsaid | DrainWish::ByRole | DrainWish::Not => None,
+                },
+                to_previous: submission.to_previous,
             },
             by: submission.by.clone(),
             message: submission.message.clone(),
             begun: now,
             ended: None,
             deadline: after(now, submission.timeout.unwrap_or(DEFAULT_TIMEOUT)),
+            retry_of: submission.retry_of,
         };
         let targets = plan
             .targets
@@ -138,6 +149,10 @@ fn target(planned: PlannedTarget, now: Timestamp) -> TargetRow {
         image_before: planned.image_before,
         image_after: planned.image_after,
         late: String::new(),
+        warning: String::new(),
+        identity_before: String::new(),
+        identity_after: String::new(),
+        wave: 0,
     };
     TargetRow {
         target,
@@ -161,6 +176,10 @@ fn planned_again(target: &Target) -> PlannedTarget {
         host_changes: Vec::new(),
         // The summary counts them; the list was told with the first answer.
         differences: Vec::new(),
+        identity_before: String::new(),
+        identity_after: String::new(),
+        warning: String::new(),
+        canary: false,
     }
 }
 

@@ -35,6 +35,8 @@ pub(super) fn reason(outcome: &Outcome, status: &ServerStatus, found: Option<&In
             }
             format!("{back}: {reason}")
         }
+        OutcomeKind::Declined if reason.is_empty() => "sessions were left".to_owned(),
+        OutcomeKind::Declined => reason.to_owned(),
     }
 }
 
@@ -61,6 +63,7 @@ pub(super) fn late(outcome: &Outcome, put_back: bool) -> String {
         _ if put_back => "the server could not be put back",
         OutcomeKind::Failed => "it failed",
         OutcomeKind::RolledBack => "it failed, and the deployment before serves again",
+        OutcomeKind::Declined => "it was not begun",
     };
     if outcome.reason.is_empty() {
         return format!("the node told afterwards: {kind}");

@@ -31,15 +31,13 @@ impl Ground<'_> {
             OperationCommand::Submit { submission, reply } => {
                 let id = OperationId(Ulid::generate());
                 let answer = gathering.add(kind, fleet.submit(&submission, id, now));
-                if let Ok(Submitted {
-                    operation: Some(begun),
-                    ..
-                }) = &answer
-                {
-                    let (verb, selector, by) = (begun.verb, &begun.selector, &begun.by);
-                    let servers = begun.targets.len();
-                    tracing::info!(operation = %begun.id, %verb, %selector, servers, by, "submitted");
-                }
+                tell_submitted(&answer);
+                gathering.answer(reply, refused(answer));
+            }
+            OperationCommand::Retry { retry, reply } => {
+                let id = OperationId(Ulid::generate());
+                let answer = gathering.add(kind, fleet.retry(&retry, id, now));
+                tell_submitted(&answer);
                 gathering.answer(reply, refused(answer));
             }
             OperationCommand::Cancel { id, by, reply } => {
@@ -214,4 +212,16 @@ impl Ground<'_> {
 
 fn refused<T>(answer: Result<T, Refusal>) -> Result<T, EngineError> {
     answer.map_err(EngineError::Refused)
+}
+
+fn tell_submitted(answer: &Result<Submitted, Refusal>) {
+    if let Ok(Submitted {
+        operation: Some(begun),
+        ..
+    }) = answer
+    {
+        let (verb, selector, by) = (begun.verb, &begun.selector, &begun.by);
+        let servers = begun.targets.len();
+        tracing::info!(operation = %begun.id, %verb, %selector, servers, by, "submitted");
+    }
 }

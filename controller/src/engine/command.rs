@@ -18,8 +18,8 @@ use super::crash::InputKind;
 use super::session::SessionSender;
 use crate::core::refusal::Known;
 use crate::core::request::{
-    EventsWanted, Heartbeat, Hello, KeyHash, LogsWanted, PeerFacts, Recovered, SelectorWords,
-    SessionEnd, SessionNumber, ShimMended, Submission, Submitted,
+    EventsWanted, Heartbeat, Hello, KeyHash, LogsWanted, PeerFacts, Recovered, Retry,
+    SelectorWords, SessionEnd, SessionNumber, ShimMended, Submission, Submitted,
 };
 use crate::core::view::{EventFilter, EventsBegin, EventsPage, NodeView, Noted, ServersView};
 
@@ -39,6 +39,10 @@ pub(super) enum Command {
 pub(super) enum OperationCommand {
     Submit {
         submission: Box<Submission>,
+        reply: Reply<Submitted>,
+    },
+    Retry {
+        retry: Box<Retry>,
         reply: Reply<Submitted>,
     },
     Cancel {
@@ -181,7 +185,9 @@ impl Command {
     /// harmless: it is said again after the next hello.
     pub(super) fn fail(self, error: EngineError) {
         match self {
-            Self::Operation(OperationCommand::Submit { reply, .. }) => send(reply, Err(error)),
+            Self::Operation(
+                OperationCommand::Submit { reply, .. } | OperationCommand::Retry { reply, .. },
+            ) => send(reply, Err(error)),
             Self::Operation(OperationCommand::Cancel { reply, .. })
             | Self::Question(Question::Operation { reply, .. }) => send(reply, Err(error)),
             Self::Operation(OperationCommand::NoteShim { reply, .. }) => send(reply, Err(error)),
@@ -218,6 +224,7 @@ impl OperationCommand {
     pub(super) fn kind(&self) -> InputKind {
         match self {
             Self::Submit { .. } => InputKind::Submit,
+            Self::Retry { .. } => InputKind::Retry,
             Self::Cancel { .. } => InputKind::Cancel,
             Self::NoteShim { .. } => InputKind::NoteShim,
         }

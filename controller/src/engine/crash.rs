@@ -27,6 +27,8 @@ macro_rules! kinds {
 kinds! {
     /// A verb.
     Submit => "submit",
+    /// `extend op retry`
+    Retry => "retry",
     /// `extend op cancel`
     Cancel => "cancel",
     /// Something that changes nothing.

@@ -22,8 +22,8 @@ use super::command::{
 use super::session::SessionSender;
 use crate::core::refusal::{Known, Refusal};
 use crate::core::request::{
-    EventsWanted, Heartbeat, Hello, KeyHash, LogsWanted, PeerFacts, Recovered, SelectorWords,
-    SessionEnd, SessionNumber, ShimMended, Submission, Submitted,
+    EventsWanted, Heartbeat, Hello, KeyHash, LogsWanted, PeerFacts, Recovered, Retry,
+    SelectorWords, SessionEnd, SessionNumber, ShimMended, Submission, Submitted,
 };
 use crate::core::view::{
     DoorSets, EventFilter, EventsBegin, EventsPage, NodeView, Noted, ServersView,
@@ -67,6 +67,15 @@ impl EngineHandle {
     pub async fn submit(&self, submission: Submission) -> Result<Submitted, EngineError> {
         self.ask(|reply| OperationCommand::Submit {
             submission: Box::new(submission),
+            reply,
+        })
+        .await
+    }
+
+    /// Submits an operation again, with its options and on its servers.
+    pub async fn retry(&self, retry: Retry) -> Result<Submitted, EngineError> {
+        self.ask(|reply| OperationCommand::Retry {
+            retry: Box::new(retry),
             reply,
         })
         .await

@@ -45,6 +45,7 @@ fn record(index: usize) -> v1::ServerRecord {
             reference: "portsip/pbx:22".to_owned(),
             pull: v1::PullPolicy::Always.into(),
             allow_older: false,
+            pin: String::new(),
         }),
         parameters: Some(v1::Parameters {
             pbx_address: "54.151.30.9".to_owned(),
@@ -54,6 +55,8 @@ fn record(index: usize) -> v1::ServerRecord {
         secrets: Vec::new(),
         operation: String::new(),
         adopted: String::new(),
+        staged: None,
+        drain: None,
     }
 }
 
@@ -237,6 +240,10 @@ pub(crate) fn plan() -> Vec<v1::PlannedTarget> {
             wave: 0,
             host_changes: Vec::new(),
             differences: Vec::new(),
+            identity_before: String::new(),
+            identity_after: String::new(),
+            warning: String::new(),
+            canary: false,
         }
     };
     let mut plan: Vec<_> = (0..4).map(planned).collect();
@@ -284,6 +291,10 @@ pub(crate) fn operation(verb: v1::Verb, targets: Vec<v1::Target>) -> v1::Operati
         ended_ms: if ended { BEGUN_MS + 72_000 } else { 0 },
         deadline_ms: BEGUN_MS + 1_800_000,
         targets,
+        strategy: None,
+        drain_seconds: 0,
+        retry_of: String::new(),
+        note: String::new(),
     }
 }
 
@@ -305,6 +316,7 @@ pub(crate) fn mixed() -> v1::Operation {
         exit_code: Some(137),
         oom_killed: true,
         log_tail: vec!["starting".to_owned(), "no license\u{1b}[2J".to_owned()],
+        health_output: Vec::new(),
     });
     phase(&mut failed, v1::Phase::Pending, 0);
     phase(&mut failed, v1::Phase::Stopping, 1_000);
@@ -373,6 +385,7 @@ pub(crate) fn events() -> Vec<v1::StoredEvent> {
         exit_code: Some(137),
         oom_killed: true,
         log_tail: vec!["allocating".to_owned(), "\u{1b}[31mno memory".to_owned()],
+        health_output: Vec::new(),
     });
     let mut late = event(3, v1::EventKind::Restart, "restart 1 of 5 begun");
     late.told_ms += 60_000;

@@ -82,6 +82,7 @@ impl OnLogs {
 pub(crate) struct Script {
     /// Every submission, in order.
     pub(crate) submits: Mutex<Vec<v1::SubmitRequest>>,
+    pub(crate) retries: Mutex<Vec<v1::RetryRequest>>,
     /// Every other question, by its words.
     pub(crate) asked: Mutex<Vec<String>>,
     /// Who called sudo, as each submission said.
@@ -115,6 +116,7 @@ impl Script {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             submits: Mutex::default(),
+            retries: Mutex::default(),
             asked: Mutex::default(),
             sudo_users: Mutex::default(),
             on_submit: Mutex::default(),
@@ -285,6 +287,18 @@ impl Operator for Face {
         let user = user.map(|user| user.to_str().unwrap().to_owned());
         self.0.sudo_users.lock().unwrap().push(user);
         self.0.submits.lock().unwrap().push(request.into_inner());
+        match self.0.next_answer() {
+            OnSubmit::Answer(answer) => Ok(Response::new(answer)),
+            OnSubmit::Refuse(status) => Err(status),
+            OnSubmit::Hang => std::future::pending().await,
+        }
+    }
+
+    async fn retry_operation(
+        &self,
+        request: Request<v1::RetryRequest>,
+    ) -> Result<Response<v1::SubmitResponse>, Status> {
+        self.0.retries.lock().unwrap().push(request.into_inner());
         match self.0.next_answer() {
             OnSubmit::Answer(answer) => Ok(Response::new(answer)),
             OnSubmit::Refuse(status) => Err(status),

@@ -10,7 +10,7 @@ use extend_agent::docker::Image;
 use extend_agent::docker::memory::{Effect, MemoryDocker, Official};
 use extend_common::clock::Clock;
 use extend_common::ids::{NodeAddr, OperationId, RequestId};
-use extend_common::operation::{Operation, Verb};
+use extend_common::operation::{Operation, Strategy, Verb};
 use extend_common::record::PullPolicy;
 use extend_common::roles::RoleSet;
 use extend_common::status::Unclaimed;
@@ -19,7 +19,9 @@ use extend_controller::api::agent::{AgentSettings, service};
 use extend_controller::api::connection::AgentPeer;
 use extend_controller::api::operator::OperatorSettings;
 use extend_controller::ca::LeafIssuer;
-use extend_controller::core::request::{KeyHash, PeerFacts, SelectorWords, Submission, Submitted};
+use extend_controller::core::request::{
+    DrainWish, KeyHash, PeerFacts, SelectorWords, Submission, Submitted,
+};
 use extend_controller::core::view::ServerView;
 use extend_controller::engine::{CrashPoint, Engine, EngineConfig, EngineError, EngineHandle};
 use extend_controller::logs::Broker;
@@ -244,6 +246,11 @@ impl Fleet {
             message: String::new(),
             force: false,
             by: "root".to_owned(),
+            strategy: Strategy::default(),
+            drain: DrainWish::Unsaid,
+            queue: false,
+            to_previous: false,
+            retry_of: None,
         }
     }
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use extend_agent::core::spec::{ContainerSpec, NodeFacts, render};
 use extend_agent::docker::{Container, Docker, DockerError};
-use extend_common::record::{Deployment, Desired, ImageRequest, Parameters, PullPolicy, RunState};
+use extend_common::record::{
+    Deployment, Desired, Drain, ImageRequest, Parameters, PullPolicy, RunState,
+};
 use extend_common::roles::RoleSet;
 use extend_common::status::ContainerState;
 
@@ -58,6 +60,7 @@ pub(crate) fn rendered(role: &str, node: &str, data: &Path, image: &str) -> Cont
             reference: REFERENCE.to_owned(),
             pull: PullPolicy::Missing,
             allow_older: false,
+            pin: None,
         },
         parameters: Parameters {
             pbx_address: "54.151.30.9".to_owned(),
@@ -67,6 +70,8 @@ pub(crate) fn rendered(role: &str, node: &str, data: &Path, image: &str) -> Cont
         secrets: Vec::new(),
         operation: None,
         adopted: None,
+        staged: None,
+        drain: Drain::Off,
     };
     render(
         role,

@@ -1,7 +1,7 @@
 //! What is told of somebody else's container, and which ones are left alone.
 
 use extend_common::ids::ServerName;
-use extend_common::record::{ImageRequest, Parameters, PullPolicy, RunState};
+use extend_common::record::{Drain, ImageRequest, Parameters, PullPolicy, RunState};
 use extend_common::roles::{RestartPolicy, RoleSet};
 
 use super::*;
@@ -340,12 +340,15 @@ fn record_of(found: &Found, run_state: RunState) -> Desired {
             reference: found.image.reference.clone(),
             pull: PullPolicy::Always,
             allow_older: false,
+            pin: None,
         },
         parameters: found.parameters.clone(),
         replace: None,
         secrets: Vec::new(),
         operation: None,
         adopted: Some(found.instance.container_id.clone()),
+        staged: None,
+        drain: Drain::Off,
     }
 }
 

@@ -1,8 +1,8 @@
 //! Each test reads as what an operator is told, in order.
 
 use extend_common::record::{
-    Deployment, Desired, ImageRequest, Instance, Parameters, PullPolicy, RunState, ServerRecord,
-    Stamp,
+    Deployment, Desired, Drain, ImageRequest, Instance, Parameters, PullPolicy, RunState,
+    ServerRecord, Stamp,
 };
 use extend_common::roles::Digest;
 use extend_common::status::Evidence;
@@ -32,6 +32,7 @@ fn entry(name: &str) -> Entry {
             reference: "portsip/pbx:22".to_owned(),
             pull: PullPolicy::Always,
             allow_older: false,
+            pin: None,
         },
         parameters: Parameters {
             pbx_address: "54.151.30.9".to_owned(),
@@ -41,6 +42,8 @@ fn entry(name: &str) -> Entry {
         secrets: Vec::new(),
         operation: None,
         adopted: None,
+        staged: None,
+        drain: Drain::Off,
     };
     Entry::new(ServerRecord::seal(Stamp::default(), desired))
 }

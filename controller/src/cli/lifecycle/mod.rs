@@ -79,6 +79,12 @@ impl Request {
             timeout_seconds: seconds(args.timeout),
             message: args.message.clone().unwrap_or_default(),
             force: self.force,
+            strategy: None,
+            drain_seconds: 0,
+            drain: false,
+            now: false,
+            queue: false,
+            to_previous: false,
         }
     }
 

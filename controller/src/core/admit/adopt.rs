@@ -127,6 +127,10 @@ fn planned(fleet: &Fleet, asked: &Asked, node: NodeAddr) -> Result<PlannedTarget
         wave: 0,
         differences,
         host_changes: Vec::new(),
+        identity_before: String::new(),
+        identity_after: String::new(),
+        warning: String::new(),
+        canary: false,
     })
 }
 
@@ -163,6 +167,10 @@ fn nothing(asked: &Asked, node: NodeAddr, entry: &Node) -> Result<PlannedTarget,
         wave: 0,
         differences: Vec::new(),
         host_changes: Vec::new(),
+        identity_before: String::new(),
+        identity_after: String::new(),
+        warning: String::new(),
+        canary: false,
     })
 }
 

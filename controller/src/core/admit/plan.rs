@@ -45,6 +45,10 @@ pub(super) fn plan(
                     host_changes(fleet, submission.verb, &server.role)
                 },
                 differences: Vec::new(),
+                identity_before: String::new(),
+                identity_after: String::new(),
+                warning: String::new(),
+                canary: false,
             };
             *wave = wave.saturating_add(1);
             planned
@@ -57,7 +61,8 @@ fn is_already_so(verb: Verb, entry: &Node) -> bool {
     match verb {
         Verb::Start => entry.is_settled_at(RunState::Running),
         Verb::Stop => entry.is_settled_at(RunState::Stopped),
-        Verb::Run | Verb::Restart | Verb::Upgrade | Verb::Rm | Verb::Adopt => false,
+        Verb::Undrain => entry.is_settled_at(RunState::Running) && !entry.is_drained(),
+        Verb::Run | Verb::Restart | Verb::Upgrade | Verb::Rm | Verb::Adopt | Verb::Drain => false,
     }
 }
 
@@ -68,7 +73,13 @@ fn image_after(submission: &Submission, entry: &Node, server: &Desired) -> Strin
             .image
             .clone()
             .unwrap_or_else(|| server.image.reference.clone()),
-        Verb::Run | Verb::Start | Verb::Stop | Verb::Restart | Verb::Adopt => shown_image(entry),
+        Verb::Run
+        | Verb::Start
+        | Verb::Stop
+        | Verb::Restart
+        | Verb::Adopt
+        | Verb::Drain
+        | Verb::Undrain => shown_image(entry),
     }
 }
 
@@ -80,7 +91,9 @@ fn host_changes(fleet: &Fleet, verb: Verb, role: &RoleName) -> Vec<String> {
     match verb {
         Verb::Run | Verb::Upgrade => definition.host_changes(),
         Verb::Rm => definition.host_reversals(),
-        Verb::Start | Verb::Stop | Verb::Restart | Verb::Adopt => Vec::new(),
+        Verb::Start | Verb::Stop | Verb::Restart | Verb::Adopt | Verb::Drain | Verb::Undrain => {
+            Vec::new()
+        }
     }
 }
 
@@ -108,12 +121,12 @@ fn in_words(
     already_so: bool,
 ) -> String {
     if already_so {
-        let state = if submission.verb == Verb::Stop {
-            "stopped"
-        } else {
-            "running"
+        let state = match submission.verb {
+            Verb::Stop => "already stopped",
+            Verb::Undrain => "it takes sessions already",
+            _ => "already running",
         };
-        return format!("already {state}");
+        return state.to_owned();
     }
     let live = entry
         .observation()
@@ -130,6 +143,8 @@ fn in_words(
         Verb::Restart => format!("stop it, with up to {grace} to end, and start it again"),
         Verb::Upgrade => upgrade_in_words(submission, entry, server, &grace),
         Verb::Rm => "stop it and remove its containers; its data stays".to_owned(),
+        Verb::Drain => "wait until it has no sessions; it goes on running".to_owned(),
+        Verb::Undrain => "let it take sessions again".to_owned(),
     };
     when(entry, server.node, words)
 }

@@ -54,6 +54,10 @@ pub(super) fn plan(
         wave: 0,
         host_changes: Vec::new(),
         differences: Vec::new(),
+        identity_before: String::new(),
+        identity_after: String::new(),
+        warning: String::new(),
+        canary: false,
     };
     Ok(vec![run_in_words(fleet, entry, &options, planned)])
 }
@@ -63,6 +67,7 @@ fn options(submission: &Submission) -> Options {
         image: submission.image.clone(),
         public_address: submission.public_address,
         force: submission.force,
+        ..Options::default()
     }
 }
 

@@ -31,6 +31,16 @@ pub enum Unfound {
         /// When.
         ended: Timestamp,
     },
+    /// It cannot be tried again before it has ended.
+    OperationOpen {
+        /// Which.
+        operation: OperationId,
+    },
+    /// Every target of it succeeded.
+    NothingToRetry {
+        /// Which.
+        operation: OperationId,
+    },
     /// The selector means nothing that is there, and no kept event is of anything it means.
     NoEvents {
         /// The command.
@@ -49,7 +59,10 @@ impl Unfound {
             Self::NoSuchOperation { .. } | Self::NoSuchNode { .. } | Self::NoEvents { .. } => {
                 RefusalKind::NotFound
             }
-            Self::AmbiguousOperation { .. } | Self::OperationEnded { .. } => RefusalKind::Rule,
+            Self::AmbiguousOperation { .. }
+            | Self::OperationEnded { .. }
+            | Self::OperationOpen { .. }
+            | Self::NothingToRetry { .. } => RefusalKind::Rule,
         }
     }
 
@@ -79,6 +92,23 @@ impl Unfound {
                 format!("extend op show {}", operation.short()),
             )
             .because(format!("its outcome is: {summary}")),
+            Self::OperationOpen { operation } => Text::new(
+                "operation-open",
+                format!(
+                    "cannot retry operation {}: it has not ended",
+                    operation.short()
+                ),
+                format!("extend op watch {}", operation.short()),
+            ),
+            Self::NothingToRetry { operation } => Text::new(
+                "nothing-to-retry",
+                format!(
+                    "cannot retry what failed of operation {}: every target succeeded",
+                    operation.short()
+                ),
+                format!("extend op retry {}", operation.short()),
+            )
+            .because("without --failed-only all of it is done again"),
             Self::NoEvents { asked } => Text::new(
                 "no-events",
                 format!(

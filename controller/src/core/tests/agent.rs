@@ -216,6 +216,7 @@ impl Agent {
             exit_code: Some(1),
             oom_killed: false,
             log_tail: vec!["no license".to_owned()],
+            health_output: Vec::new(),
         });
         self.outcome = Some(Outcome {
             kind,
@@ -314,6 +315,10 @@ impl Agent {
             data_directory: format!("/var/lib/portsip/{}", record.desired.role),
             data_bytes: tombstone.then_some(1_200_000_000),
             agent_restarts: 0,
+            proven: false,
+            staged: None,
+            previous_image: None,
+            sessions: None,
         })
     }
 }

@@ -11,7 +11,7 @@ use ulid::Ulid;
 
 use extend_common::clock::after;
 use extend_common::ids::{NodeAddr, OperationId, RequestId};
-use extend_common::operation::{Operation, Target, TargetState, Verb};
+use extend_common::operation::{Operation, Strategy, Target, TargetState, Verb};
 use extend_common::record::{PullPolicy, RecordId};
 use extend_common::roles::RoleSet;
 use extend_common::status::{ContainerState, OutcomeKind};
@@ -19,7 +19,8 @@ use extend_common::status::{ContainerState, OutcomeKind};
 use super::agent::Agent;
 use crate::core::refusal::Refusal;
 use crate::core::request::{
-    KeyHash, PeerFacts, SelectorWords, SessionEnd, SessionNumber, Submission, Submitted, sha256,
+    DrainWish, KeyHash, PeerFacts, SelectorWords, SessionEnd, SessionNumber, Submission, Submitted,
+    sha256,
 };
 use crate::core::turn::{CloseReason, Effect, Turn};
 use crate::core::{Fleet, Key, Loading, Settings};
@@ -72,6 +73,11 @@ pub(crate) fn submission(verb: Verb, line: &str) -> Submission {
         message: String::new(),
         force: false,
         by: "anna".to_owned(),
+        strategy: Strategy::default(),
+        drain: DrainWish::Unsaid,
+        queue: false,
+        to_previous: false,
+        retry_of: None,
     };
     while let Some(option) = words.next() {
         if option == "--force" {

@@ -189,6 +189,7 @@ fn the_largest_event_is_a_small_row() {
             exit_code: Some(i64::MIN),
             oom_killed: true,
             log_tail: (0..20).map(|n| format!("{n}{}", worst("\\"))).collect(),
+            health_output: Vec::new(),
         });
     });
     bench.tell(media(), part);

@@ -12,7 +12,7 @@ use extend_common::status::{OutcomeKind, Unclaimed};
 use super::bench::{Bench, facts, node, settings, submission};
 use crate::core::Settings;
 use crate::core::refusal::{Mismatch, Refusal};
-use crate::core::request::{EventsWanted, KeyHash, PeerFacts, SelectorWords};
+use crate::core::request::{EventsWanted, KeyHash, PeerFacts, Retry, SelectorWords};
 
 const RUN_MEDIA: &str = "-s media-server-only -n media-server-1 -a 172.31.16.139";
 
@@ -362,6 +362,25 @@ fn operations(all: &mut Provoked) {
         format!("extend op cancel {id}"),
         bench.commit(turn).unwrap_err(),
     ));
+    for (operation, failed_only) in [(other, false), (id, true)] {
+        let option = if failed_only { " --failed-only" } else { "" };
+        let retry = Retry {
+            request: "01ARZ3NDEKTSV4RRFFQ69G5FAX".parse().unwrap(),
+            operation: operation.to_string(),
+            failed_only,
+            plan_only: false,
+            timeout: None,
+            message: String::new(),
+            queue: false,
+            by: "anna".to_owned(),
+        };
+        let new = OperationId(Ulid(id.0.0 + (1 << 50)));
+        let turn = bench.fleet.retry(&retry, new, bench.now);
+        all.push((
+            format!("extend op retry {operation}{option}"),
+            bench.commit(turn).unwrap_err(),
+        ));
+    }
 }
 
 fn strangers(all: &mut Provoked) {

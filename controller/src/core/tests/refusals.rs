@@ -13,7 +13,7 @@ use crate::core::refusal::{
 };
 
 /// How many refusals there are: one for each arm below, which the compiler keeps complete.
-const VARIANTS: usize = 38;
+const VARIANTS: usize = 40;
 
 fn number(refusal: &Refusal) -> usize {
     match refusal {
@@ -62,6 +62,8 @@ fn number(refusal: &Refusal) -> usize {
             Unfound::OperationEnded { .. } => 26,
             Unfound::NoSuchNode { .. } => 27,
             Unfound::NoEvents { .. } => 32,
+            Unfound::OperationOpen { .. } => 38,
+            Unfound::NothingToRetry { .. } => 39,
         },
         Refusal::Stranger(stranger) => match stranger {
             Stranger::Token {

@@ -41,6 +41,10 @@ fn targets(text: &str) -> Vec<Target> {
             image_before: String::new(),
             image_after: String::new(),
             late: String::new(),
+            warning: String::new(),
+            identity_before: String::new(),
+            identity_after: String::new(),
+            wave: 0,
         }
     };
     text.split_whitespace().enumerate().map(one).collect()

@@ -9,25 +9,38 @@ use jiff::Timestamp;
 use tokio::time::timeout;
 
 use extend_common::event::EventKind;
-use extend_common::ids::RequestId;
+use extend_common::ids::{OperationId, RequestId};
 use extend_common::operation::Verb;
 use extend_common::record::RunState;
 use ulid::Ulid;
 
 use super::rig::{DieAt, QUEUE, Rig, config, media};
-use crate::core::request::{Heartbeat, SessionEnd, ShimMended, Submission, sha256};
+use crate::core::request::{Heartbeat, Retry, SessionEnd, ShimMended, Submission, sha256};
 use crate::core::tests::bench::{facts, node, submission};
 use crate::core::tests::told::journal_part;
 use crate::engine::{CrashPoint, EngineError, InputKind, Moment, NoCrash};
 use crate::store::MemoryStore;
 
 /// One deed of the day. Each can be done again: what a person or an agent does who got no answer.
-const DEEDS: usize = 14;
+const DEEDS: usize = 15;
 
 fn wanted(number: u128, verb: Verb, line: &str) -> Submission {
     Submission {
         request: RequestId(Ulid(number)),
         ..submission(verb, line)
+    }
+}
+
+fn again(number: u128, operation: OperationId) -> Retry {
+    Retry {
+        request: RequestId(Ulid(number)),
+        operation: operation.to_string(),
+        failed_only: false,
+        plan_only: false,
+        timeout: None,
+        message: String::new(),
+        queue: false,
+        by: "anna".to_owned(),
     }
 }
 
@@ -80,8 +93,14 @@ async fn deed(rig: &mut Rig, deed: usize) -> Result<(), EngineError> {
             };
             rig.handle.note_shim(mended).await?;
         }
-        _ => {
+        13 => {
             drop(rig.handle.submit(wanted(3, Verb::Restart, "")).await?);
+            connect(rig).await?;
+            rig.succeed(media()).await;
+        }
+        _ => {
+            let newest = rig.handle.operations(1, false).await?;
+            rig.handle.retry(again(4, newest[0].id)).await?;
             connect(rig).await?;
             rig.succeed(media()).await;
         }
@@ -132,13 +151,14 @@ async fn check(rig: &mut Rig, point: CrashPoint) {
             (Verb::Run, outcome("succeeded")),
             (Verb::Stop, outcome("cancelled")),
             (Verb::Restart, outcome("succeeded")),
+            (Verb::Restart, outcome("succeeded")),
         ],
         "{point}"
     );
     let record = rig.agent(media()).record.clone().unwrap();
     assert_eq!(record.desired.run_state, RunState::Running, "{point}");
     check_events(rig, point).await;
-    // Deployed once, put back without a new start or with one, restarted once: never more.
+    // Deployed once, put back without a new start or with one, restarted twice: never more.
     let view = rig
         .handle
         .servers(Default::default())
@@ -154,10 +174,10 @@ async fn check(rig: &mut Rig, point: CrashPoint) {
     let generations = record.id.stamp.generation;
     // A recovery that nobody heard of may be asked for again.
     let again = u64::from(matches!(point, CrashPoint::Input(_, InputKind::Recover)));
-    let expected = 5..=5 + again;
+    let expected = 6..=6 + again;
     assert!(
         expected.contains(&generations),
-        "{point}: run, stop, reversal, recovery, restart"
+        "{point}: run, stop, reversal, recovery, restart and once more"
     );
     assert!(
         rig.handle.nodes(Some(node(QUEUE))).await.is_err(),
@@ -181,7 +201,7 @@ async fn check_events(rig: &Rig, point: CrashPoint) {
         let of_kind = events.iter().filter(|stored| stored.event.kind == kind);
         of_kind.filter(|s| ended(&s.event.text)).count()
     };
-    assert_eq!(of_kind(EventKind::Operation), 3, "{point}: {events:#?}");
+    assert_eq!(of_kind(EventKind::Operation), 4, "{point}: {events:#?}");
     let of_the_shim = events.iter().filter(|s| s.event.text.contains("extend.sh"));
     assert_eq!(of_the_shim.count(), 1, "{point}: {events:#?}");
 }

@@ -8,7 +8,7 @@ mod verbs;
 
 use extend_common::ids::{NodeAddr, RoleName};
 use extend_common::record::{
-    Deployment, Desired, ImageRequest, Parameters, PullPolicy, RunState, ServerRecord, Stamp,
+    Deployment, Desired, Drain, ImageRequest, Parameters, PullPolicy, RunState, ServerRecord, Stamp,
 };
 use extend_common::roles::RoleSet;
 use extend_common::status::{Evidence, ResolvedImage};
@@ -64,6 +64,7 @@ impl Life {
                 reference: "portsip/pbx:22".to_owned(),
                 pull: PullPolicy::Always,
                 allow_older: false,
+                pin: None,
             },
             parameters: Parameters {
                 pbx_address: "54.151.30.9".to_owned(),
@@ -73,6 +74,8 @@ impl Life {
             secrets: Vec::new(),
             operation: None,
             adopted: None,
+            staged: None,
+            drain: Drain::Off,
         };
         let record = ServerRecord::seal(
             Stamp {

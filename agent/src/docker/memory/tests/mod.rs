@@ -5,7 +5,9 @@ mod daemon;
 mod life;
 mod pulls;
 
-use extend_common::record::{Deployment, Desired, ImageRequest, Parameters, PullPolicy, RunState};
+use extend_common::record::{
+    Deployment, Desired, Drain, ImageRequest, Parameters, PullPolicy, RunState,
+};
 use extend_common::status::ContainerState;
 
 use super::*;
@@ -44,6 +46,7 @@ fn spec(deployment: u64) -> ContainerSpec {
             reference: "portsip/pbx:22".to_owned(),
             pull: PullPolicy::Always,
             allow_older: false,
+            pin: None,
         },
         parameters: Parameters {
             pbx_address: "54.151.30.9".to_owned(),
@@ -53,6 +56,8 @@ fn spec(deployment: u64) -> ContainerSpec {
         secrets: Vec::new(),
         operation: None,
         adopted: None,
+        staged: None,
+        drain: Drain::Off,
     };
     let facts = NodeFacts {
         node: desired.node,

@@ -1,7 +1,7 @@
 //! The lines, without a terminal.
 
 use extend_common::ids::{OperationId, ServerName};
-use extend_common::operation::{PhaseEntry, Selector, Verb};
+use extend_common::operation::{PhaseEntry, Selector, Strategy, Verb};
 use extend_common::status::Phase;
 use ulid::Ulid;
 
@@ -26,6 +26,10 @@ fn target(index: u8, state: TargetState) -> Target {
         image_before: String::new(),
         image_after: String::new(),
         late: String::new(),
+        warning: String::new(),
+        identity_before: String::new(),
+        identity_after: String::new(),
+        wave: 0,
     }
 }
 
@@ -40,6 +44,10 @@ fn operation(targets: Vec<Target>) -> Operation {
         ended: None,
         deadline: Timestamp::UNIX_EPOCH,
         targets,
+        strategy: Strategy::default(),
+        drain: None,
+        retry_of: None,
+        note: String::new(),
     }
 }
 
