@@ -217,7 +217,7 @@ mkfifo "$dir/keys"
 (
     # Answers once the question is on the screen: what is typed ahead does not count.
     for tries in $(seq 200); do
-        ! grep -q 'type the number' "$dir/screen" || break
+        ! grep -q 'Type the number' "$dir/screen" || break
         read -rt 0.1 <> <(:) || true
     done
     printf '4\r'

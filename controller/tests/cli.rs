@@ -30,6 +30,12 @@ mod hosts;
 mod logs;
 #[path = "cli/nodes.rs"]
 mod nodes;
+#[path = "cli/plans.rs"]
+mod plans;
+#[path = "cli/retry.rs"]
+mod retry;
+#[path = "cli/rollout.rs"]
+mod rollout;
 #[path = "cli/shim.rs"]
 mod shim;
 #[path = "cli/stub.rs"]

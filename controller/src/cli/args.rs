@@ -3,6 +3,8 @@
 //! Everything that can be judged without the controller is judged here; what a role is called is
 //! the controller's to judge.
 
+mod rollout;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,6 +17,7 @@ use extend_common::ids::{NodeAddr, ServerName};
 use extend_proto::v1;
 
 use super::completion::live;
+pub(crate) use rollout::{OrderArgs, RolloutArgs, Sessions, SessionsArgs};
 
 /// Where the controller listens unless it was told otherwise.
 pub(crate) const DEFAULT_SOCKET: &str = "/run/extend/controller.sock";
@@ -161,6 +164,10 @@ pub(crate) struct SubmitArgs {
 
     #[command(flatten)]
     pub(crate) watch: WatchArgs,
+
+    /// Wait for operations that hold a server, in place of being refused
+    #[arg(long)]
+    pub(crate) queue: bool,
 
     /// Why, for the record: a ticket number, for example
     #[arg(short = 'm', long, value_name = "TEXT", value_parser = parse_message)]

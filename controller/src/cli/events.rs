@@ -3,22 +3,20 @@
 //! A lost connection is made again. The place that was reached goes with the question, so that
 //! nothing is shown twice and nothing is left out.
 
-use extend_common::backoff::jitter;
 use extend_common::event::EventKind;
 use extend_common::exit::Exit;
-use extend_common::wire::shown_text;
 use extend_proto::v1;
-use tokio::time::Instant;
 use tonic::{Status, Streaming};
 
 use super::args::{Format, FormatArgs, SelectorArgs};
 use super::client::{Client, bounded};
 use super::context::Context;
-use super::failure::{Failure, LOOK_AT_CONTROLLER, is_lost, lost_causes};
+use super::failure::{Failure, LOOK_AT_CONTROLLER, is_lost};
 use super::interrupt::Interrupts;
 use super::output::document;
 use super::output::text::span;
-use super::patience::Patience;
+use super::patience::{Patience, Wait};
+use super::reconnect::{Came, Lasting, Lost, over_connections};
 use super::view::event::{Event, Events, events_table, read};
 
 /// The options of `events`.
@@ -67,7 +65,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     let mut interrupts = Interrupts::catch()?;
     let mut reader = Reader::new(context, &args);
     tokio::select! {
-        failed = reader.follow(client) => failed,
+        unread = over_connections(context, client, &mut reader) => unread.map(|Unread| Exit::Done),
         () = interrupts.next() => Ok(Exit::Done),
     }
 }
@@ -82,12 +80,71 @@ struct Reader<'a> {
     events: Vec<Event>,
 }
 
-/// Why a stream came to its end.
-enum Stopped {
-    Lost(Vec<String>),
-    Failed(Failure),
-    /// Nobody reads what is printed any more.
-    Unread,
+/// Done, as far as that goes: nobody reads what is printed any more.
+struct Unread;
+
+impl Lasting for Reader<'_> {
+    type Done = Unread;
+
+    fn patience(&mut self) -> &mut Patience {
+        &mut self.patience
+    }
+
+    /// Follows on one connection.
+    async fn use_one(&mut self, mut client: Client) -> Came<Unread> {
+        let mut stream = match self.open(&mut client).await {
+            Ok(stream) => stream,
+            Err(status) => return self.stopped(status),
+        };
+        loop {
+            let message = match stream.message().await {
+                Ok(Some(message)) => message,
+                // Nobody who follows is told a good end.
+                Ok(None) => return Came::Lost(Lost::closed()),
+                Err(status) => return self.stopped(status),
+            };
+            if self.patience.recovered() {
+                self.context.output.say("connected again");
+            }
+            let sequence = message.sequence;
+            let shown = if message.event.is_some() {
+                read(message).and_then(|event| self.show(&event))
+            } else {
+                self.tell_passed_over(message.passed_over);
+                Ok(true)
+            };
+            match shown {
+                Ok(true) => {}
+                Ok(false) => return Came::Done(Unread),
+                Err(failure) => return Came::Failed(failure),
+            }
+            // An older copy of the store counts from an earlier place.
+            self.after = sequence;
+        }
+    }
+
+    async fn wait_for_another(&mut self, wait: Wait) -> Option<Unread> {
+        if wait.first {
+            let most = span(self.patience.most());
+            self.context.output.say(&format!(
+                "the connection to the controller was lost; trying again for {most}"
+            ));
+        }
+        None
+    }
+
+    fn given_up(&self, lost: Lost) -> Failure {
+        match lost {
+            Lost::Connect(error) if error.is_lasting() => error.into(),
+            lost => {
+                let sentence = format!("cannot {}: the controller is not reached", self.what());
+                let mut failure =
+                    Failure::new(Exit::Unreachable, sentence).hint(LOOK_AT_CONTROLLER);
+                failure.causes = lost.causes();
+                failure
+            }
+        }
+    }
 }
 
 impl<'a> Reader<'a> {
@@ -154,69 +211,6 @@ impl<'a> Reader<'a> {
         Ok(Exit::Done)
     }
 
-    /// Comes back only with a failure, or when nobody reads any more.
-    async fn follow(&mut self, client: Client) -> Result<Exit, Failure> {
-        let mut connection = Some(client);
-        loop {
-            let client = match connection.take() {
-                Some(client) => Ok(client),
-                None => Client::connect(&self.context.connection.socket).await,
-            };
-            let causes = match client {
-                Ok(client) => match self.follow_on(client).await {
-                    Stopped::Failed(failure) => return Err(failure),
-                    Stopped::Unread => return Ok(Exit::Done),
-                    Stopped::Lost(causes) => causes,
-                },
-                Err(error) if error.is_lasting() => return Err(error.into()),
-                Err(error) => vec![error.to_string()],
-            };
-            let Some(wait) = self.patience.next(Instant::now(), jitter()) else {
-                return Err(self.given_up(causes));
-            };
-            if wait.first {
-                let most = span(self.patience.most());
-                self.context.output.say(&format!(
-                    "the connection to the controller was lost; trying again for {most}"
-                ));
-            }
-            tokio::time::sleep(wait.wait).await;
-        }
-    }
-
-    /// Follows on one connection.
-    async fn follow_on(&mut self, mut client: Client) -> Stopped {
-        let mut stream = match self.open(&mut client).await {
-            Ok(stream) => stream,
-            Err(status) => return self.stopped(&status),
-        };
-        loop {
-            let message = match stream.message().await {
-                Ok(Some(message)) => message,
-                // Nobody who follows is told a good end.
-                Ok(None) => return Stopped::Lost(vec!["the controller closed it".to_owned()]),
-                Err(status) => return self.stopped(&status),
-            };
-            if self.patience.recovered() {
-                self.context.output.say("connected again");
-            }
-            let sequence = message.sequence;
-            let shown = if message.event.is_some() {
-                read(message).and_then(|event| self.show(&event))
-            } else {
-                self.tell_passed_over(message.passed_over);
-                Ok(true)
-            };
-            match shown {
-                Ok(true) => {}
-                Ok(false) => return Stopped::Unread,
-                Err(failure) => return Stopped::Failed(failure),
-            }
-            // An older copy of the store counts from an earlier place.
-            self.after = sequence;
-        }
-    }
-
     /// Whether anybody still reads.
     fn show(&self, event: &Event) -> Result<bool, Failure> {
         let now = self.context.clock.now();
@@ -237,20 +231,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn stopped(&self, status: &Status) -> Stopped {
-        if is_lost(status) {
-            return Stopped::Lost(lost_causes(status));
+    fn stopped(&self, status: Status) -> Came<Unread> {
+        if is_lost(&status) {
+            return Came::Lost(Lost::Broken(status));
         }
-        Stopped::Failed(Failure::from_status(&self.what(), status))
-    }
-
-    fn given_up(&self, causes: Vec<String>) -> Failure {
-        let mut failure = Failure::new(
-            Exit::Unreachable,
-            format!("cannot {}: the controller is not reached", self.what()),
-        )
-        .hint(LOOK_AT_CONTROLLER);
-        failure.causes = causes.into_iter().map(shown_text).collect();
-        failure
+        Came::Failed(Failure::from_status(&self.what(), &status))
     }
 }

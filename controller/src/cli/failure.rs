@@ -142,7 +142,7 @@ fn exit_of(code: Code) -> Exit {
 }
 
 /// An error and its sources, without those that only repeat the one before.
-fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
     let mut causes: Vec<String> = Vec::new();
     let mut next = Some(error);
     while let Some(error) = next {

@@ -6,14 +6,13 @@
 
 use std::time::Duration;
 
-use extend_common::backoff::jitter;
 use extend_common::exit::Exit;
 use extend_common::ids::{NodeAddr, ServerName};
 use extend_common::logs::{
     LogNote, LogPath, LogPiece, LogPosition, LogQuery, LogSource, MAX_FILES, MAX_TAIL,
 };
 use extend_proto::v1;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tonic::{Code, Status, Streaming};
 
 use super::args::{Format, FormatArgs, parse_name, parse_node};
@@ -25,7 +24,8 @@ use super::output::document;
 use super::output::pager::{Closed, Pager};
 use super::output::text::span;
 use super::output::visible::Visible;
-use super::patience::Patience;
+use super::patience::{Patience, Wait};
+use super::reconnect::{Came, Lasting, Lost, over_connections};
 use super::view::logs::{File, Files, files_table};
 use super::view::not_understood;
 
@@ -150,7 +150,6 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     let client = context.client().await?;
     let visible = (context.output.writes_to_terminal() && !args.raw).then(Visible::default);
     let mut reader = Reader {
-        context,
         patience: Patience::new(context.connection.patience),
         pager: Pager::start(context.output, visible)?,
         args: &args,
@@ -162,7 +161,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     let ended = if args.follow {
         let mut interrupts = Interrupts::catch()?;
         tokio::select! {
-            ended = reader.for_ever(client) => ended,
+            ended = over_connections(context, client, &mut reader) => ended,
             // Whoever stops reading does not wait for what is still to be written.
             () = interrupts.next() => return Ok(Exit::Done),
         }
@@ -222,7 +221,6 @@ async fn list(context: &Context, args: &Args) -> Result<Exit, Failure> {
 
 /// Reads, and comes back when the connection was lost.
 struct Reader<'a> {
-    context: &'a Context,
     args: &'a Args,
     pager: Pager,
     patience: Patience,
@@ -236,57 +234,69 @@ struct Reader<'a> {
     lost: bool,
 }
 
-/// Why a stream came to its end.
-enum Stopped {
-    Ended,
-    Lost(Failure),
-    Failed(Failure),
-}
+/// All that was to be shown, or all that anybody wanted to see.
+struct Shown;
 
-impl From<Closed> for Stopped {
+impl From<Closed> for Came<Shown> {
     /// A reader who has had enough.
     fn from(_: Closed) -> Self {
-        Self::Ended
+        Self::Done(Shown)
+    }
+}
+
+impl Lasting for Reader<'_> {
+    type Done = Shown;
+
+    fn patience(&mut self) -> &mut Patience {
+        &mut self.patience
+    }
+
+    /// Reads on one connection.
+    async fn use_one(&mut self, mut client: Client) -> Came<Shown> {
+        let request = self.args.request(self.query());
+        let stream = match bounded(client.rpc().read_logs(request)).await {
+            Ok(stream) => stream,
+            Err(status) => return self.stopped(status),
+        };
+        self.lost = false;
+        self.opened = true;
+        if self.patience.recovered() {
+            let words = "connected again; going on where it stopped".to_owned();
+            if let Err(closed) = self.pager.say(words).await {
+                return closed.into();
+            }
+        }
+        match self.pass(stream).await {
+            Ok(()) if self.args.follow => self.stopped(Status::aborted("the node sent no more")),
+            Ok(()) => Came::Done(Shown),
+            Err(came) => came,
+        }
+    }
+
+    async fn wait_for_another(&mut self, wait: Wait) -> Option<Shown> {
+        self.lost = true;
+        if !wait.first {
+            return None;
+        }
+        let most = span(self.patience.most());
+        let words = format!("the connection was lost; trying again for {most}");
+        self.pager.say(words).await.err().map(|Closed| Shown)
+    }
+
+    fn given_up(&self, lost: Lost) -> Failure {
+        match lost {
+            Lost::Connect(error) => error.into(),
+            Lost::Broken(status) => Failure::from_status(&self.args.what(), &status),
+        }
     }
 }
 
 impl Reader<'_> {
-    async fn once(&mut self, client: Client) -> Result<(), Failure> {
-        match self.read(client).await {
-            Stopped::Ended => Ok(()),
-            Stopped::Lost(failure) | Stopped::Failed(failure) => Err(failure),
-        }
-    }
-
-    /// Ends when nobody reads what is shown, or with a failure that does not pass.
-    async fn for_ever(&mut self, client: Client) -> Result<(), Failure> {
-        let mut connection = Some(client);
-        loop {
-            let client = match connection.take() {
-                Some(client) => Ok(client),
-                None => Client::connect(&self.context.connection.socket).await,
-            };
-            let failure = match client {
-                Ok(client) => match self.read(client).await {
-                    Stopped::Ended => return Ok(()),
-                    Stopped::Failed(failure) => return Err(failure),
-                    Stopped::Lost(failure) => failure,
-                },
-                Err(error) if error.is_lasting() => return Err(error.into()),
-                Err(error) => error.into(),
-            };
-            self.lost = true;
-            let Some(wait) = self.patience.next(Instant::now(), jitter()) else {
-                return Err(failure);
-            };
-            if wait.first {
-                let most = span(self.patience.most());
-                let words = format!("the connection was lost; trying again for {most}");
-                if self.pager.say(words).await.is_err() {
-                    return Ok(());
-                }
-            }
-            tokio::time::sleep(wait.wait).await;
+    async fn once(&mut self, client: Client) -> Result<Shown, Failure> {
+        match self.use_one(client).await {
+            Came::Done(shown) => Ok(shown),
+            Came::Failed(failure) => Err(failure),
+            Came::Lost(lost) => Err(self.given_up(lost)),
         }
     }
 
@@ -301,37 +311,15 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads on one connection.
-    async fn read(&mut self, mut client: Client) -> Stopped {
-        let request = self.args.request(self.query());
-        let stream = match bounded(client.rpc().read_logs(request)).await {
-            Ok(stream) => stream,
-            Err(status) => return self.stopped(&status),
-        };
-        self.lost = false;
-        self.opened = true;
-        if self.patience.recovered() {
-            let words = "connected again; going on where it stopped".to_owned();
-            if let Err(closed) = self.pager.say(words).await {
-                return closed.into();
-            }
-        }
-        match self.pass(stream).await {
-            Ok(()) if self.args.follow => self.stopped(&Status::aborted("the node sent no more")),
-            Ok(()) => Stopped::Ended,
-            Err(stopped) => stopped,
-        }
-    }
-
-    async fn pass(&mut self, mut stream: Streaming<v1::LogPiece>) -> Result<(), Stopped> {
+    async fn pass(&mut self, mut stream: Streaming<v1::LogPiece>) -> Result<(), Came<Shown>> {
         loop {
             let message = match stream.message().await {
                 Ok(Some(message)) => message,
                 Ok(None) => return Ok(()),
-                Err(status) => return Err(self.stopped(&status)),
+                Err(status) => return Err(self.stopped(status)),
             };
             let piece = LogPiece::try_from(message)
-                .map_err(|error| Stopped::Failed(not_understood(&error)))?;
+                .map_err(|error| Came::Failed(not_understood(&error)))?;
             match piece {
                 LogPiece::Data { bytes, position } => {
                     self.shown = true;
@@ -347,13 +335,12 @@ impl Reader<'_> {
 
     /// Whether to come back: only a follower does, whom the connection to the controller or the
     /// controller's to the node has failed; and while it does, whatever it is told may pass.
-    fn stopped(&self, status: &Status) -> Stopped {
-        let failure = Failure::from_status(&self.args.what(), status);
-        let is_broken = is_lost(status) || status.code() == Code::Aborted;
+    fn stopped(&self, status: Status) -> Came<Shown> {
+        let is_broken = is_lost(&status) || status.code() == Code::Aborted;
         if self.args.follow && ((self.opened && is_broken) || self.lost) {
-            return Stopped::Lost(failure);
+            return Came::Lost(Lost::Broken(status));
         }
-        Stopped::Failed(failure)
+        Came::Failed(Failure::from_status(&self.args.what(), &status))
     }
 
     fn words(&self, note: LogNote) -> String {

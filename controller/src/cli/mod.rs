@@ -20,6 +20,7 @@ mod node;
 mod op;
 mod output;
 mod patience;
+mod reconnect;
 mod shim;
 mod status;
 mod usage;
@@ -32,7 +33,6 @@ use std::process::ExitCode;
 use clap::{FromArgMatches, Parser, Subcommand};
 use extend_common::clock::Clock;
 use extend_common::exit::Exit;
-use extend_common::operation::Verb;
 
 use args::ConnectionArgs;
 use context::Context;
@@ -62,15 +62,19 @@ enum Command {
     /// Deploy a server on a node
     Run(lifecycle::run::Args),
     /// Start servers
-    Start(lifecycle::Args),
+    Start(lifecycle::start::Args),
     /// Stop servers
-    Stop(lifecycle::Args),
+    Stop(lifecycle::stop::Args),
     /// Restart servers, one of a type at a time
-    Restart(lifecycle::Args),
+    Restart(lifecycle::restart::Args),
     /// Replace servers by ones of a newer image, one of a type at a time
     Upgrade(lifecycle::upgrade::Args),
     /// Remove servers; their data stays on the nodes
     Rm(lifecycle::rm::Args),
+    /// Let servers take no new sessions, and wait until those they have have ended
+    Drain(lifecycle::drain::Args),
+    /// Let drained servers take sessions again
+    Undrain(lifecycle::drain::UndrainArgs),
     /// Take over servers that PortSIP's own script has made, as they are
     Adopt(lifecycle::adopt::Args),
     /// Show how the servers are
@@ -79,7 +83,7 @@ enum Command {
     Events(events::Args),
     /// Show what a server writes: its container's output, or its log files
     Logs(logs::Args),
-    /// List, show, watch and cancel operations
+    /// List, show, watch, cancel and retry operations
     #[command(subcommand)]
     Op(op::Command),
     /// List, add and remove nodes
@@ -149,11 +153,13 @@ fn on_runtime(context: &Context, command: Command) -> Result<Exit, Failure> {
 async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Run(args) => lifecycle::run::run(context, args).await,
-        Command::Start(args) => lifecycle::plain(context, Verb::Start, args).await,
-        Command::Stop(args) => lifecycle::plain(context, Verb::Stop, args).await,
-        Command::Restart(args) => lifecycle::plain(context, Verb::Restart, args).await,
+        Command::Start(args) => lifecycle::start::run(context, args).await,
+        Command::Stop(args) => lifecycle::stop::run(context, args).await,
+        Command::Restart(args) => lifecycle::restart::run(context, args).await,
         Command::Upgrade(args) => lifecycle::upgrade::run(context, args).await,
         Command::Rm(args) => lifecycle::rm::run(context, args).await,
+        Command::Drain(args) => lifecycle::drain::run(context, args).await,
+        Command::Undrain(args) => lifecycle::drain::undo(context, args).await,
         Command::Adopt(args) => lifecycle::adopt::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,
         Command::Events(args) => events::run(context, args).await,

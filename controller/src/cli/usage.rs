@@ -9,7 +9,22 @@ use super::Cli;
 
 /// The tree. Every `--help` in it ends with the exit codes.
 pub(super) fn tree() -> Command {
-    with_exit_codes(Cli::command())
+    let tree = Cli::command().mut_subcommand("op", |op| op.mut_subcommand("retry", as_before));
+    with_exit_codes(tree)
+}
+
+/// What is not said with a retry is as it was.
+fn as_before(retry: Command) -> Command {
+    retry
+        .mut_arg("timeout", |timeout| {
+            timeout.help(
+                "End the operation, and put back what is not done, after this time \
+                 [default: as the first time]",
+            )
+        })
+        .mut_arg("message", |message| {
+            message.help("Why, for the record [default: as the first time]")
+        })
 }
 
 fn with_exit_codes(command: Command) -> Command {

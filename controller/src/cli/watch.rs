@@ -6,22 +6,21 @@
 
 use std::time::Duration;
 
-use extend_common::backoff::jitter;
 use extend_common::exit::Exit;
 use extend_common::operation::Operation;
 use extend_proto::v1;
-use tokio::time::Instant;
 use tonic::Status;
 
 use super::args::{Format, WatchArgs};
-use super::client::{Client, ConnectError, bounded};
+use super::client::{Client, bounded};
 use super::context::Context;
-use super::failure::{Failure, is_lost, lost_causes};
+use super::failure::{Failure, is_lost};
 use super::interrupt::Interrupts;
 use super::output::progress::Progress;
 use super::output::text::{short, span};
 use super::output::{document, summary};
-use super::patience::Patience;
+use super::patience::{Patience, Wait};
+use super::reconnect::{Came, Lasting, Lost, over_connections};
 use super::view;
 
 /// How often running times are redrawn.
@@ -121,54 +120,21 @@ struct Watcher<'a> {
     seen: Option<Operation>,
 }
 
-/// Why a stream came to its end.
-enum Stopped {
-    Ended(Box<Operation>),
-    Lost(Vec<String>),
-    Failed(Failure),
-}
+impl Lasting for Watcher<'_> {
+    type Done = Operation;
 
-impl Watcher<'_> {
-    async fn until_ended(&mut self, client: Client) -> Result<Operation, Failure> {
-        if let Some(operation) = self.seen.clone() {
-            self.show(&operation);
-        }
-        let mut connection = Some(client);
-        loop {
-            let client = match connection.take() {
-                Some(client) => Ok(client),
-                None => Client::connect(&self.context.connection.socket).await,
-            };
-            let causes = match client {
-                Ok(client) => match self.follow(client).await {
-                    Stopped::Ended(operation) => return Ok(*operation),
-                    Stopped::Failed(failure) => return Err(failure),
-                    Stopped::Lost(causes) => causes,
-                },
-                Err(error) if error.is_lasting() => return Err(self.given_up(causes(&error))),
-                Err(error) => causes(&error),
-            };
-            let Some(wait) = self.patience.next(Instant::now(), jitter()) else {
-                return Err(self.given_up(causes));
-            };
-            if wait.first {
-                let most = span(self.patience.most());
-                self.progress.note(&format!(
-                    "the connection to the controller was lost; trying again for {most}"
-                ));
-            }
-            tokio::time::sleep(wait.wait).await;
-        }
+    fn patience(&mut self) -> &mut Patience {
+        &mut self.patience
     }
 
     /// Follows the operation on one connection.
-    async fn follow(&mut self, mut client: Client) -> Stopped {
+    async fn use_one(&mut self, mut client: Client) -> Came<Operation> {
         let request = v1::OperationRequest {
             id: self.id.clone(),
         };
         let mut stream = match bounded(client.rpc().watch_operation(request)).await {
             Ok(stream) => stream,
-            Err(status) => return self.stopped(&status),
+            Err(status) => return self.stopped(status),
         };
         let mut tick = tokio::time::interval(TICK);
         loop {
@@ -186,40 +152,33 @@ impl Watcher<'_> {
             let operation = match message {
                 Ok(Some(message)) => match view::operation::read(message) {
                     Ok(operation) => operation,
-                    Err(failure) => return Stopped::Failed(failure),
+                    Err(failure) => return Came::Failed(failure),
                 },
                 // Without the end of the operation the end of the stream means nothing.
-                Ok(None) => return Stopped::Lost(vec!["the controller closed it".to_owned()]),
-                Err(status) => return self.stopped(&status),
+                Ok(None) => return Came::Lost(Lost::closed()),
+                Err(status) => return self.stopped(status),
             };
             if self.patience.recovered() {
                 self.progress.note("connected again");
             }
             self.show(&operation);
             if operation.ended.is_some() {
-                return Stopped::Ended(Box::new(operation));
+                return Came::Done(operation);
             }
         }
     }
 
-    fn show(&mut self, operation: &Operation) {
-        self.progress.update(operation, self.context.clock.now());
-        // An ending that the operator typed may come to fit another operation too.
-        self.id = operation.id.to_string();
-        self.seen = Some(operation.clone());
-    }
-
-    fn stopped(&self, status: &Status) -> Stopped {
-        if is_lost(status) {
-            return Stopped::Lost(lost_causes(status));
+    async fn wait_for_another(&mut self, wait: Wait) -> Option<Operation> {
+        if wait.first {
+            let most = span(self.patience.most());
+            self.progress.note(&format!(
+                "the connection to the controller was lost; trying again for {most}"
+            ));
         }
-        Stopped::Failed(Failure::from_status(
-            &format!("watch {}", self.what()),
-            status,
-        ))
+        None
     }
 
-    fn given_up(&self, causes: Vec<String>) -> Failure {
+    fn given_up(&self, lost: Lost) -> Failure {
         // Before the first answer nobody knows that there is such an operation.
         let exit = if self.seen.is_some() {
             Exit::StoppedWatching
@@ -239,8 +198,34 @@ impl Watcher<'_> {
             ),
         )
         .hint(format!("extend op watch {}", short(&self.id)));
-        failure.causes = causes;
+        failure.causes = lost.causes();
         failure
+    }
+}
+
+impl Watcher<'_> {
+    async fn until_ended(&mut self, client: Client) -> Result<Operation, Failure> {
+        if let Some(operation) = self.seen.clone() {
+            self.show(&operation);
+        }
+        over_connections(self.context, client, self).await
+    }
+
+    fn show(&mut self, operation: &Operation) {
+        self.progress.update(operation, self.context.clock.now());
+        // An ending that the operator typed may come to fit another operation too.
+        self.id = operation.id.to_string();
+        self.seen = Some(operation.clone());
+    }
+
+    fn stopped(&self, status: Status) -> Came<Operation> {
+        if is_lost(&status) {
+            return Came::Lost(Lost::Broken(status));
+        }
+        Came::Failed(Failure::from_status(
+            &format!("watch {}", self.what()),
+            &status,
+        ))
     }
 
     /// Somebody stopped watching.
@@ -263,9 +248,4 @@ impl Watcher<'_> {
             None => format!("operation {}", short(&self.id)),
         }
     }
-}
-
-fn causes(error: &ConnectError) -> Vec<String> {
-    let source = std::error::Error::source(error).map(ToString::to_string);
-    std::iter::once(error.to_string()).chain(source).collect()
 }

@@ -85,9 +85,15 @@ fn a_plan_shows_the_differences_and_marks_the_unusual_ones() {
     assert_eq!(ran.code, 10, "{}", ran.err);
     assert!(place.script.only_submit().plan_only);
     insta::assert_snapshot!(ran.out, @r"
-    NAME            TYPE               ADDRESS        CHANGE
-    media-server-1  media-server-only  172.31.16.139  take over portsip.mediaserver as it is: container deadbeef0123 of portsip/pbx:22, running
-    ivr-server-1    vr-server-only     172.31.16.140  none: already taken over
+    NAME            TYPE               ADDRESS
+    media-server-1  media-server-only  172.31.16.139
+    ivr-server-1    vr-server-only     172.31.16.140
+
+    media-server-1:
+      take over portsip.mediaserver as it is: container deadbeef0123 of portsip/pbx:22, running
+      image portsip/pbx:22
+    ivr-server-1:
+      none: already taken over
 
     media-server-1 (172.31.16.139) is not as an upgrade will make it (!: nor as the official script makes it):
       ! restart policy \u{1b}[2Jalways, wanted unless-stopped

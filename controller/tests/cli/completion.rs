@@ -66,6 +66,9 @@ fn names_addresses_types_and_operations_are_those_of_the_moment() {
         ("extend adopt -a 1", vec!["172.31.16.141"]),
         ("extend adopt --al", vec!["--all"]),
         ("extend op show 5n", vec!["5nzq8c", "5nzq8c"]),
+        // What is still open cannot be submitted again.
+        ("extend op retry 5n", vec!["5nzq8c"]),
+        ("extend upgrade --to-p", vec!["--to-previous"]),
         (
             "extend upgrade -s me",
             vec!["media-server-only", "meeting-server-only"],

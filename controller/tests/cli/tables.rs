@@ -108,13 +108,25 @@ fn a_plan_as_a_table_and_as_a_document() {
     place.script.on_submit([OnSubmit::Answer(answer)]);
     let ran = place.run("restart --plan");
     assert_eq!(ran.err, "restart: 3 of 4 servers would change\n");
-    insta::assert_snapshot!(ran.out, @r#"
-    NAME              TYPE                 ADDRESS        TURN  IMAGE                               CHANGE
-    meeting-server-1  meeting-server-only  172.31.16.137  1     portsip/pbx:22                      restart the container
-    queue-server-1    queue-server-only    172.31.16.138  1     portsip/pbx:22 -> portsip/pbx:22.6  restart the container
-    media-server-1    media-server-only    172.31.16.139  2     portsip/pbx:22                      restart the container
-    ivr-server-1      vr-server-only       172.31.16.140  -     portsip/pbx:22                      none: already stopped
-    "#);
+    insta::assert_snapshot!(ran.out, @r"
+    1 of a type at a time, types side by side; stops at the first failure
+
+    NAME              TYPE                 ADDRESS        WAVE
+    meeting-server-1  meeting-server-only  172.31.16.137  1
+    queue-server-1    queue-server-only    172.31.16.138  1
+    media-server-1    media-server-only    172.31.16.139  2
+    ivr-server-1      vr-server-only       172.31.16.140  -
+
+    meeting-server-1, media-server-1:
+      restart the container
+      image portsip/pbx:22
+    queue-server-1:
+      restart the container
+      from  portsip/pbx:22
+      to    portsip/pbx:22.6
+    ivr-server-1:
+      none: already stopped
+    ");
     let ran = place.run("restart --plan -o json");
     let document: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(document["verb"], "restart");

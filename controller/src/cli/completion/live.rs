@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap_complete::engine::CompletionCandidate;
+use extend_common::operation::Operation;
 use extend_common::roles::RoleSet;
 use extend_proto::v1;
 
@@ -88,21 +89,31 @@ pub(crate) fn nodes(typed: &OsStr) -> Vec<CompletionCandidate> {
 
 /// The ids of operations, newest first.
 pub(crate) fn operations(typed: &OsStr) -> Vec<CompletionCandidate> {
-    candidates(typed, operations_where(false))
+    candidates(typed, operations_where(false, |_| true))
 }
 
 /// The ids of operations that have not ended.
 pub(crate) fn open_operations(typed: &OsStr) -> Vec<CompletionCandidate> {
-    candidates(typed, operations_where(true))
+    candidates(typed, operations_where(true, |_| true))
 }
 
-fn operations_where(open_only: bool) -> impl Iterator<Item = (String, String)> {
+/// The ids of operations that have ended.
+pub(crate) fn ended_operations(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let ended = |operation: &Operation| operation.ended.is_some();
+    candidates(typed, operations_where(false, ended))
+}
+
+fn operations_where(
+    open_only: bool,
+    meant: impl Fn(&Operation) -> bool,
+) -> impl Iterator<Item = (String, String)> {
     let limit = OPERATIONS;
     let request = v1::ListOperationsRequest { limit, open_only };
     let answer = ask(async |client: &mut Client| client.rpc().list_operations(request).await);
     let operations = answer.into_iter().flat_map(|answer| answer.operations);
     operations
         .filter_map(|operation| read(operation).ok())
+        .filter(move |operation| meant(operation))
         .map(|operation| {
             let (verb, selector) = (operation.verb, &operation.selector);
             let about = format!("{verb} {selector}: {}", operation.summary());

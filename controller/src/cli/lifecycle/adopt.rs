@@ -47,5 +47,5 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     };
     let request = Request::new(Verb::Adopt, selector.to_wire(), servers);
     let client = context.client().await?;
-    carry_out(context, client, &request, &args.submit).await
+    carry_out(context, client, &request.errand(&args.submit), &args.submit).await
 }

@@ -5,11 +5,11 @@
 //! since.
 
 use extend_common::exit::Exit;
+use extend_common::ids::NodeAddr;
 use extend_common::operation::{PlannedTarget, Verb};
 
-use super::submit::submit;
-use super::{Request, carry_out, nothing_to_do};
-use crate::cli::args::{SelectorArgs, SubmitArgs};
+use super::{Errand, Request, carry_out, nothing_to_do, submit};
+use crate::cli::args::{SelectorArgs, SessionsArgs, SubmitArgs};
 use crate::cli::confirm::{self, Confirm};
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
@@ -27,45 +27,69 @@ pub(crate) struct Args {
     yes: bool,
 
     #[command(flatten)]
+    sessions: SessionsArgs,
+
+    #[command(flatten)]
     submit: SubmitArgs,
 }
 
 /// `extend rm`
 pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
-    let mut request = Request::new(Verb::Rm, args.selector.to_wire(), args.selector.describe());
+    let servers = args.selector.describe();
+    let mut request = Request {
+        sessions: args.sessions.into(),
+        ..Request::new(Verb::Rm, args.selector.to_wire(), servers)
+    };
     let asks = !args.yes && !args.submit.plan && !args.selector.names_one_server();
     let client = context.client().await?;
     if !asks {
-        return carry_out(context, client, &request, &args.submit).await;
+        return carry_out(context, client, &request.errand(&args.submit), &args.submit).await;
     }
-    let wire = request.to_wire(&args.submit, true);
-    let (submitted, _) = submit(context, client, &wire, &request.describe()).await?;
-    let removed: Vec<PlannedTarget> = submitted
-        .plan
+    let inquiry = request.inquiry(&args.submit);
+    let (submitted, _) = submit(context, client, &inquiry).await?;
+    let Some(removed) = confirm_removal(context, &inquiry, &submitted.plan).await? else {
+        return nothing_to_do(context, &inquiry, &submitted.plan, &args.submit);
+    };
+    request.selector.nodes = removed.iter().map(ToString::to_string).collect();
+    // The question may have stood there for an hour: a new connection.
+    let client = context.client().await?;
+    carry_out(context, client, &request.errand(&args.submit), &args.submit).await
+}
+
+/// Has the number of servers typed where several would be removed. The nodes of those that are to
+/// be; none where nothing is.
+pub(crate) async fn confirm_removal(
+    context: &Context,
+    inquiry: &Errand,
+    plan: &[PlannedTarget],
+) -> Result<Option<Vec<NodeAddr>>, Failure> {
+    let removed: Vec<PlannedTarget> = plan
         .iter()
         .filter(|target| !target.already_so)
         .cloned()
         .collect();
-    if removed.is_empty() {
-        return nothing_to_do(context, Verb::Rm, &submitted.plan, &args.submit);
-    }
     if removed.len() > 1 {
-        confirm::terminal_or_refuse(context, &request.describe())?;
-        confirm_removal(context, &removed).await?;
+        confirm::terminal_or_refuse(context, &inquiry.what)?;
+        ask(context, inquiry, &removed).await?;
     }
-    request.selector.nodes = removed
-        .iter()
-        .map(|target| target.node.to_string())
-        .collect();
-    // The question may have stood there for an hour: a new connection.
-    let client = context.client().await?;
-    carry_out(context, client, &request, &args.submit).await
+    let nodes: Vec<NodeAddr> = removed.iter().map(|target| target.node).collect();
+    Ok(Some(nodes).filter(|nodes| !nodes.is_empty()))
 }
 
 /// Shows what would be removed and has the number of servers typed.
-async fn confirm_removal(context: &Context, removed: &[PlannedTarget]) -> Result<(), Failure> {
-    let (now, stderr) = (context.clock.now(), context.output.stderr());
-    context.output.say(&plan::table(removed, true, now, stderr));
+async fn ask(
+    context: &Context,
+    inquiry: &Errand,
+    removed: &[PlannedTarget],
+) -> Result<(), Failure> {
+    context.output.say(&plan::brief(plan::Shown {
+        verb: inquiry.verb,
+        strategy: &inquiry.strategy,
+        plan: removed,
+        wide: false,
+        now: context.clock.now(),
+        stream: context.output.stderr(),
+    }));
     let servers = count(removed.len(), "server");
     let question = Confirm {
         question: format!("Remove {servers}? The data directories stay on their nodes."),

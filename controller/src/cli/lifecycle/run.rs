@@ -7,7 +7,7 @@ use extend_common::operation::Verb;
 use extend_proto::v1;
 
 use super::{Request, carry_out};
-use crate::cli::args::{SubmitArgs, parse_image, parse_name, parse_node, parse_type};
+use crate::cli::args::{SessionsArgs, SubmitArgs, parse_image, parse_name, parse_node, parse_type};
 use crate::cli::completion::live;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
@@ -42,6 +42,9 @@ pub(crate) struct Args {
     force: bool,
 
     #[command(flatten)]
+    sessions: SessionsArgs,
+
+    #[command(flatten)]
     submit: SubmitArgs,
 }
 
@@ -60,8 +63,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
             .map(|address| address.to_string())
             .unwrap_or_default(),
         force: args.force,
+        sessions: args.sessions.into(),
         ..Request::new(Verb::Run, selector, servers)
     };
     let client = context.client().await?;
-    carry_out(context, client, &request, &args.submit).await
+    carry_out(context, client, &request.errand(&args.submit), &args.submit).await
 }

@@ -4,7 +4,7 @@ use extend_common::exit::Exit;
 use extend_common::operation::Verb;
 
 use super::{Request, carry_out};
-use crate::cli::args::{SelectorArgs, SubmitArgs, parse_image};
+use crate::cli::args::{RolloutArgs, SelectorArgs, SessionsArgs, SubmitArgs, parse_image};
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 
@@ -18,9 +18,20 @@ pub(crate) struct Args {
     #[arg(short = 'i', long, value_name = "IMAGE", value_parser = parse_image)]
     image: Option<String>,
 
-    /// Also when the image is of an older version than the one that serves
+    /// Go back to the image before the one that serves, which the nodes have kept
+    #[arg(long, conflicts_with = "image")]
+    to_previous: bool,
+
+    /// Also when the image is of an older version than the one that serves, and when the type has
+    /// other servers that should run and none of them is healthy
     #[arg(long)]
     force: bool,
+
+    #[command(flatten)]
+    rollout: RolloutArgs,
+
+    #[command(flatten)]
+    sessions: SessionsArgs,
 
     #[command(flatten)]
     submit: SubmitArgs,
@@ -30,7 +41,10 @@ pub(crate) struct Args {
 pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let request = Request {
         image: args.image.unwrap_or_default(),
+        to_previous: args.to_previous,
         force: args.force,
+        strategy: args.rollout.strategy(),
+        sessions: args.sessions.into(),
         ..Request::new(
             Verb::Upgrade,
             args.selector.to_wire(),
@@ -38,5 +52,5 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
         )
     };
     let client = context.client().await?;
-    carry_out(context, client, &request, &args.submit).await
+    carry_out(context, client, &request.errand(&args.submit), &args.submit).await
 }

@@ -2,6 +2,7 @@
 
 mod cancel;
 mod list;
+mod retry;
 mod show;
 mod watch;
 
@@ -25,6 +26,8 @@ pub(super) enum Command {
     Watch(watch::Args),
     /// End an operation and put back what is not done
     Cancel(cancel::Args),
+    /// Submit an ended operation again, with its options
+    Retry(retry::Args),
 }
 
 /// Runs a subcommand.
@@ -34,6 +37,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
         Command::Show(args) => show::run(context, args).await,
         Command::Watch(args) => watch::run(context, args).await,
         Command::Cancel(args) => cancel::run(context, args).await,
+        Command::Retry(args) => retry::run(context, args).await,
     }
 }
 

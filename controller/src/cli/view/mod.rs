@@ -15,6 +15,7 @@ pub(crate) mod operation;
 pub(crate) mod plan;
 pub(crate) mod progress;
 pub(crate) mod server;
+pub(crate) mod strategy;
 
 use std::fmt;
 

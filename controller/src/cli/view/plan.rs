@@ -1,13 +1,14 @@
 //! Plans: what would happen, or why nothing has to.
 
 use extend_common::ids::{NodeAddr, RoleName, ServerName};
-use extend_common::operation::{PlannedTarget, Verb};
+use extend_common::operation::{PlannedTarget, Strategy, Verb};
 use extend_common::status::Difference;
 use extend_common::wire::shown_text;
 use extend_proto::v1;
 use serde::Serialize;
 
-use super::not_understood;
+use super::operation::some;
+use super::{not_understood, strategy};
 use crate::cli::failure::Failure;
 
 /// The document of `--plan`, and of a verb that found every server already so.
@@ -17,6 +18,8 @@ pub(crate) struct Document {
     pub(crate) verb: Verb,
     /// Whether anything would change.
     pub(crate) changes: bool,
+    /// How it would go from server to server.
+    pub(crate) strategy: strategy::Document,
     /// Server by server.
     pub(crate) plan: Vec<Planned>,
 }
@@ -38,8 +41,17 @@ pub(crate) struct Planned {
     pub(crate) image_before: Option<String>,
     /// The image after.
     pub(crate) image_after: Option<String>,
-    /// Within a role, servers of a lower wave end before this one begins.
+    /// The image before, exactly: `repo@sha256:…` or an image id.
+    pub(crate) identity_before: Option<String>,
+    /// The same of the image after; null when only its registry knows.
+    pub(crate) identity_after: Option<String>,
+    /// What is to be known before.
+    pub(crate) warning: Option<String>,
+    /// Within a type, servers of a lower wave end before this one begins; with a serial strategy,
+    /// whatever their types.
     pub(crate) wave: u32,
+    /// It is one of those that go first.
+    pub(crate) canary: bool,
     /// What is made on the host for the role, or undone with it, unless it is so already.
     pub(crate) host_changes: Vec<String>,
     /// Where a container that is taken over is not as the role's definition would make it.
@@ -49,22 +61,27 @@ pub(crate) struct Planned {
 
 impl Document {
     /// The document of a plan.
-    pub(crate) fn new(verb: Verb, plan: &[PlannedTarget]) -> Self {
+    pub(crate) fn new(verb: Verb, strategy: &Strategy, plan: &[PlannedTarget]) -> Self {
         let planned = plan.iter().map(|target| Planned {
             name: target.name.clone(),
             r#type: target.role.clone(),
             address: target.node,
             already_so: target.already_so,
             summary: target.summary.clone(),
-            image_before: Some(target.image_before.clone()).filter(|image| !image.is_empty()),
-            image_after: Some(target.image_after.clone()).filter(|image| !image.is_empty()),
+            image_before: some(&target.image_before),
+            image_after: some(&target.image_after),
+            identity_before: some(&target.identity_before),
+            identity_after: some(&target.identity_after),
+            warning: some(&target.warning),
             wave: target.wave,
+            canary: target.canary,
             host_changes: target.host_changes.clone(),
             differences: target.differences.clone(),
         });
         Self {
             verb,
             changes: changes(plan) > 0,
+            strategy: strategy.into(),
             plan: planned.collect(),
         }
     }
@@ -78,6 +95,9 @@ pub(crate) fn read(plan: Vec<v1::PlannedTarget>) -> Result<Vec<PlannedTarget>, F
             &mut planned.summary,
             &mut planned.image_before,
             &mut planned.image_after,
+            &mut planned.identity_before,
+            &mut planned.identity_after,
+            &mut planned.warning,
         ] {
             *text = shown_text(std::mem::take(text));
         }
