@@ -4,26 +4,28 @@
 mod adopt;
 mod hosting;
 mod images;
+mod obtain;
 mod ports;
+mod retire;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use extend_common::hint::with_hint;
-use extend_common::record::{Desired, RunState};
+use extend_common::record::{Desired, ImageRequest, RunState};
 use extend_common::roles::{RoleDefinition, RoleSet};
 use extend_common::status::{ContainerState, Evidence, OutcomeKind, ResolvedImage};
 use extend_common::wire::{MAX_LOG_LINES, bounded_log_tail};
 
 use crate::core::entry::{Entry, Served};
-use crate::core::image::{check_labels, check_repository};
+use crate::core::image::check_labels;
 use crate::core::observed::{Observed, Place};
 use crate::core::spec::{ContainerSpec, NodeFacts, render};
 use crate::core::step::{Done, Seen, Step};
 use crate::docker::{Container, Docker, DockerError, Image, PullProgress};
 use crate::host::Host;
-use images::{is_disk_full, is_missing_image, unfit};
+use images::{is_disk_full, is_missing_image};
 
 /// Why a step was not done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -97,10 +99,8 @@ impl Executor {
             | Step::MarkProven
             | Step::Quarantine { .. }
             | Step::Release => {}
-            Step::Resolve { first } => {
-                let served = self.resolve(entry, *first, progress).await?;
-                return Ok(Done::Resolved(Box::new(served)));
-            }
+            Step::Resolve { first } => return self.resolve(entry, *first, progress).await,
+            Step::Stage { request } => return self.stage(request, entry, progress).await,
             Step::Recall => {
                 let mut served = self.recall(desired, observed).await?;
                 served.recalled_for = Some(entry.record.id.stamp);
@@ -124,6 +124,7 @@ impl Executor {
             Step::Create { spec } => self.create(spec, entry, progress).await?,
             Step::Start { before, .. } => self.docker.start(&before.container_id).await?,
             Step::Remove { id } => self.docker.remove(id).await?,
+            Step::RemoveImage { identity } => return self.retire(identity, entry).await,
             Step::Witness {
                 instance, death, ..
             } => {
@@ -177,45 +178,58 @@ impl Executor {
         }
     }
 
+    /// The role's definition, if the controller means the same one.
+    fn agreed_definition(&self, desired: &Desired) -> Result<&RoleDefinition, StepError> {
+        let definition = self.definition(desired)?;
+        if definition.digest() == desired.definition {
+            return Ok(definition);
+        }
+        let words = format!(
+            "the definition of {} on this node differs from the controller's",
+            desired.role
+        );
+        let hint = format!("extend node show {}", desired.node);
+        Err(StepError::Permanent(with_hint(words, hint)))
+    }
+
     async fn resolve(
         &self,
         entry: &Entry,
         first: bool,
         progress: &PullProgress,
-    ) -> Result<Served, StepError> {
+    ) -> Result<Done, StepError> {
         let desired = &entry.record.desired;
-        let definition = self.definition(desired)?;
-        if definition.digest() != desired.definition {
-            let words = format!(
-                "the definition of {} on this node differs from the controller's",
-                desired.role
-            );
-            let hint = format!("extend node show {}", desired.node);
-            return Err(StepError::Permanent(with_hint(words, hint)));
-        }
-        let reference = &desired.image.reference;
-        check_repository(reference, &self.settings.repositories)
-            .map_err(|problem| unfit(&problem, desired))?;
+        let definition = self.agreed_definition(desired)?;
         if first {
             self.check_ports(definition).await?;
         }
-        self.pull(desired, progress).await?;
-        let image = self.docker.image(reference).await?.ok_or_else(|| {
-            let words = format!("there is no image {reference} on this node");
-            let hint = format!("on {}: docker pull {reference}", desired.node);
-            StepError::Permanent(with_hint(words, hint))
-        })?;
-        let serving = entry
-            .serving
-            .as_ref()
-            .filter(|_| !desired.image.allow_older);
-        let serving = serving.map(|served| served.image.version.as_str());
-        let resolved = check_labels(reference, &image, &definition.image, serving)
-            .map_err(|problem| unfit(&problem, desired))?;
-        let served = self.served(desired, definition, resolved);
+        let obtained = self
+            .obtain(&desired.image, entry, definition, progress)
+            .await?;
         // What the host may refuse is tried while the old container still serves.
         self.prepare_host(definition).await?;
-        Ok(served)
+        let served = self.served(desired, definition, obtained.image);
+        Ok(Done::Obtained {
+            served: Box::new(served),
+            fetched: obtained.fetched,
+        })
+    }
+
+    /// An image for the deployment to come. Nothing is done to the host.
+    async fn stage(
+        &self,
+        request: &ImageRequest,
+        entry: &Entry,
+        progress: &PullProgress,
+    ) -> Result<Done, StepError> {
+        let desired = &entry.record.desired;
+        let definition = self.agreed_definition(desired)?;
+        let obtained = self.obtain(request, entry, definition, progress).await?;
+        let served = self.served(desired, definition, obtained.image);
+        Ok(Done::Obtained {
+            served: Box::new(served),
+            fetched: obtained.fetched,
+        })
     }
 
     fn served(&self, desired: &Desired, role: &RoleDefinition, image: ResolvedImage) -> Served {
@@ -240,6 +254,7 @@ impl Executor {
             id: current.image_id.clone(),
             repo_digests: Vec::new(),
             labels: BTreeMap::new(),
+            size: 0,
         });
         let reference = &desired.image.reference;
         let resolved = check_labels(reference, &image, &definition.image, None).unwrap_or_else(
@@ -287,7 +302,7 @@ impl Executor {
         else {
             return Err(refused.into());
         };
-        self.fetch_again(image, desired, progress).await?;
+        self.fetch_again(image, progress).await?;
         self.docker.create(spec).await?;
         Ok(())
     }

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::adopt::Adopted;
+use super::kept::Brought;
 use super::restart::BUDGET_WINDOW;
 use super::spec::ContainerSpec;
 use super::step::{Done, Step};
@@ -176,6 +177,15 @@ pub struct Entry {
     /// was taken over as: an upgrade keeps it aside for the way back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopted: Option<Adopted>,
+    /// The image that the record wanted ahead, as the deployment that it would be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub staged: Option<Served>,
+    /// The image of the deployment before the serving one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<ResolvedImage>,
+    /// The images that the agent has fetched and not removed, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub brought: Vec<Brought>,
 }
 
 /// More restarts than the budget are never looked at.
@@ -199,6 +209,9 @@ impl Entry {
             incident: None,
             quarantine: None,
             adopted: None,
+            staged: None,
+            previous: None,
+            brought: Vec::new(),
         }
     }
 
@@ -216,6 +229,7 @@ impl Entry {
         self.record = record;
         self.attempt = None;
         self.outcome = None;
+        self.staged = None;
         self.data_bytes = None;
         // An operator's word gives the budget back.
         self.healing = None;
@@ -250,6 +264,14 @@ impl Entry {
             .as_ref()
             .is_some_and(|served| served.deployment == wanted);
         !spent && !serves
+    }
+
+    /// Whether an image is to be fetched ahead for the record, and the record has not come to its
+    /// end. What serves is looked after as if it had.
+    pub fn is_staging(&self) -> bool {
+        let desired = &self.record.desired;
+        let stays = !desired.run_state.is_tombstone();
+        self.outcome.is_none() && stays && desired.staged.is_some()
     }
 
     /// What has to be on disk before the step's effect, if anything.
@@ -318,7 +340,12 @@ impl Entry {
                 Some(stopping) => stopping.signalled = true,
                 None => return false,
             },
-            (Step::Resolve { .. }, Done::Resolved(served)) => self.candidate = Some(*served),
+            (Step::Resolve { .. } | Step::Stage { .. }, Done::Obtained { served, fetched }) => {
+                self.note_obtained(step, *served, fetched);
+            }
+            (Step::RemoveImage { identity }, done) => {
+                self.note_removed(identity, done != Done::Kept);
+            }
             (Step::Recall, Done::Resolved(served)) => self.serving = Some(*served),
             (Step::Adopt { id, restart_count }, Done::Resolved(served)) => {
                 self.take_over(id, *restart_count, *served);
@@ -372,9 +399,10 @@ impl Entry {
                 self.restarts.clear();
             }
             (Step::Settle { kind, reason, .. }, Done::Seen(seen)) => {
+                let spent = self.spent.as_ref().filter(|_| !self.is_staging());
                 let evidence = seen
                     .evidence
-                    .or_else(|| self.spent.as_ref().and_then(|s| s.evidence.clone()));
+                    .or_else(|| spent.and_then(|s| s.evidence.clone()));
                 let evidence = evidence.filter(|_| *kind != OutcomeKind::Succeeded);
                 let warning = seen.warning.filter(|_| reason.is_empty());
                 self.outcome = Some(Outcome {
@@ -389,6 +417,7 @@ impl Entry {
                     self.candidate = None;
                     self.spent = None;
                     self.adopted = None;
+                    self.previous = None;
                     self.data_bytes = seen.data_bytes;
                 }
             }
@@ -415,6 +444,9 @@ impl Entry {
             candidate.made_by = serving.made_by;
             candidate.proven = proven || serving.proven;
         }
-        self.serving = Some(candidate);
+        let before = self.serving.replace(candidate);
+        if !unchanged {
+            self.note_succeeded(before.map(|served| served.image));
+        }
     }
 }

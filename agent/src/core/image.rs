@@ -65,6 +65,36 @@ pub enum ImageProblem {
         /// The version that serves.
         serving: String,
     },
+    /// The pin is a digest of another repository.
+    #[error("{pin} is not of the repository of {reference}")]
+    ForeignPin {
+        /// The image.
+        reference: String,
+        /// The identity that was asked for.
+        pin: String,
+    },
+    /// What the reference means on this node is not what was asked for.
+    #[error("{reference} on this node is another build: {found}, and {pin} was asked for")]
+    OtherBuild {
+        /// The image.
+        reference: String,
+        /// The identity that was asked for.
+        pin: String,
+        /// What it is here.
+        found: String,
+    },
+}
+
+/// What an image takes whose size nobody can tell before it is there.
+const UNKNOWN_SIZE: u64 = 1_500_000_000;
+/// What stays free for logs, data and layers that are unpacked meanwhile.
+const RESERVE: u64 = 500_000_000;
+
+/// How much room there must be on the Engine's disk before an image is fetched: as much as the
+/// serving one of its repository takes, where there is one, and a reserve.
+pub fn room_needed(serving: Option<u64>) -> u64 {
+    let size = serving.filter(|size| *size > 0).unwrap_or(UNKNOWN_SIZE);
+    size.saturating_add(RESERVE)
 }
 
 /// The repository of a reference: without registry defaults, tag and digest.
@@ -103,6 +133,29 @@ pub fn check_repository(reference: &str, allowed: &[String]) -> Result<(), Image
     Err(ImageProblem::Repository {
         repository: repository.to_owned(),
         allowed: allowed.join(", "),
+    })
+}
+
+/// Gives an image the identity that was asked for, if it has it.
+///
+/// # Errors
+/// [`ImageProblem::OtherBuild`]
+pub fn as_pinned(
+    resolved: ResolvedImage,
+    image: &Image,
+    pin: &str,
+) -> Result<ResolvedImage, ImageProblem> {
+    if image.id != pin && !image.repo_digests.iter().any(|digest| digest == pin) {
+        return Err(ImageProblem::OtherBuild {
+            reference: resolved.reference,
+            pin: pin.to_owned(),
+            found: resolved.identity,
+        });
+    }
+    let identity = pin.to_owned();
+    Ok(ResolvedImage {
+        identity,
+        ..resolved
     })
 }
 
@@ -227,6 +280,7 @@ mod tests {
                 ("product".to_owned(), "PBX".to_owned()),
                 ("version".to_owned(), version.to_owned()),
             ]),
+            size: 0,
         }
     }
 

@@ -6,6 +6,7 @@ pub mod adopt;
 pub mod entry;
 pub mod health;
 pub mod image;
+pub mod kept;
 pub mod news;
 pub mod observed;
 pub mod plan;

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use extend_common::clock::since;
 use extend_common::record::RunState;
-use extend_common::status::{ContainerState, ContainerStatus, Health, Phase, ServerStatus};
+use extend_common::status::{
+    ContainerState, ContainerStatus, Health, Phase, ServerStatus, StagedImage,
+};
 use jiff::Timestamp;
 
 use super::entry::{Ailment, Entry, Quarantine};
@@ -44,12 +46,11 @@ pub fn condition(view: &View<'_>, decision: &Decision, now: Timestamp) -> Condit
         .current
         .as_ref()
         .filter(|c| view.owner.owns(c));
+    let is_settled = decision.phase == Phase::Settled || view.entry.is_staging();
     let Some(current) = current else {
-        return match (should_run, decision.phase) {
-            (true, Phase::Settled) => {
-                Condition::new(Health::Unhealthy, refused(view, "it has no container"))
-            }
-            (true, _) => Condition::new(Health::Starting, decision.detail.clone()),
+        return match (should_run, is_settled) {
+            (true, true) => Condition::new(Health::Unhealthy, refused(view, "it has no container")),
+            (true, false) => Condition::new(Health::Starting, decision.detail.clone()),
             (false, _) => Condition::new(Health::Stopped, ""),
         };
     };
@@ -64,9 +65,7 @@ pub fn condition(view: &View<'_>, decision: &Decision, now: Timestamp) -> Condit
         ),
         ContainerState::Paused => Condition::new(Health::Unhealthy, "it was paused by hand"),
         _ if !should_run => Condition::new(Health::Stopped, ""),
-        _ if decision.phase != Phase::Settled => {
-            Condition::new(Health::Starting, decision.detail.clone())
-        }
+        _ if !is_settled => Condition::new(Health::Starting, decision.detail.clone()),
         _ => ended(view, current),
     }
 }
@@ -162,9 +161,9 @@ pub fn undefined(entry: &Entry, since: Timestamp) -> ServerStatus {
         data_directory: String::new(),
         data_bytes: None,
         agent_restarts: entry.restarts_total,
-        proven: false,
+        proven: entry.serving.as_ref().is_some_and(|serving| serving.proven),
         staged: None,
-        previous_image: None,
+        previous_image: entry.previous.clone(),
         sessions: None,
     }
 }
@@ -211,9 +210,12 @@ pub fn status(
         data_directory,
         data_bytes: entry.data_bytes,
         agent_restarts: entry.restarts_total,
-        proven: false,
-        staged: None,
-        previous_image: None,
+        proven: entry.serving.as_ref().is_some_and(|serving| serving.proven),
+        staged: entry.staged.as_ref().map(|staged| StagedImage {
+            image: staged.image.clone(),
+            unchanged: view.would_find_nothing_to_change(staged),
+        }),
+        previous_image: entry.previous.clone(),
         sessions: None,
     }
 }

@@ -3,7 +3,7 @@
 //! `plan` decides on them, `execute` does them. Every step may be repeated, and may have taken
 //! effect without the agent having heard of it: the next look decides.
 
-use extend_common::record::Instance;
+use extend_common::record::{ImageRequest, Instance};
 use extend_common::roles::RestartPolicy;
 use extend_common::status::{Evidence, OutcomeKind};
 use jiff::Timestamp;
@@ -22,6 +22,11 @@ pub enum Step {
     Resolve {
         /// Whether the host must be free for it: nothing serves yet.
         first: bool,
+    },
+    /// Fetch and check an image ahead, for a deployment to come. What serves goes on serving.
+    Stage {
+        /// Which image.
+        request: ImageRequest,
     },
     /// Take the container that is there as the serving one: the ledger does not know it, because
     /// the ledger was lost.
@@ -83,6 +88,12 @@ pub enum Step {
         /// Which container.
         id: String,
     },
+    /// Remove an image that the agent has fetched and that no deployment needs any more. It is not
+    /// forced: one that somebody uses stays.
+    RemoveImage {
+        /// Which image, by its identity.
+        identity: String,
+    },
     /// Give the record's deployment up: look at what failed, and write that it is spent.
     Spend {
         /// Why, in words.
@@ -137,6 +148,7 @@ pub enum Step {
 pub enum StepKind {
     EndStop,
     Resolve,
+    Stage,
     Recall,
     Adopt,
     SetPolicy,
@@ -146,6 +158,7 @@ pub enum StepKind {
     Create,
     Start,
     Remove,
+    RemoveImage,
     Spend,
     Promote,
     MarkProven,
@@ -157,9 +170,10 @@ pub enum StepKind {
 
 impl StepKind {
     /// Every kind. The match in [`Step::kind`] and the test beside it keep this complete.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::EndStop,
         Self::Resolve,
+        Self::Stage,
         Self::Recall,
         Self::Adopt,
         Self::SetPolicy,
@@ -169,6 +183,7 @@ impl StepKind {
         Self::Create,
         Self::Start,
         Self::Remove,
+        Self::RemoveImage,
         Self::Spend,
         Self::Promote,
         Self::MarkProven,
@@ -185,6 +200,7 @@ impl Step {
         match self {
             Self::EndStop => StepKind::EndStop,
             Self::Resolve { .. } => StepKind::Resolve,
+            Self::Stage { .. } => StepKind::Stage,
             Self::Recall => StepKind::Recall,
             Self::Adopt { .. } => StepKind::Adopt,
             Self::SetPolicy { .. } => StepKind::SetPolicy,
@@ -194,6 +210,7 @@ impl Step {
             Self::Create { .. } => StepKind::Create,
             Self::Start { .. } => StepKind::Start,
             Self::Remove { .. } => StepKind::Remove,
+            Self::RemoveImage { .. } => StepKind::RemoveImage,
             Self::Spend { .. } => StepKind::Spend,
             Self::Promote { .. } => StepKind::Promote,
             Self::MarkProven => StepKind::MarkProven,
@@ -215,9 +232,11 @@ impl Step {
             Self::Start { before, .. } => Some(&before.container_id),
             Self::EndStop
             | Self::Resolve { .. }
+            | Self::Stage { .. }
             | Self::Recall
             | Self::Adopt { .. }
             | Self::Create { .. }
+            | Self::RemoveImage { .. }
             | Self::Spend { .. }
             | Self::Promote { .. }
             | Self::MarkProven
@@ -246,7 +265,7 @@ impl Step {
 
     /// Whether the step may take minutes and is given up when a newer record comes.
     pub fn is_long(&self) -> bool {
-        matches!(self, Self::Resolve { .. })
+        matches!(self, Self::Resolve { .. } | Self::Stage { .. })
     }
 }
 
@@ -257,6 +276,15 @@ pub enum Done {
     Effect,
     /// The deployment's image and container.
     Resolved(Box<Served>),
+    /// The same, of an image that was looked for.
+    Obtained {
+        /// Image and container.
+        served: Box<Served>,
+        /// The image was not on the node before.
+        fetched: bool,
+    },
+    /// Docker has refused, and it stays as it is.
+    Kept,
     /// What was seen of the container that a step was about.
     Seen(Seen),
 }

@@ -12,6 +12,7 @@ mod setup;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use extend_common::ids::{NodeAddr, RoleName, ServerName};
@@ -189,6 +190,9 @@ pub struct Image {
     pub repo_digests: Vec<String>,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// How much disk it takes, layers that it shares with others included; 0 when that is not
+    /// known.
+    pub size: u64,
 }
 
 /// Credentials for a registry, as Docker's `config.json` has them.
@@ -249,14 +253,21 @@ pub trait Docker: Send + Sync + 'static {
     /// The image that a reference, digest or id means on this node.
     async fn image(&self, reference: &str) -> Result<Option<Image>, DockerError>;
 
-    /// Fetches an image. Fails when the registry has been silent for too long, not when the
-    /// image is large.
+    /// Where the Engine keeps images and containers; none while it does not say.
+    async fn data_root(&self) -> Option<PathBuf>;
+
+    /// Fetches an image. Fails when nothing more of it has come for too long, not when the image
+    /// is large.
     async fn pull(
         &self,
         reference: &str,
         auth: Option<&RegistryAuth>,
         progress: &PullProgress,
     ) -> Result<(), DockerError>;
+
+    /// Removes an image by its id, with its names. Never forced: refused with 409 when a
+    /// container uses it, or another repository has it. Removing one that is gone is no error.
+    async fn remove_image(&self, id: &str) -> Result<(), DockerError>;
 
     /// Makes a container and gives its id. Refused with 409 when the name is taken.
     async fn create(&self, spec: &ContainerSpec) -> Result<String, DockerError>;

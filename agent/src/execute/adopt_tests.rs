@@ -46,6 +46,7 @@ fn bench() -> Bench {
             labels: labels
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .into(),
+            size: 0,
         };
         docker.add_image(reference, image);
     }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use extend_common::hint::with_hint;
-use extend_common::record::{Desired, PullPolicy};
+use extend_common::ids::NodeAddr;
 use extend_common::status::ResolvedImage;
 
 use super::{Executor, StepError, blocking};
@@ -18,29 +18,13 @@ use crate::failure::Failure;
 const FETCH_AGAIN: Duration = Duration::from_secs(600);
 
 impl Executor {
-    pub(super) async fn pull(
-        &self,
-        desired: &Desired,
-        progress: &PullProgress,
-    ) -> Result<(), StepError> {
-        let reference = desired.image.reference.as_str();
-        let wanted = match desired.image.pull {
-            PullPolicy::Always => true,
-            PullPolicy::Missing => self.docker.image(reference).await?.is_none(),
-        };
-        if !wanted {
-            return Ok(());
-        }
-        self.fetch(reference, desired, progress).await
-    }
-
     /// Asks the registry for a reference or a digest.
-    async fn fetch(
+    pub(super) async fn fetch(
         &self,
         reference: &str,
-        desired: &Desired,
         progress: &PullProgress,
     ) -> Result<(), StepError> {
+        let node = self.settings.facts.node;
         let auth = self.credentials(reference).await?;
         match self.docker.pull(reference, auth.as_ref(), progress).await {
             Ok(()) => Ok(()),
@@ -49,14 +33,11 @@ impl Executor {
                 self.docker.names().await?;
                 let words = format!("pulling {reference} failed: {error}");
                 let hint = if is_disk_full(&words) {
-                    format!("on {}: docker system df", desired.node)
+                    format!("on {node}: docker system df")
                 } else if is_locked(&words) {
-                    format!(
-                        "extend node bootstrap -a {} --registry-credentials FILE",
-                        desired.node
-                    )
+                    format!("extend node bootstrap -a {node} --registry-credentials FILE")
                 } else {
-                    format!("on {}: docker pull {reference}", desired.node)
+                    format!("on {node}: docker pull {reference}")
                 };
                 Err(StepError::Refused(with_hint(words, hint)))
             }
@@ -86,10 +67,9 @@ impl Executor {
     pub(super) async fn fetch_again(
         &self,
         image: &ResolvedImage,
-        desired: &Desired,
         progress: &PullProgress,
     ) -> Result<(), StepError> {
-        let fetching = self.fetch_exactly(image, desired, progress);
+        let fetching = self.fetch_exactly(image, progress);
         match tokio::time::timeout(FETCH_AGAIN, fetching).await {
             Ok(fetched) => fetched,
             Err(_) => {
@@ -103,21 +83,21 @@ impl Executor {
     async fn fetch_exactly(
         &self,
         image: &ResolvedImage,
-        desired: &Desired,
         progress: &PullProgress,
     ) -> Result<(), StepError> {
+        let node = self.settings.facts.node;
         let ResolvedImage {
             reference,
             identity,
             ..
         } = image;
         check_repository(reference, &self.settings.repositories)
-            .map_err(|problem| unfit(&problem, desired))?;
+            .map_err(|problem| unfit(&problem, node, reference))?;
         tracing::warn!(%identity, "the image is gone from this node: fetching it again");
         if identity.contains('@') {
-            return self.fetch(identity, desired, progress).await;
+            return self.fetch(identity, progress).await;
         }
-        self.fetch(reference, desired, progress).await?;
+        self.fetch(reference, progress).await?;
         let found = self.docker.image(reference).await?;
         if found.is_some_and(|found| found.id == *identity) {
             return Ok(());
@@ -125,14 +105,13 @@ impl Executor {
         let words = format!(
             "the image {identity} is gone from this node, and {reference} is another one now"
         );
-        let hint = format!("extend upgrade -a {} -i {reference}", desired.node);
+        let hint = format!("extend upgrade -a {node} -i {reference}");
         Err(StepError::Permanent(with_hint(words, hint)))
     }
 }
 
 /// An image that will not do: trying again changes nothing.
-pub(super) fn unfit(problem: &ImageProblem, desired: &Desired) -> StepError {
-    let (node, reference) = (desired.node, &desired.image.reference);
+pub(super) fn unfit(problem: &ImageProblem, node: NodeAddr, reference: &str) -> StepError {
     let hint = match problem {
         ImageProblem::Repository { repository, .. } => format!(
             "on {node}: add \"{repository}\" to `repositories` in /etc/extend/agent.toml, and \
@@ -147,6 +126,10 @@ pub(super) fn unfit(problem: &ImageProblem, desired: &Desired) -> StepError {
             "on {node}: docker image inspect -f '{{{{json .Config.Labels}}}}' {reference}, and \
              name another image with -i"
         ),
+        ImageProblem::ForeignPin { .. } => format!("extend upgrade -a {node} -i {reference}"),
+        ImageProblem::OtherBuild { .. } => {
+            format!("on {node}: put the same image there with docker load, or docker pull")
+        }
     };
     StepError::Permanent(with_hint(problem, hint))
 }

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::clock::TimeService;
+use crate::docker::Docker as _;
 use crate::docker::engine::Engine;
 
 /// Often enough for a person who looks, and less than a thousandth of a core.
@@ -177,6 +178,11 @@ fn present(path: &Path) -> &Path {
 
 fn device(path: &Path) -> Option<u64> {
     present(path).metadata().ok().map(|metadata| metadata.dev())
+}
+
+/// How many bytes whoever is not root can still write where `path` is, or would be.
+pub fn free_space(path: &Path) -> Option<u64> {
+    disk(path).map(|disk| disk.free)
 }
 
 fn disk(path: &Path) -> Option<Disk> {

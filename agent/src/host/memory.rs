@@ -1,7 +1,7 @@
 //! A host that exists in memory only: for tests and simulations.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use extend_common::ids::{NodeAddr, RoleName};
@@ -16,6 +16,7 @@ struct State {
     sizes: BTreeMap<PathBuf, u64>,
     changes: BTreeSet<(RoleName, &'static str)>,
     trouble: Option<String>,
+    free: Option<u64>,
 }
 
 /// A host in memory. Clones are handles to the same one.
@@ -55,6 +56,11 @@ impl MemoryHost {
     /// Lets every change of the host fail with these words; `None` ends that.
     pub fn set_trouble(&self, cause: Option<&str>) {
         self.state().trouble = cause.map(str::to_owned);
+    }
+
+    /// Says how many bytes are free on its disk; there is no end of them otherwise.
+    pub fn set_free(&self, bytes: Option<u64>) {
+        self.state().free = bytes;
     }
 
     /// What was changed for roles besides directories, and not undone.
@@ -98,6 +104,10 @@ impl Host for MemoryHost {
             }
         }
         Ok(answer)
+    }
+
+    fn free_space(&self, _: &Path) -> Option<u64> {
+        Some(self.state().free.unwrap_or(u64::MAX))
     }
 
     fn busy_port(&self, tcp: &[PortRange], _: NodeAddr) -> Result<Option<BusyPort>, HostError> {

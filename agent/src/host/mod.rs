@@ -111,6 +111,10 @@ pub trait Host: Send + Sync + 'static {
     /// # Errors
     /// When the host does not tell.
     fn busy_port(&self, tcp: &[PortRange], node: NodeAddr) -> Result<Option<BusyPort>, HostError>;
+
+    /// How many bytes can still be written on the file system that holds a path, whether the path
+    /// itself is there or not; none when the host does not tell.
+    fn free_space(&self, path: &Path) -> Option<u64>;
 }
 
 #[cfg(test)]

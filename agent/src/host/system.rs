@@ -1,6 +1,6 @@
 //! The machine itself: what is asked is done here and now, with the rights that this process has.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use extend_common::ids::NodeAddr;
 use extend_common::roles::PortRange;
@@ -8,7 +8,7 @@ use extend_common::roles::PortRange;
 use super::changes::{Firewall, Notes, Parameters};
 use super::{
     BusyPort, Host, HostAnswer, HostError, HostVerb, RoleNeeds, directory_size, ensure_directories,
-    holder, listening_ports,
+    figures, holder, listening_ports,
 };
 
 /// Where a host keeps what is changed.
@@ -113,6 +113,10 @@ impl Host for SystemHost {
             tracing::info!(%role, ?verb, changed = all, "host changed");
         }
         Ok(HostAnswer { changed, bytes })
+    }
+
+    fn free_space(&self, path: &Path) -> Option<u64> {
+        figures::free_space(path)
     }
 
     fn busy_port(&self, tcp: &[PortRange], node: NodeAddr) -> Result<Option<BusyPort>, HostError> {

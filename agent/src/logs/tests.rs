@@ -38,6 +38,7 @@ impl Node {
             id: id.clone(),
             repo_digests: Vec::new(),
             labels: std::collections::BTreeMap::new(),
+            size: 0,
         };
         docker.add_image("portsip/pbx:22", image);
         let role = roles.find(ROLE).unwrap().unwrap();

@@ -10,7 +10,7 @@ use tokio::task::{JoinError, JoinHandle};
 use super::Reconciler;
 use crate::core::entry::Ledger;
 use crate::core::observed::Observed;
-use crate::core::step::Step;
+use crate::core::step::{Done, Step};
 use crate::docker::DockerError;
 use crate::execute::{Executor, Settings, StepError};
 use crate::faults::{FaultPoint, Faults};
@@ -34,7 +34,7 @@ const RESOLVE_LIMIT: Duration = Duration::from_secs(12 * 60 * 60);
 /// How long a step may take at most, whatever happens.
 fn step_limit(step: &Step) -> Duration {
     match step {
-        Step::Resolve { .. } => RESOLVE_LIMIT,
+        Step::Resolve { .. } | Step::Stage { .. } => RESOLVE_LIMIT,
         Step::Create { .. } => CREATE_LIMIT,
         _ => STEP_LIMIT,
     }
@@ -48,6 +48,10 @@ pub(super) enum Job {
     Accept(Box<Ledger>),
     /// Do a step.
     Step(Box<Step>),
+    /// Do what a step is about, and leave the ledger alone: it goes on beside others.
+    Beside(Box<Step>),
+    /// Write what such a step has come to.
+    Note(Box<Step>, Done),
 }
 
 /// How it ended.
@@ -60,6 +64,11 @@ pub(super) enum Ended {
         ledger: Box<Ledger>,
         result: Result<(), StepError>,
         unwritten: Option<String>,
+    },
+    /// Nothing of it is in the ledger yet.
+    DoneBeside {
+        step: Box<Step>,
+        result: Result<Done, StepError>,
     },
     /// The ledger could not be written: the step counts as not done.
     NotWritten(String),
@@ -138,16 +147,21 @@ impl Job {
         let (what, limit) = match &self {
             Self::Look => ("a look".to_owned(), LOOK_LIMIT),
             Self::Accept(_) => ("writing a record".to_owned(), WRITE_LIMIT),
-            Self::Step(step) => (format!("{:?}", step.kind()), step_limit(step)),
+            Self::Step(step) | Self::Beside(step) => {
+                (format!("{:?}", step.kind()), step_limit(step))
+            }
+            Self::Note(..) => ("writing what came of a step".to_owned(), WRITE_LIMIT),
         };
         let deadline = after(of.parts.clock.now(), limit);
-        let long = matches!(&self, Self::Step(step) if step.is_long());
+        let long = matches!(&self, Self::Step(step) | Self::Beside(step) if step.is_long());
         let (progress_to, progress) = watch::channel(String::new());
         let task = tokio::spawn(async move {
             match self {
                 Self::Look => Ended::Looked(means.look().await),
                 Self::Accept(ledger) => Ended::Accepted(means.accept(ledger).await),
                 Self::Step(step) => means.step(step, &progress_to).await,
+                Self::Beside(step) => means.beside(step, &progress_to).await,
+                Self::Note(step, done) => means.note(step, done).await,
             }
         });
         Running {
@@ -232,6 +246,40 @@ impl Means {
             ledger: Box::new(ledger),
             result,
             unwritten,
+        }
+    }
+
+    /// The long half of a step: neither intent nor end is written here, since another step may be
+    /// under way.
+    async fn beside(self, step: Box<Step>, progress: &watch::Sender<String>) -> Ended {
+        self.faults.at(FaultPoint::Before(step.kind())).await;
+        let result = match &self.ledger.server {
+            Some(entry) => {
+                self.executor
+                    .execute(&step, entry, &self.observed, progress)
+                    .await
+            }
+            None => Err(StepError::Refused("there is no record".to_owned())),
+        };
+        self.faults.at(FaultPoint::After(step.kind())).await;
+        Ended::DoneBeside { step, result }
+    }
+
+    /// The short half of it.
+    async fn note(self, step: Box<Step>, done: Done) -> Ended {
+        let mut ledger = self.ledger.clone();
+        let entry = ledger.server.as_mut();
+        if entry.is_some_and(|entry| entry.note(&step, done, self.clock.now()))
+            && let Err(error) = self.write(&ledger).await
+        {
+            return Ended::NotWritten(error);
+        }
+        self.faults.at(FaultPoint::Noted(step.kind())).await;
+        Ended::Stepped {
+            step,
+            ledger: Box::new(ledger),
+            result: Ok(()),
+            unwritten: None,
         }
     }
 

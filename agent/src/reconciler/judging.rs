@@ -132,6 +132,7 @@ impl Reconciler {
                 .map_or_else(|| self.parts.clock.now(), Health::seen),
             death: judged.death.as_ref(),
             trouble: self.trouble.as_ref(),
+            aside: self.aside.trouble.as_ref(),
         }))
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! The loop itself never waits for an effect. The ledger has no other writer. Beside this file:
 //! `taking` (what sessions say), `judging` (what probes and looks say), `setbacks` (what was
-//! refused), `telling` (status and events), `job` (what is in flight).
+//! refused), `telling` (status and events), `job` (what is in flight), `aside` (what goes on beside
+//! it).
 //!
 //! ```text
 //!   command, Docker's hint, probe round, timer, end of a job
@@ -11,9 +12,11 @@
 //!                     └ no → a record to take? → job Accept
 //!                            look needed?      → job Look
 //!                            plan says Do      → job Step
+//!                            plan says Meanwhile → job Beside, and timer
 //!                            plan says Wait    → timer
 //! ```
 
+mod aside;
 mod hints;
 mod job;
 mod judging;
@@ -49,6 +52,7 @@ use crate::journal::Journal;
 use crate::ledger::LedgerFile;
 use crate::probe::{self, Aim, Prober, Round};
 use crate::watchdog::Watchdog;
+use aside::Aside;
 use job::{Ended, Job, Running};
 use judging::Judged;
 use setbacks::RETRY;
@@ -153,6 +157,7 @@ pub struct Reconciler {
     not_before: Option<Timestamp>,
     look_at: Timestamp,
     job: Option<Running>,
+    aside: Aside,
     pulse: Pulse,
 }
 
@@ -188,6 +193,7 @@ pub fn new(parts: Parts) -> (Reconciler, Handle) {
         not_before: None,
         look_at,
         job: None,
+        aside: Aside::default(),
         pulse,
     };
     (
@@ -216,6 +222,7 @@ impl Reconciler {
                 }
                 Some(round) = self.rounds.recv() => self.note_round(round),
                 ended = job::ended(&mut self.job) => self.note_end(ended),
+                ended = job::ended(&mut self.aside.running) => self.note_end(ended),
                 () = tokio::time::sleep(sleep) => {}
             }
         }
@@ -223,7 +230,8 @@ impl Reconciler {
 
     /// The loop has turned: feeds the watchdog, and turns again in time for the next.
     fn beat(&mut self, wake: Timestamp) -> Timestamp {
-        let deadline = self.job.as_ref().map(Running::deadline);
+        let in_flight = [&self.job, &self.aside.running].into_iter().flatten();
+        let deadline = in_flight.map(Running::deadline).min();
         let beat = self.pulse.turn(self.parts.clock.now(), deadline);
         if beat.feed {
             self.parts.watchdog.feed();
@@ -250,6 +258,10 @@ impl Reconciler {
             self.job = Some(Job::Accept(Box::new(next)).spawn(self));
             return after(now, RESYNC);
         }
+        if let Some(job) = self.note_beside() {
+            self.job = Some(job.spawn(self));
+            return after(now, RESYNC);
+        }
         if self.look_at <= now || self.observed.is_none() {
             self.look_at = after(now, RESYNC);
             self.job = Some(Job::Look.spawn(self));
@@ -260,11 +272,14 @@ impl Reconciler {
 
     fn decide(&mut self, now: Timestamp) -> Timestamp {
         self.judge(now);
-        let Some(decision) = self.with_view(|view| plan(view, now)) else {
+        let Some(mut decision) = self.with_view(|view| plan(view, now)) else {
             self.aim(None);
             self.publish(None, now);
             return self.give_up_undefined(now);
         };
+        if let (Next::Meanwhile(..), Some(words)) = (&decision.next, self.aside.progress()) {
+            decision.detail = words;
+        }
         self.publish(Some(&decision), now);
         match decision.next {
             Next::Do(step) => {
@@ -273,6 +288,10 @@ impl Reconciler {
                 tracing::info!(server, operation, step = ?step.kind(), detail, "step");
                 self.job = Some(Job::Step(step).spawn(self));
                 after(now, RESYNC)
+            }
+            Next::Meanwhile(step, until) => {
+                let wake = self.go_on_beside(step, now).min(self.look_at);
+                until.map_or(wake, |at| at.min(wake))
             }
             Next::Wait(until) => until.map_or(self.look_at, |at| at.min(self.look_at)),
         }
@@ -303,7 +322,11 @@ impl Reconciler {
                     // What was seen bears other names: deciding on it would be deciding blindly.
                     self.observed = None;
                 }
+                let before = self.record_stamp();
                 self.parts.ledger = *ledger;
+                if self.record_stamp() != before {
+                    self.aside.forget();
+                }
                 self.judged.forget_death();
                 self.trouble = None;
                 self.refused = false;
@@ -339,6 +362,7 @@ impl Reconciler {
                 }
                 self.note_step(&step, result, now);
             }
+            Ended::DoneBeside { step, result } => self.end_beside(step, result, now),
             Ended::Accepted(Err(error)) => {
                 // What runs is looked after meanwhile.
                 tracing::error!(%error, "a record cannot be written to the ledger");

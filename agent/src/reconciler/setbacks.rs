@@ -7,8 +7,8 @@ use extend_common::clock::after;
 use extend_common::record::Stamp;
 use jiff::Timestamp;
 
-use super::Reconciler;
 use super::telling::Concern;
+use super::{Reconciler, Running};
 use crate::core::plan::{MAX_TRIES, Trouble};
 use crate::core::step::Step;
 use crate::execute::StepError;
@@ -21,12 +21,7 @@ pub(super) const RETRY: Backoff = Backoff {
 
 impl Reconciler {
     pub(super) fn note_step(&mut self, step: &Step, result: Result<(), StepError>, now: Timestamp) {
-        let stamp = self
-            .parts
-            .ledger
-            .server
-            .as_ref()
-            .map(|entry| entry.record.id.stamp);
+        let stamp = self.record_stamp();
         match result {
             Ok(()) => {
                 self.trouble = None;
@@ -37,7 +32,7 @@ impl Reconciler {
             Err(error) => {
                 let Concern { server, operation } = self.concern();
                 tracing::warn!(server, operation, step = ?step.kind(), %error, "step refused");
-                self.count_trouble(stamp.unwrap_or_default(), step, &error, now);
+                self.count_trouble(stamp, step, &error, now);
             }
         }
     }
@@ -61,7 +56,7 @@ impl Reconciler {
         // Once the record has ended nobody waits any more: the agent goes on trying, with
         // patience, and tells what is in the way.
         let server = self.parts.ledger.server.as_ref();
-        let is_settled = server.is_some_and(|entry| entry.outcome.is_some());
+        let is_settled = server.is_some_and(|entry| entry.outcome.is_some() || entry.is_staging());
         if tries < MAX_TRIES || is_settled {
             self.back_off(now);
         }
@@ -81,7 +76,13 @@ impl Reconciler {
     /// Everything in flight ends within its time, since every call in it does. Should one not, it
     /// is not waited for: the next look shows what became of it.
     pub(super) fn give_up_what_is_late(&mut self, now: Timestamp) {
-        if let Some(job) = self.job.take_if(|job| job.deadline() <= now) {
+        let is_late = |job: &mut Running| job.deadline() <= now;
+        let late = [&mut self.job, &mut self.aside.running];
+        let late: Vec<_> = late
+            .into_iter()
+            .filter_map(|job| job.take_if(is_late))
+            .collect();
+        for job in late {
             let Concern { server, operation } = self.concern();
             let what = job.what();
             tracing::error!(

@@ -416,5 +416,6 @@ pub fn image(version: &str) -> Image {
             ("product".to_owned(), "PBX".to_owned()),
             ("version".to_owned(), version.to_owned()),
         ]),
+        size: 0,
     }
 }

@@ -2,6 +2,7 @@
 //! agents on Docker Engines in memory, and a network that can be cut. What is killed leaves behind
 //! just what a killed process would: the store, the ledgers, the Engines.
 
+pub mod alone;
 pub mod faults;
 pub mod fleet;
 pub mod invariants;
@@ -9,5 +10,6 @@ pub mod net;
 pub mod node;
 pub mod operators;
 
+pub use alone::Alone;
 pub use faults::Trap;
 pub use fleet::Fleet;

@@ -26,7 +26,7 @@ use super::faults::Trap;
 use super::net::{Net, NetDial};
 
 /// Probes what the simulated Engine says is listening.
-struct MemoryProber(MemoryDocker);
+pub(super) struct MemoryProber(pub(super) MemoryDocker);
 
 #[async_trait]
 impl Prober for MemoryProber {
@@ -166,7 +166,7 @@ impl Drop for Node {
 }
 
 /// On a file system in memory where there is one: ledgers are fsynced at every step.
-fn state_directory() -> TempDir {
+pub(super) fn state_directory() -> TempDir {
     let shared_memory = Path::new("/dev/shm");
     let directory = if shared_memory.is_dir() {
         tempfile::tempdir_in(shared_memory)

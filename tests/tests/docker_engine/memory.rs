@@ -31,6 +31,7 @@ impl MemoryBench {
                 id,
                 repo_digests: Vec::new(),
                 labels: labels.into(),
+                size: 0,
             },
         );
         Self {

@@ -64,6 +64,7 @@ fn official() -> Case {
             labels: [("product", "PBX"), ("version", "22.3.0")]
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .into(),
+            size: 0,
         },
     }
 }

@@ -26,8 +26,8 @@ pub(super) fn plan(view: &View<'_>, now: Timestamp, given_up: Option<&str>) -> D
         return spend(&view.taken_by(foreign), None);
     }
     let Some(candidate) = candidate else {
-        if view.entry.serving.is_none() && view.current().is_some() {
-            return Decision::step(Step::Recall, Phase::Preparing, "taking stock");
+        if let Some(recall) = view.recall() {
+            return recall;
         }
         let step = Step::Resolve {
             first: view.entry.serving.is_none(),
@@ -38,8 +38,12 @@ pub(super) fn plan(view: &View<'_>, now: Timestamp, given_up: Option<&str>) -> D
     if let Some(trial) = trial {
         return verify(view, trial, now);
     }
-    if let Some(decision) = unchanged(view, candidate) {
-        return decision;
+    if view.would_find_nothing_to_change(candidate) {
+        let step = Step::Promote {
+            unchanged: true,
+            proven: view.entry.serving.as_ref().is_some_and(|s| s.proven),
+        };
+        return Decision::step(step, Phase::Verifying, "the image is the one that serves");
     }
     if let Some(decision) = make_room(view, now) {
         return decision;
@@ -49,36 +53,31 @@ pub(super) fn plan(view: &View<'_>, now: Timestamp, given_up: Option<&str>) -> D
     Decision::step(Step::Create { spec }, Phase::Creating, words)
 }
 
-/// The image and the container would be the same, and the service runs: there is nothing to do.
-fn unchanged(view: &View<'_>, candidate: &Served) -> Option<Decision> {
-    let serving = view.entry.serving.as_ref()?;
-    let current = view
-        .current()
-        .filter(|c| view.owner.made_by(c, serving.made_by))?;
-    // One that was taken over is made anew the regular way, whatever its image.
-    if view.owner.adopted(current).is_some() {
-        return None;
+impl View<'_> {
+    /// Whether image and container would be the same, and the service runs: a deployment would
+    /// have nothing to do.
+    pub(crate) fn would_find_nothing_to_change(&self, candidate: &Served) -> bool {
+        let Some(serving) = &self.entry.serving else {
+            return false;
+        };
+        let current = self.current();
+        let Some(current) = current.filter(|c| self.owner.made_by(c, serving.made_by)) else {
+            return false;
+        };
+        // One that was taken over is made anew the regular way, whatever its image.
+        if self.owner.adopted(current).is_some() {
+            return false;
+        }
+        let runs = current.state == ContainerState::Running
+            && self.desired().run_state == RunState::Running
+            && !matches!(self.verdict, Verdict::Unhealthy(_));
+        let is_known = serving
+            .recalled_for
+            .is_none_or(|stamp| stamp == self.entry.record.id.stamp);
+        let mut spec = candidate.spec.clone();
+        spec.labels.clone_from(&serving.spec.labels);
+        runs && is_known && spec == serving.spec
     }
-    let running = current.state == ContainerState::Running
-        && view.desired().run_state == RunState::Running
-        && !matches!(view.verdict, Verdict::Unhealthy(_));
-    let is_known = serving
-        .recalled_for
-        .is_none_or(|stamp| stamp == view.entry.record.id.stamp);
-    let mut spec = candidate.spec.clone();
-    spec.labels.clone_from(&serving.spec.labels);
-    if !running || !is_known || spec != serving.spec {
-        return None;
-    }
-    let step = Step::Promote {
-        unchanged: true,
-        proven: serving.proven,
-    };
-    Some(Decision::step(
-        step,
-        Phase::Verifying,
-        "the image is the one that serves",
-    ))
 }
 
 /// Clears the official name: the serving container goes aside, leftovers go.

@@ -5,6 +5,7 @@
 //! ```text
 //!   a stop in flight ── wait, kill at the deadline
 //!   to be taken over ── adopt: remembered as it is, nothing is done to it
+//!   image ahead ─────── stage: fetched beside whatever `tend` does
 //!   tombstone ───────── remove: stop and remove what is ours
 //!   new deployment ──── deploy: resolve → old aside → create → start → verify → promote
 //!   otherwise ───────── serve: the serving container under the official name, run state as wanted
@@ -15,6 +16,7 @@ mod adopt;
 mod deploy;
 mod remove;
 mod serve;
+mod stage;
 mod tend;
 
 use std::time::Duration;
@@ -77,6 +79,8 @@ pub struct View<'a> {
     pub death: Option<&'a Death>,
     /// The step that was refused last.
     pub trouble: Option<&'a Trouble>,
+    /// The same of those that go on beside others.
+    pub aside: Option<&'a Trouble>,
 }
 
 /// What comes next.
@@ -84,6 +88,9 @@ pub struct View<'a> {
 pub enum Next {
     /// A step.
     Do(Step),
+    /// A step that takes long, touches no container and goes on beside others, and until this time
+    /// nothing else.
+    Meanwhile(Step, Option<Timestamp>),
     /// Nothing until something changes, or until this time.
     Wait(Option<Timestamp>),
 }
@@ -119,6 +126,17 @@ impl Decision {
 
 /// Decides what comes next.
 pub fn plan(view: &View<'_>, now: Timestamp) -> Decision {
+    let decision = next(view, now);
+    match (decision.next, view.retiring()) {
+        (Next::Wait(until), Some(step)) => Decision {
+            next: Next::Meanwhile(step, until),
+            ..decision
+        },
+        (next, _) => Decision { next, ..decision },
+    }
+}
+
+fn next(view: &View<'_>, now: Timestamp) -> Decision {
     if let Some(decision) = stop_in_flight(view, now) {
         return decision;
     }
@@ -130,10 +148,17 @@ pub fn plan(view: &View<'_>, now: Timestamp) -> Decision {
     if let Some(decision) = adopt::plan(view, now, given_up) {
         return decision;
     }
+    if let Some(decision) = stage::plan(view, now) {
+        return decision;
+    }
     if view.desired().run_state.is_tombstone() {
         return remove::plan(view, now, given_up);
     }
     if view.entry.is_deploying() {
+        if view.is_settled() {
+            // A record that has come to its end begins no deployment.
+            return Decision::wait(None, Phase::Settled, "");
+        }
         return deploy::plan(view, now, given_up);
     }
     serve::plan(view, now, given_up)
@@ -212,8 +237,16 @@ impl View<'_> {
         &self.entry.record.desired
     }
 
-    fn is_settled(&self) -> bool {
-        self.entry.outcome.is_some()
+    /// Whether nothing is to be done for the record any more, or nothing that the server itself
+    /// would notice.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.entry.outcome.is_some() || self.entry.is_staging()
+    }
+
+    /// The step that takes stock of a container when the ledger was lost.
+    fn recall(&self) -> Option<Decision> {
+        let is_lost = self.entry.serving.is_none() && self.current().is_some();
+        is_lost.then(|| Decision::step(Step::Recall, Phase::Preparing, "taking stock"))
     }
 
     /// Why the step that was refused last is not tried again.
@@ -221,6 +254,18 @@ impl View<'_> {
         let trouble = self.trouble.filter(|_| !self.is_settled())?;
         let same_record = trouble.stamp == self.entry.record.id.stamp;
         (same_record && trouble.tries >= MAX_TRIES).then_some(trouble.reason.as_str())
+    }
+
+    /// The image that goes once the record has come to its end: nobody waits for that.
+    fn retiring(&self) -> Option<Step> {
+        let identity = self
+            .entry
+            .outcome
+            .as_ref()
+            .and(self.entry.retired_image())?;
+        let may = self.gave_up_beside(StepKind::RemoveImage).is_none();
+        let identity = identity.to_owned();
+        may.then_some(Step::RemoveImage { identity })
     }
 
     /// The container under the official name, if it is ours.

@@ -247,11 +247,13 @@ impl View<'_> {
 
     /// Whether the record has come to its end and the agent is on its own.
     pub(super) fn is_tended(&self) -> bool {
-        let failed = |kind| kind == OutcomeKind::Failed;
+        // That an image could not be fetched ahead says nothing of what serves.
+        let is_ahead = self.desired().staged.is_some();
+        let failed = |kind| kind == OutcomeKind::Failed && !is_ahead;
         match &self.entry.outcome {
             Some(outcome) if failed(outcome.kind) => is_for(self),
             Some(_) => true,
-            None => false,
+            None => self.entry.is_staging(),
         }
     }
 }

@@ -188,5 +188,9 @@ pub(super) fn image(doing: &str, inspected: ImageInspect) -> Result<Image, Docke
         })?,
         repo_digests: inspected.repo_digests.unwrap_or_default(),
         labels: labels.unwrap_or_default(),
+        size: inspected
+            .size
+            .and_then(|size| size.try_into().ok())
+            .unwrap_or_default(),
     })
 }

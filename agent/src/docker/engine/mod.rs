@@ -25,8 +25,8 @@ use bollard::errors::Error;
 use bollard::models::{ContainerInspectResponse, ImageConfig};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, KillContainerOptionsBuilder,
-    ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder,
-    StartContainerOptions,
+    ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
+    RenameContainerOptionsBuilder, StartContainerOptions,
 };
 use extend_common::roles::RestartPolicy;
 use futures_util::stream::BoxStream;
@@ -48,8 +48,11 @@ pub struct EngineTimeouts {
     pub change: Duration,
     /// Signals. For SIGKILL the Engine waits for the end of the process, a few seconds at most.
     pub signal: Duration,
-    /// A pull without any news from the registry.
+    /// A pull of which nothing more comes: the Engine's own words that it waits, or tries again,
+    /// are no news.
     pub pull_silence: Duration,
+    /// Removing an image: its layers go one by one. Nobody waits for it.
+    pub discard: Duration,
 }
 
 impl Default for EngineTimeouts {
@@ -59,6 +62,7 @@ impl Default for EngineTimeouts {
             change: Duration::from_secs(30),
             signal: Duration::from_secs(10),
             pull_silence: Duration::from_secs(120),
+            discard: Duration::from_secs(300),
         }
     }
 }
@@ -90,14 +94,6 @@ impl Engine {
             timeouts,
             client: OnceLock::new(),
         })
-    }
-
-    /// Where the Engine keeps images and containers; none while it does not answer.
-    pub async fn data_root(&self) -> Option<PathBuf> {
-        let doing = "asking for its data root".to_owned();
-        let told = self.call(self.timeouts.read, doing, bollard::Docker::info);
-        let root = PathBuf::from(told.await.ok()?.docker_root_dir?);
-        root.is_absolute().then_some(root)
     }
 
     fn client(&self, doing: &str) -> Result<&bollard::Docker, DockerError> {
@@ -223,6 +219,28 @@ impl Docker for Engine {
         match answer {
             Err(error) if error.is_missing() => Ok(None),
             other => Ok(Some(convert::image(&doing, other?)?)),
+        }
+    }
+
+    async fn data_root(&self) -> Option<PathBuf> {
+        let doing = "asking for its data root".to_owned();
+        let told = self.call(self.timeouts.read, doing, bollard::Docker::info);
+        let root = PathBuf::from(told.await.ok()?.docker_root_dir?);
+        root.is_absolute().then_some(root)
+    }
+
+    async fn remove_image(&self, id: &str) -> Result<(), DockerError> {
+        names::check_image(id)?;
+        let options = RemoveImageOptionsBuilder::default().force(false).build();
+        let doing = format!("removing image {id}");
+        let answer = self
+            .call(self.timeouts.discard, doing, |client| {
+                client.remove_image(id, Some(options), None)
+            })
+            .await;
+        match answer {
+            Err(error) if error.is_missing() => Ok(()),
+            other => other.map(drop),
         }
     }
 

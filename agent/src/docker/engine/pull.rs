@@ -7,8 +7,9 @@ use bollard::BollardRequest;
 use bollard::auth::DockerCredentials;
 use bollard::models::CreateImageInfo;
 use bollard::query_parameters::{CreateImageOptions, CreateImageOptionsBuilder};
+use extend_common::duration::show;
 use futures_util::StreamExt;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
 use super::trouble::explain;
 use crate::docker::{DockerError, PullProgress, RegistryAuth};
@@ -55,12 +56,14 @@ pub(super) async fn pull(
     let mut news = client.create_image(Some(options(reference)), None, credentials);
     let mut layers = Layers::default();
     let mut told = None;
+    let mut given_up = Instant::now() + silence;
     loop {
-        let item = match timeout(silence, news.next()).await {
+        let item = match timeout_at(given_up, news.next()).await {
             Ok(Some(item)) => item.map_err(|error| explain(&doing, error))?,
             Ok(None) => return Ok(()),
             Err(_) => {
-                let words = format!("there was no progress for {silence:?} ({doing})");
+                let (limit, so_far) = (show(silence), layers.words());
+                let words = format!("there was no progress for {limit} ({doing}: {so_far})");
                 return Err(DockerError::Unavailable(words));
             }
         };
@@ -72,7 +75,9 @@ pub(super) async fn pull(
                 message,
             });
         }
-        layers.note(&item);
+        if layers.note(&item) {
+            given_up = Instant::now() + silence;
+        }
         if told.is_none_or(|at: Instant| at.elapsed() >= NEWS_INTERVAL) {
             told = Some(Instant::now());
             progress.send_if_modified(|words| {
@@ -108,22 +113,28 @@ pub(super) struct Layers(BTreeMap<String, Layer>);
 #[derive(Default)]
 struct Layer {
     bytes: u64,
+    extracted: u64,
+    checked: bool,
     is_done: bool,
 }
 
 impl Layers {
-    pub(super) fn note(&mut self, item: &CreateImageInfo) {
+    /// Whether there is more of the image than before. That the Engine waits for a registry, or
+    /// counts the seconds to its next try, is a sign of life and no progress.
+    pub(super) fn note(&mut self, item: &CreateImageInfo) -> bool {
         let (Some(id), Some(status)) = (&item.id, item.status.as_deref()) else {
-            return;
+            return false;
         };
         // The tag stands where layers have their id.
         if status.starts_with("Pulling from") {
-            return;
+            return false;
         }
-        if !self.0.contains_key(id) && self.0.len() >= MAX_LAYERS {
-            return;
+        let is_new = !self.0.contains_key(id);
+        if is_new && self.0.len() >= MAX_LAYERS {
+            return false;
         }
         let layer = self.0.entry(id.clone()).or_default();
+        let before = (layer.bytes, layer.extracted, layer.checked, layer.is_done);
         let detail = item.progress_detail.as_ref();
         let bytes = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok());
         match status {
@@ -135,10 +146,14 @@ impl Layers {
                 // The last news of a download may have been left out.
                 let total = bytes(detail.and_then(|detail| detail.total));
                 layer.bytes = layer.bytes.max(total.unwrap_or_default());
+                let current = bytes(detail.and_then(|detail| detail.current));
+                layer.extracted = layer.extracted.max(current.unwrap_or_default());
             }
+            "Verifying Checksum" | "Download complete" => layer.checked = true,
             "Pull complete" | "Already exists" => layer.is_done = true,
             _ => {}
         }
+        is_new || before != (layer.bytes, layer.extracted, layer.checked, layer.is_done)
     }
 
     pub(super) fn words(&self) -> String {

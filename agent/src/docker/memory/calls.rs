@@ -27,6 +27,7 @@ pub(super) enum Call {
     SetPolicy(String, RestartPolicy),
     Rename(String, String),
     Remove(String),
+    RemoveImage(String),
 }
 
 impl Call {
@@ -39,6 +40,7 @@ impl Call {
             Self::SetPolicy(id, _) => format!("changing the policy of {id}"),
             Self::Rename(id, name) => format!("renaming {id} to {name}"),
             Self::Remove(id) => format!("removing {id}"),
+            Self::RemoveImage(id) => format!("removing image {id}"),
         }
     }
 }
@@ -117,6 +119,7 @@ impl State {
             Call::SetPolicy(id, policy) => self.set_policy(id, *policy, actor, now),
             Call::Rename(id, name) => self.rename(id, name, actor, now),
             Call::Remove(id) => self.remove(id, actor, now),
+            Call::RemoveImage(id) => self.remove_image(id),
         }
     }
 
@@ -287,6 +290,39 @@ impl State {
         let id = container.id.clone();
         self.events += 1;
         self.note(now, actor, &id, EffectKind::Renamed { from });
+        Ok(String::new())
+    }
+
+    /// As without force: neither under a container nor with another repository's name.
+    fn remove_image(&mut self, asked: &str) -> Answer {
+        let Some(image) = self.images.find(asked) else {
+            return refuse(404, format!("No such image: {asked}"));
+        };
+        let id = image.id.clone();
+        if let Some(user) = self.containers.values().find(|c| c.image_id == id) {
+            let using = match user.state().is_live() {
+                true => "running",
+                false => "stopped",
+            };
+            return refuse(
+                409,
+                format!(
+                    "conflict: unable to delete {id} (must be forced) - image is being used by \
+                     {using} container {}",
+                    user.id
+                ),
+            );
+        }
+        if self.images.repositories(&id) > 1 {
+            return refuse(
+                409,
+                format!(
+                    "conflict: unable to delete {id} (must be forced) - image is referenced in \
+                     multiple repositories"
+                ),
+            );
+        }
+        self.images.prune(&id);
         Ok(String::new())
     }
 

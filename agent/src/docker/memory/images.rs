@@ -1,8 +1,9 @@
 //! The images of a simulated Engine, and the registry it pulls from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::core::image::repository;
 use crate::docker::{DockerError, Image};
 
 /// What the registry has to say about a reference.
@@ -55,6 +56,15 @@ impl Images {
     pub(super) fn prune(&mut self, id: &str) {
         self.by_id.remove(id);
         self.references.retain(|_, held| held != id);
+    }
+
+    /// In how many repositories an image has a name or a digest.
+    pub(super) fn repositories(&self, id: &str) -> usize {
+        let tagged = self.references.iter().filter(|(_, held)| *held == id);
+        let tagged = tagged.map(|(reference, _)| repository(reference));
+        let pulled = self.by_id.get(id).map(|image| &image.repo_digests);
+        let pulled = pulled.into_iter().flatten().map(|d| repository(d));
+        tagged.chain(pulled).collect::<BTreeSet<_>>().len()
     }
 
     /// What a reference, digest or id means.

@@ -32,6 +32,7 @@ mod process;
 mod pull;
 mod state;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -239,6 +240,21 @@ impl Docker for MemoryDocker {
             state.images.find(reference).cloned()
         })
         .await
+    }
+
+    async fn data_root(&self) -> Option<PathBuf> {
+        let doing = "asking for its data root".to_owned();
+        let root = PathBuf::from("/var/lib/docker");
+        self.read(doing, |_| root).await.ok()
+    }
+
+    async fn remove_image(&self, id: &str) -> Result<(), DockerError> {
+        let call = Call::RemoveImage(id.to_owned());
+        let answer = self.effect(self.shared.timeouts.discard, call).await;
+        match answer {
+            Err(error) if error.is_missing() => Ok(()),
+            other => other.map(drop),
+        }
     }
 
     async fn pull(

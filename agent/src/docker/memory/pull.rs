@@ -36,7 +36,9 @@ impl MemoryDocker {
             RegistryAnswer::Refuses(error) => Err(error),
             RegistryAnswer::Hangs => {
                 self.pass(silence, &doing).await?;
-                let words = format!("there was no progress for {silence:?} ({doing})");
+                let limit = extend_common::duration::show(silence);
+                let words =
+                    format!("there was no progress for {limit} ({doing}: asking the registry)");
                 Err(DockerError::Unavailable(words))
             }
             RegistryAnswer::Serves(image, takes) => {

@@ -94,6 +94,10 @@ impl Host for HelperHost {
         }
     }
 
+    fn free_space(&self, path: &Path) -> Option<u64> {
+        self.own.free_space(path)
+    }
+
     fn busy_port(&self, tcp: &[PortRange], node: NodeAddr) -> Result<Option<BusyPort>, HostError> {
         self.own.busy_port(tcp, node)
     }

@@ -112,13 +112,13 @@ fn one_that_never_answers_is_taken_over_with_a_word() {
 fn one_that_ends_meanwhile_is_started_by_the_rules_of_tending_and_not_by_the_adoption() {
     let mut life = Life::found(ContainerState::Running, RestartPolicy::UnlessStopped);
     life.verdict = Verdict::NotProven;
-    let Next::Do(step) = life.decide().next else {
+    let Next::Do(step) = life.next() else {
         panic!("it is taken over");
     };
     life.apply(&step);
     life.exit(THEIRS, 3);
     let settle = life.decide();
-    let Next::Do(step) = settle.next else {
+    let Planned::Do(step) = settle.next else {
         panic!("the adoption ends");
     };
     assert_eq!(words(&step), "settle Succeeded");
@@ -171,7 +171,7 @@ fn an_adoption_that_is_refused_on_the_second_look_fails_and_touches_nothing() {
 fn a_cancelled_adoption_leaves_everything_as_it_was() {
     let mut life = Life::found(ContainerState::Running, RestartPolicy::UnlessStopped);
     let before = life.observed.clone();
-    let Next::Do(step) = life.decide().next else {
+    let Next::Do(step) = life.next() else {
         panic!("it is taken over");
     };
     life.apply(&step);
@@ -240,7 +240,7 @@ fn stop_start_and_restart_are_as_for_any_other() {
 fn a_stop_that_is_taken_back_halfway_gives_the_policy_back() {
     let mut life = Life::adopted();
     life.assign(|desired, _| desired.run_state = RunState::Stopped);
-    let Next::Do(step) = life.decide().next else {
+    let Next::Do(step) = life.next() else {
         panic!("the policy goes first");
     };
     life.apply(&step);
@@ -430,7 +430,7 @@ fn a_ledger_lost_in_the_middle_of_an_upgrade_brings_it_back_when_that_is_reverse
         desired.adopted = None;
     });
     while life.observed.previous.is_none() {
-        match life.decide().next {
+        match life.next() {
             Next::Do(step) => life.apply(&step),
             Next::Wait(at) => life.pass_until(at.unwrap()),
         }

@@ -2,7 +2,9 @@
 //! step says.
 
 mod adoption;
+mod images;
 mod model;
+mod staging;
 mod tending;
 mod verbs;
 
@@ -10,9 +12,10 @@ use extend_common::ids::{NodeAddr, RoleName};
 use extend_common::record::{
     Deployment, Desired, Drain, ImageRequest, Parameters, PullPolicy, RunState, ServerRecord, Stamp,
 };
-use extend_common::roles::RoleSet;
+use extend_common::roles::{RoleDefinition, RoleSet};
 use extend_common::status::{Evidence, ResolvedImage};
 
+use super::Next as Planned;
 use super::*;
 use crate::core::entry::Served;
 use crate::core::observed::Place;
@@ -21,6 +24,13 @@ use crate::core::step::{Done, Seen};
 use crate::docker::{Container, Ownership};
 
 const NEVER: &str = "0001-01-01T00:00:00Z";
+
+/// What comes next, when it is known how long a pull takes.
+#[derive(Debug, PartialEq)]
+enum Next {
+    Do(Step),
+    Wait(Option<Timestamp>),
+}
 
 /// A server, its Docker and its time.
 struct Life {
@@ -38,6 +48,12 @@ struct Life {
     crashes: Vec<String>,
     /// A container of this image never answers.
     silent: Vec<String>,
+    /// A pull goes on and on.
+    pulling: bool,
+    /// Images that somebody uses.
+    in_use: Vec<String>,
+    /// The pull that was refused last.
+    aside: Option<Trouble>,
     ids: u32,
     log: Vec<String>,
 }
@@ -97,6 +113,9 @@ impl Life {
             image: "22.3".to_owned(),
             crashes: Vec::new(),
             silent: Vec::new(),
+            pulling: false,
+            in_use: Vec::new(),
+            aside: None,
             ids: 0,
             log: Vec::new(),
         }
@@ -114,6 +133,7 @@ impl Life {
         let generation = self.entry.record.id.stamp.generation + 1;
         let mut desired = self.entry.record.desired.clone();
         desired.replace = None;
+        desired.staged = None;
         change(&mut desired, generation);
         self.entry.take(ServerRecord::seal(
             Stamp {
@@ -132,27 +152,39 @@ impl Life {
             role: role(),
             adopted: self.entry.adopted.clone(),
         };
-        let view = View {
+        plan(&self.view(definition, &owner), self.now)
+    }
+
+    fn view<'a>(&'a self, definition: &'a RoleDefinition, owner: &'a Owner) -> View<'a> {
+        View {
             entry: &self.entry,
             observed: &self.observed,
             verdict: &self.verdict,
             verdict_since: self.verdict_since,
             death: self.death.as_ref(),
-            owner: &owner,
+            owner,
             official: &definition.main_container().name,
             timing: &definition.timing,
             policy: RestartPolicy::UnlessStopped,
             seen: self.seen,
             trouble: self.trouble.as_ref(),
-        };
-        plan(&view, self.now)
+            aside: self.aside.as_ref(),
+        }
+    }
+
+    /// What comes next, with a pull that comes to its end at once or never.
+    fn next(&self) -> Next {
+        match self.decide().next {
+            Planned::Meanwhile(_, until) if self.pulling => Next::Wait(until),
+            Planned::Do(step) | Planned::Meanwhile(step, _) => Next::Do(step),
+            Planned::Wait(until) => Next::Wait(until),
+        }
     }
 
     /// Decides and does until nothing is left to do; what waits for a time gets it.
     fn settle(&mut self) -> &mut Self {
         for _ in 0..60 {
-            let decision = self.decide();
-            match decision.next {
+            match self.next() {
                 Next::Do(step) => self.apply(&step),
                 Next::Wait(Some(at)) => self.pass_until(at),
                 Next::Wait(None) => return self,
@@ -223,11 +255,21 @@ impl Life {
                     ..Seen::default()
                 });
             }
-            Step::Resolve { .. } => done = Done::Resolved(Box::new(self.resolved())),
+            Step::Resolve { .. } | Step::Stage { .. } => {
+                done = Done::Obtained {
+                    served: Box::new(self.resolved()),
+                    fetched: true,
+                };
+            }
             Step::Recall => done = Done::Resolved(Box::new(self.recalled())),
             Step::Adopt { id, .. } => {
                 assert_eq!(self.observed.current.as_ref().unwrap().id, *id);
                 done = Done::Resolved(Box::new(self.resolved()));
+            }
+            Step::RemoveImage { identity } => {
+                if self.in_use.contains(identity) {
+                    done = Done::Kept;
+                }
             }
             Step::SetPolicy { id, policy } => self.container(id).policy = *policy,
             Step::Stop { .. } => {}
@@ -364,6 +406,7 @@ fn words(step: &Step) -> String {
         Step::Rename { id, to } => format!("rename {id} {to:?}"),
         Step::Start { before, .. } => format!("start {}", before.container_id),
         Step::Remove { id } => format!("remove {id}"),
+        Step::RemoveImage { identity } => format!("remove {identity}"),
         Step::Settle { kind, .. } => format!("settle {kind:?}"),
         other => format!("{:?}", other.kind()).to_lowercase(),
     }

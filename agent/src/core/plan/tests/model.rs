@@ -19,6 +19,8 @@ enum Luck {
     Restart,
     Stop,
     Start,
+    Stage,
+    PullEnds,
     AgentKilled,
     Time(u64),
 }
@@ -32,6 +34,8 @@ fn luck() -> impl Strategy<Value = Luck> {
         1 => Just(Luck::Restart),
         1 => Just(Luck::Stop),
         1 => Just(Luck::Start),
+        1 => Just(Luck::Stage),
+        1 => Just(Luck::PullEnds),
         2 => Just(Luck::AgentKilled),
         5 => (1_u64..400).prop_map(Luck::Time),
     ]
@@ -79,6 +83,12 @@ impl Watched {
                 life.assign(|desired, _| desired.run_state = RunState::Running);
                 self.charged.clear();
             }
+            Luck::Stage => {
+                life.pulling = true;
+                life.assign(|desired, _| desired.staged = Some(desired.image.clone()));
+                self.charged.clear();
+            }
+            Luck::PullEnds => life.pulling = false,
             Luck::AgentKilled => {
                 life.verdict = Verdict::Starting;
                 life.death = None;
@@ -92,7 +102,7 @@ impl Watched {
     fn pass(&mut self, time: Duration) {
         let end = after(self.life.now, time);
         for _ in 0..500 {
-            match self.life.decide().next {
+            match self.life.next() {
                 Next::Do(step) => self.step(&step),
                 Next::Wait(Some(at)) if at <= end => self.life.pass_until(at),
                 Next::Wait(_) => {
@@ -111,7 +121,8 @@ impl Watched {
             _ => None,
         };
         if let Some(at) = charge {
-            assert!(entry.outcome.is_some(), "a restart during an operation");
+            let is_on_its_own = entry.outcome.is_some() || entry.is_staging();
+            assert!(is_on_its_own, "a restart during an operation");
             assert!(entry.quarantine.is_none(), "a restart in quarantine");
             assert_eq!(entry.record.desired.run_state, RunState::Running);
             self.charged.push(at);
@@ -123,7 +134,8 @@ impl Watched {
             step,
             Step::Stop { .. } | Step::Start { .. } | Step::Kill { .. }
         );
-        let is_on_its_own = entry.outcome.is_some() && entry.stopping.is_none();
+        let is_settled = entry.outcome.is_some() || entry.is_staging();
+        let is_on_its_own = is_settled && entry.stopping.is_none();
         let current = self.life.observed.current.as_ref();
         let run = current.map(Container::instance);
         let attempt = entry.attempt.as_ref().map(|attempt| attempt.before.clone());

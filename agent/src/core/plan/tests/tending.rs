@@ -20,7 +20,7 @@ impl Life {
         self.verdict_since = self.now;
     }
 
-    fn hang(&mut self) {
+    pub(super) fn hang(&mut self) {
         self.judge(Verdict::Unhealthy(HANG.to_owned()));
     }
 
@@ -49,7 +49,7 @@ impl Life {
     }
 
     fn next_step(&mut self, expected: &str) {
-        let Next::Do(step) = self.decide().next else {
+        let Next::Do(step) = self.next() else {
             panic!("{expected}")
         };
         assert_eq!(words(&step), expected);
@@ -92,7 +92,7 @@ fn the_agent_that_was_killed_between_stop_and_start_starts_without_another_charg
     let mut life = Life::running();
     life.hang();
     for wanted in ["witness", "stop c1"] {
-        let Next::Do(step) = life.decide().next else {
+        let Next::Do(step) = life.next() else {
             panic!("{wanted}")
         };
         life.apply(&step);
@@ -116,7 +116,7 @@ fn a_start_that_had_no_effect_is_begun_again_without_another_charge() {
                 life.exit("c1", 1);
             }
             loop {
-                match life.decide().next {
+                match life.next() {
                     Next::Do(step @ Step::Start { .. }) if count == BUDGET => {
                         life.entry.intend(&step);
                         break;
@@ -142,7 +142,7 @@ fn what_was_never_asked_to_end_is_asked_first_however_late_it_is() {
     let mut life = Life::running();
     life.hang();
     life.next_step("witness");
-    let Next::Do(stop) = life.decide().next else {
+    let Next::Do(stop) = life.next() else {
         panic!("a stop")
     };
     // The intent is on disk; nobody knows whether the signal went out.
@@ -160,7 +160,7 @@ fn what_answers_again_before_it_was_asked_to_end_is_left_alone() {
     let mut life = Life::running();
     life.hang();
     life.next_step("witness");
-    let Next::Do(stop) = life.decide().next else {
+    let Next::Do(stop) = life.next() else {
         panic!("a stop")
     };
     life.entry.intend(&stop);
@@ -173,7 +173,7 @@ fn what_cannot_be_asked_to_end_is_killed_in_the_end() {
     let mut life = Life::running();
     life.hang();
     life.next_step("witness");
-    let Next::Do(stop) = life.decide().next else {
+    let Next::Do(stop) = life.next() else {
         panic!("a stop")
     };
     life.entry.intend(&stop);
@@ -248,7 +248,7 @@ fn what_is_not_well_stays_in_quarantine_whatever_it_is_instead() {
         life.current().state = state;
         life.judge(verdict.clone());
         life.pass(Duration::from_secs(3600));
-        assert_eq!(life.decide().next, Next::Wait(None), "{state} {verdict:?}");
+        assert_eq!(life.next(), Next::Wait(None), "{state} {verdict:?}");
     }
 }
 
@@ -257,7 +257,7 @@ fn a_service_that_is_asked_late_by_an_operator_has_its_time_to_end_calls() {
     let mut life = Life::running();
     life.assign(|desired, _| desired.run_state = RunState::Stopped);
     life.next_step("policy c1 No");
-    let Next::Do(stop) = life.decide().next else {
+    let Next::Do(stop) = life.next() else {
         panic!("a stop")
     };
     life.entry.intend(&stop);
@@ -323,7 +323,7 @@ fn restarts_wait_longer_each_time_and_end_in_quarantine() {
     );
     // Hours later, still hanging: nothing is begun, though the window is long over.
     life.pass(Duration::from_secs(6 * 3600));
-    assert_eq!(life.decide().next, Next::Wait(None));
+    assert_eq!(life.next(), Next::Wait(None));
 }
 
 #[test]
@@ -334,14 +334,11 @@ fn ten_healthy_minutes_end_a_quarantine_and_give_the_budget_back() {
     life.steps();
     life.judge(Verdict::Healthy);
     let well = life.now;
-    assert_eq!(
-        life.decide().next,
-        Next::Wait(Some(after(well, RELEASE_AFTER)))
-    );
+    assert_eq!(life.next(), Next::Wait(Some(after(well, RELEASE_AFTER))));
     // Nine minutes and a relapse do not count.
     life.pass(Duration::from_secs(540));
     life.hang();
-    assert_eq!(life.decide().next, Next::Wait(None));
+    assert_eq!(life.next(), Next::Wait(None));
     life.judge(Verdict::Healthy);
     assert_eq!(life.steps(), ["wait", "release"]);
     assert_eq!(
@@ -392,7 +389,7 @@ fn what_is_stopped_by_hand_again_and_again_is_left_so_in_the_end() {
     }
     life.exit("c1", 143);
     assert_eq!(life.steps(), ["witness", "quarantine"]);
-    assert_eq!(life.decide().next, Next::Wait(None));
+    assert_eq!(life.next(), Next::Wait(None));
 }
 
 #[test]
@@ -517,11 +514,11 @@ impl Life {
     }
 
     /// The steps of the next so much time.
-    fn steps_for(&mut self, time: Duration) -> Vec<String> {
+    pub(super) fn steps_for(&mut self, time: Duration) -> Vec<String> {
         self.log.clear();
         let end = after(self.now, time);
         for _ in 0..60 {
-            match self.decide().next {
+            match self.next() {
                 Next::Do(step) => self.apply(&step),
                 Next::Wait(Some(at)) if at <= end => {
                     self.pass_until(at);
@@ -538,7 +535,7 @@ impl Life {
 
     fn settle_until_outcome(&mut self) {
         while self.entry.outcome.is_none() {
-            match self.decide().next {
+            match self.next() {
                 Next::Do(step) => self.apply(&step),
                 Next::Wait(Some(at)) => self.pass_until(at),
                 Next::Wait(None) => panic!("no outcome: {:#?}", self.log),

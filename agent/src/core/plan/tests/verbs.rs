@@ -228,7 +228,7 @@ fn a_pull_that_fails_touches_nothing() {
         tries: MAX_TRIES,
         reason,
     });
-    let Next::Do(step) = life.decide().next else {
+    let Next::Do(step) = life.next() else {
         panic!("a step")
     };
     life.apply(&step);
@@ -297,7 +297,7 @@ fn a_reversal_in_the_middle_of_an_upgrade_brings_the_old_one_back() {
     life.silent = vec!["22.4".to_owned()];
     life.assign(|desired, generation| desired.deployment = Deployment(generation));
     while !life.log.contains(&"start c2".to_owned()) {
-        match life.decide().next {
+        match life.next() {
             Next::Do(step) => life.apply(&step),
             Next::Wait(at) => life.pass_until(at.unwrap()),
         }
@@ -357,18 +357,18 @@ fn sigkill_comes_at_the_deadline_and_not_before() {
     let mut life = Life::running();
     life.assign(|desired, _| desired.run_state = RunState::Stopped);
     for _ in 0..2 {
-        let Next::Do(step) = life.decide().next else {
+        let Next::Do(step) = life.next() else {
             panic!("a step")
         };
         life.apply(&step);
     }
     let began = life.now;
-    let Next::Wait(Some(deadline)) = life.decide().next else {
+    let Next::Wait(Some(deadline)) = life.next() else {
         panic!("a wait")
     };
     assert_eq!(deadline, after(began, Duration::from_secs(300)));
     life.now = deadline;
-    let Next::Do(step) = life.decide().next else {
+    let Next::Do(step) = life.next() else {
         panic!("a step")
     };
     assert_eq!(step.kind(), StepKind::Kill);

@@ -134,7 +134,13 @@ async fn a_pull_that_fails_within_its_answer_has_failed() {
 #[tokio::test]
 async fn a_pull_is_patient_with_news_only() {
     let line = json!({ "status": "Waiting", "id": "a1" }).to_string() + "\r\n";
-    let slow = vec![(Duration::from_millis(250), line.clone().into_bytes()); 4];
+    let more = |current: u64| {
+        let detail = json!({ "current": current, "total": 4_000_000 });
+        let news = json!({ "status": "Downloading", "id": "a1", "progressDetail": detail });
+        let late = Duration::from_millis(250);
+        (late, (news.to_string() + "\r\n").into_bytes())
+    };
+    let slow = (1..=4).map(|part| more(part * 1_000_000)).collect();
     let fake = Fake::new(Reply::Stream(slow, End::Proper));
     fake.engine()
         .pull("portsip/pbx:22", None, &progress())
@@ -145,8 +151,18 @@ async fn a_pull_is_patient_with_news_only() {
         .engine()
         .pull("portsip/pbx:22", None, &progress())
         .await;
-    let words = "there was no progress for 400ms (pulling portsip/pbx:22)".to_owned();
-    assert_eq!(answer, Err(DockerError::Unavailable(words)));
+    let no_progress = "there was no progress for 400ms (pulling portsip/pbx:22: layer 0/1, 0 MB)";
+    let given_up = Err(DockerError::Unavailable(no_progress.to_owned()));
+    assert_eq!(answer, given_up);
+    // Signs of life are no progress: the Engine counts the seconds to its next try.
+    let tries = json!({ "status": "Retrying in 5 seconds", "id": "a1" }).to_string() + "\r\n";
+    let alive = vec![(Duration::from_millis(100), tries.into_bytes()); 60];
+    let fake = Fake::new(Reply::Stream(alive, End::Proper));
+    let answer = fake
+        .engine()
+        .pull("portsip/pbx:22", None, &progress())
+        .await;
+    assert_eq!(answer, given_up);
     let fake = Fake::new(stream(&[&line], End::Broken));
     let answer = fake
         .engine()

@@ -72,7 +72,7 @@ async fn a_pull_fails_as_the_registry_likes() {
     let words = unavailable(docker.pull("portsip/pbx", None, &progress()).await);
     assert_eq!(
         words,
-        "there was no progress for 120s (pulling portsip/pbx)"
+        "there was no progress for 2m (pulling portsip/pbx: asking the registry)"
     );
     assert_eq!(begun.elapsed(), Duration::from_secs(120));
 }
