@@ -32,6 +32,8 @@ mod logs;
 mod nodes;
 #[path = "cli/plans.rs"]
 mod plans;
+#[path = "cli/progress.rs"]
+mod progress;
 #[path = "cli/retry.rs"]
 mod retry;
 #[path = "cli/rollout.rs"]

@@ -12,7 +12,8 @@ use super::failure::Failure;
 use super::interrupt::Interrupts;
 use super::output::document;
 use super::output::screen::Screen;
-use super::view::server::{Fleet, servers_table, unclaimed_table};
+use super::view::server::{Fleet, servers_table};
+use super::view::unclaimed::unclaimed_table;
 
 /// How often `--watch` asks.
 const EVERY: Duration = Duration::from_secs(1);

@@ -79,9 +79,11 @@ pub(crate) fn tell_end(
     context.output.say(&summary::render(operation, now, colour));
     let exit = exit_of(operation);
     if exit != Exit::Done {
+        let id = operation.id.short();
+        context.output.hint(&format!("extend op show {id}"));
         context
             .output
-            .hint(&format!("extend op show {}", operation.id.short()));
+            .hint(&format!("extend op retry {id} --failed-only"));
     }
     let document = view::operation::Document::from(operation);
     if let Some(text) = document::render(format, &document)? {

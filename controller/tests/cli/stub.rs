@@ -107,6 +107,8 @@ pub(crate) struct Script {
     /// The chunks of a backup, and how the stream ends.
     pub(crate) backup: Mutex<(Vec<Vec<u8>>, Option<Status>)>,
     pub(crate) operation: watch::Sender<v1::Operation>,
+    /// The operations that are listed.
+    pub(crate) listed: Mutex<Vec<v1::Operation>>,
     /// The events there are; their numbers have no gaps.
     pub(crate) events: watch::Sender<Vec<v1::StoredEvent>>,
     pub(crate) watches: AtomicUsize,
@@ -130,6 +132,7 @@ impl Script {
             on_logs: Mutex::default(),
             backup: Mutex::new((vec![b"archive".to_vec()], None)),
             operation: watch::Sender::new(fixtures::succeeded()),
+            listed: Mutex::new(fixtures::operations()),
             events: watch::Sender::new(fixtures::events()),
             watches: AtomicUsize::new(0),
         })
@@ -358,7 +361,7 @@ impl Operator for Face {
             "list operations {} {}",
             request.limit, request.open_only
         ))?;
-        let operations = fixtures::operations();
+        let operations = self.0.listed.lock().unwrap().clone();
         Ok(Response::new(v1::ListOperationsResponse { operations }))
     }
 

@@ -26,11 +26,11 @@ fn status_as_a_table() {
 fn status_as_a_wide_table() {
     let ran = Place::new().run("status -o wide");
     insta::assert_snapshot!(ran.out, @r"
-    NAME              TYPE                 ADDRESS        HEALTH       SINCE   IMAGE           VERSION  RESTARTS                 NODE     OPERATION  CONTAINER     DIGEST        DEPLOYMENT       DATA                                  PROCESSOR  MEMORY         DISK FREE     REASON
-    meeting-server-1  meeting-server-only  172.31.16.137  healthy      2h 30m  portsip/pbx:22  22.6.3   0                        online   -          3f2a9c41d0aa  c0ffeec0ffee  5                /var/lib/portsip/meeting-server-only  12.3%      23% of 8.2 GB  4.0 GB (10%)  -
-    queue-server-1    queue-server-only    172.31.16.138  quarantined  2h 30m  portsip/pbx:22  22.6.3   5 by agent, 2 by docker  online   -          3f2a9c41d0aa  c0ffeec0ffee  5                /var/lib/portsip/queue-server-only    12.3%      23% of 8.2 GB  4.0 GB (10%)  5 restarts in 10m did not help; to start it again: extend restart -n queue-server-1
-    media-server-1    media-server-only    172.31.16.139  starting     2h 30m  portsip/pbx:22  22.6.3   0                        online   5nzq8c     3f2a9c41d0aa  c0ffeec0ffee  4 (should be 5)  /var/lib/portsip/media-server-only    12.3%      23% of 8.2 GB  4.0 GB (10%)  pulling portsip/pbx:22
-    ivr-server-1      vr-server-only       172.31.16.140  unknown      -       portsip/pbx:22  22.6.3   0                        offline  -          3f2a9c41d0aa  c0ffeec0ffee  5                /var/lib/portsip/vr-server-only       -          -              -             its node is offline; it was healthy
+    NAME              TYPE                 ADDRESS        HEALTH       SINCE   IMAGE           VERSION  RESTARTS                 NODE     OPERATION  CONTAINER     DIGEST        PREVIOUS IMAGE  DEPLOYMENT       DATA                                  PROCESSOR  MEMORY         DISK FREE     REASON
+    meeting-server-1  meeting-server-only  172.31.16.137  healthy      2h 30m  portsip/pbx:22  22.6.3   0                        online   -          3f2a9c41d0aa  c0ffeec0ffee  -               5                /var/lib/portsip/meeting-server-only  12.3%      23% of 8.2 GB  4.0 GB (10%)  -
+    queue-server-1    queue-server-only    172.31.16.138  quarantined  2h 30m  portsip/pbx:22  22.6.3   5 by agent, 2 by docker  online   -          3f2a9c41d0aa  c0ffeec0ffee  -               5                /var/lib/portsip/queue-server-only    12.3%      23% of 8.2 GB  4.0 GB (10%)  5 restarts in 10m did not help; to start it again: extend restart -n queue-server-1
+    media-server-1    media-server-only    172.31.16.139  starting     2h 30m  portsip/pbx:22  22.6.3   0                        online   5nzq8c     3f2a9c41d0aa  c0ffeec0ffee  -               4 (should be 5)  /var/lib/portsip/media-server-only    12.3%      23% of 8.2 GB  4.0 GB (10%)  pulling portsip/pbx:22
+    ivr-server-1      vr-server-only       172.31.16.140  unknown      -       portsip/pbx:22  22.6.3   0                        offline  -          3f2a9c41d0aa  c0ffeec0ffee  -               5                /var/lib/portsip/vr-server-only       -          -              -             its node is offline; it was healthy
 
     UNCLAIMED CONTAINER  TYPE               ADDRESS        ID            NAME            TO TAKE IT OVER
     portsip.mediaserver  media-server-only  172.31.16.141  deadbeef0123  media-server-2  extend adopt -a 172.31.16.141
@@ -73,7 +73,7 @@ fn status_as_a_document() {
         .keys()
         .map(String::as_str)
         .collect();
-    insta::assert_snapshot!(fields.join(" "), @r"address agent_restarts container_id container_state data_directory deployment detail docker_restarts health host image image_identity name node_away_since node_reason node_state operation phase reason reported_health run_state serving_deployment since type version");
+    insta::assert_snapshot!(fields.join(" "), @r"address agent_restarts container_id container_state data_directory deployment detail docker_restarts health host image image_identity name node_away_since node_reason node_state operation phase previous_image reason reported_health run_state serving_deployment sessions since type version");
     assert_eq!(server["health"], "quarantined");
     assert_eq!(server["agent_restarts"], 5);
     assert_eq!(server["docker_restarts"], 2);
@@ -157,6 +157,7 @@ fn how_an_operation_went_and_ended() {
         | no license\u{1b}[2J
       media-server-1 (172.31.16.139): the node told afterwards: succeeded
     hint: extend op show 5nzq8c
+    hint: extend op retry 5nzq8c --failed-only
     ");
 }
 
@@ -242,6 +243,7 @@ fn one_operation_in_full() {
     State      failed
     By         alice
     Message    CAB-123
+    Rollout    1 of a type at a time, types side by side; stops at the first failure
     Begun      2026-01-15 10:13:00
     Ended      2026-01-15 10:14:12 (after 1m 12s)
 
@@ -252,6 +254,7 @@ fn one_operation_in_full() {
     ivr-server-1      vr-server-only       172.31.16.140  skipped      -     queue-server-1 failed before its turn
 
     queue-server-1 (172.31.16.138):
+        phases   2026-01-15 10:13:01 stopping 3s, starting 8s
         container 3f2a9c41d0aa, exit code 137, killed by the kernel for lack of memory
         the last lines of its output:
         | starting
@@ -267,16 +270,18 @@ fn one_operation_in_full() {
     State      failed
     By         alice
     Message    CAB-123
+    Rollout    1 of a type at a time, types side by side; stops at the first failure
     Begun      2026-01-15 10:13:00
     Ended      2026-01-15 10:14:12 (after 1m 12s)
 
-    NAME              TYPE                 ADDRESS        STATE        TOOK  RECORD  IMAGE BEFORE  IMAGE AFTER  PHASES                                REASON
-    meeting-server-1  meeting-server-only  172.31.16.137  succeeded    12s   3.8     -             -            -                                     it has never answered a probe: not proven
-    queue-server-1    queue-server-only    172.31.16.138  failed       12s   3.8     -             -            pending 1s, stopping 3s, starting 8s  the new container ended
-    media-server-1    media-server-only    172.31.16.139  rolled-back  12s   3.8     -             -            -                                     the new container never became healthy
-    ivr-server-1      vr-server-only       172.31.16.140  skipped      -     3.8     -             -            -                                     queue-server-1 failed before its turn
+    NAME              TYPE                 ADDRESS        STATE        TOOK  RECORD  IMAGE BEFORE  IMAGE AFTER  PHASES                    REASON
+    meeting-server-1  meeting-server-only  172.31.16.137  succeeded    12s   3.8     -             -            -                         it has never answered a probe: not proven
+    queue-server-1    queue-server-only    172.31.16.138  failed       12s   3.8     -             -            stopping 3s, starting 8s  the new container ended
+    media-server-1    media-server-only    172.31.16.139  rolled-back  12s   3.8     -             -            -                         the new container never became healthy
+    ivr-server-1      vr-server-only       172.31.16.140  skipped      -     3.8     -             -            -                         queue-server-1 failed before its turn
 
     queue-server-1 (172.31.16.138):
+        phases   2026-01-15 10:13:01 stopping 3s, starting 8s
         container 3f2a9c41d0aa, exit code 137, killed by the kernel for lack of memory
         the last lines of its output:
         | starting
@@ -297,9 +302,9 @@ fn cancelling_says_what_comes_of_it() {
     place.script.operation.send_replace(open);
     let ran = place.run("op cancel 5nzq8c");
     assert_eq!((ran.code, ran.out.as_str()), (0, ""));
-    insta::assert_snapshot!(ran.err, @r#"
-    restart 5nzq8c is being cancelled: what is not done is put back
+    insta::assert_snapshot!(ran.err, @r"
+    restart 5nzq8c is being cancelled: 1 being put back (media-server-1)
     hint: extend op watch 5nzq8c
-    "#);
+    ");
     assert_eq!(*place.script.asked.lock().unwrap(), ["cancel 5nzq8c"]);
 }

@@ -226,7 +226,10 @@ fn what_is_too_long_for_a_line_is_seen_to_be_cut_and_is_told_whole_at_the_end() 
     assert_eq!(code, 1, "{shown}");
     let told = shown.matches(&failed.reason).count();
     assert_eq!(told, 1, "once with everything is enough: {shown}");
-    assert!(shown.ends_with("hint: extend op show 5nzq8c\n"), "{shown}");
+    assert!(
+        shown.ends_with("hint: extend op retry 5nzq8c --failed-only\n"),
+        "{shown}"
+    );
 }
 
 #[test]

@@ -15,7 +15,8 @@ use crate::cli::args::DEFAULT_SOCKET;
 use crate::cli::client::Client;
 use crate::cli::view::node::Node;
 use crate::cli::view::operation::read;
-use crate::cli::view::server::{Fleet, Server, Unclaimed};
+use crate::cli::view::server::{Fleet, Server};
+use crate::cli::view::unclaimed::Unclaimed;
 
 /// Longer than a controller takes, and short enough for a key.
 const LIMIT: Duration = Duration::from_millis(300);

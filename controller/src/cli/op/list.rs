@@ -10,7 +10,7 @@ use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output::document;
 use crate::cli::view::operation::{Document, Operations, read};
-use crate::cli::view::progress::operations_table;
+use crate::cli::view::operations::operations_table;
 
 /// The options of `op list`.
 #[derive(Debug, clap::Args)]

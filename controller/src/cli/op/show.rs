@@ -2,7 +2,6 @@
 
 use clap_complete::engine::ArgValueCompleter;
 use extend_common::exit::Exit;
-use extend_common::hint::split_hint;
 use extend_common::operation::Operation;
 use extend_proto::v1;
 
@@ -12,9 +11,9 @@ use crate::cli::client::ask;
 use crate::cli::completion::live;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
-use crate::cli::output::{document, summary};
+use crate::cli::output::document;
 use crate::cli::view::operation::{Document, read};
-use crate::cli::view::progress::{heading, targets_table};
+use crate::cli::view::operations::{heading, story, targets_table};
 
 /// The options of `op show`.
 #[derive(Debug, clap::Args)]
@@ -53,15 +52,7 @@ pub(super) fn print(
         table.render(context.output.stdout()),
     ];
     for target in &operation.targets {
-        let mut lines: Vec<String> = target.evidence.iter().flat_map(summary::evidence).collect();
-        lines.extend(
-            split_hint(&target.reason)
-                .1
-                .map(|hint| format!("    hint: {hint}")),
-        );
-        if !target.late.is_empty() {
-            lines.push(format!("    {}", target.late));
-        }
+        let lines = story(target, now);
         if !lines.is_empty() {
             let head = format!("{} ({}):", target.name, target.node);
             parts.push(format!("{head}\n{}", lines.join("\n")));

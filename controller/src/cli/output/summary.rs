@@ -79,6 +79,11 @@ pub(crate) fn evidence(evidence: &Evidence) -> Vec<String> {
     if !facts.is_empty() {
         lines.push(format!("    {}", facts.join(", ")));
     }
+    if !evidence.health_output.is_empty() {
+        lines.push("    what its health checks said last:".to_owned());
+        let said = evidence.health_output.iter();
+        lines.extend(said.map(|line| format!("    | {line}")));
+    }
     if !evidence.log_tail.is_empty() {
         lines.push("    the last lines of its output:".to_owned());
         lines.extend(evidence.log_tail.iter().map(|line| format!("    | {line}")));

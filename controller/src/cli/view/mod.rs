@@ -12,10 +12,13 @@ pub(crate) mod host;
 pub(crate) mod logs;
 pub(crate) mod node;
 pub(crate) mod operation;
+pub(crate) mod operations;
 pub(crate) mod plan;
 pub(crate) mod progress;
 pub(crate) mod server;
+pub(crate) mod serving;
 pub(crate) mod strategy;
+pub(crate) mod unclaimed;
 
 use std::fmt;
 

@@ -8,7 +8,7 @@ use extend_proto::v1;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Record, not_understood};
+use super::{Record, not_understood, strategy};
 use crate::cli::failure::Failure;
 
 /// The document of `extend op list`.
@@ -39,6 +39,14 @@ pub(crate) struct Document {
     pub(crate) ended_at: Option<Timestamp>,
     /// When it ends at the latest.
     pub(crate) deadline_at: Timestamp,
+    /// How it goes from server to server.
+    pub(crate) strategy: strategy::Document,
+    /// How long sessions are waited for; null when they are not.
+    pub(crate) drain_seconds: Option<u64>,
+    /// The operation that this one tries again.
+    pub(crate) retry_of: Option<OperationId>,
+    /// What the operation as a whole waits for, in words.
+    pub(crate) note: Option<String>,
     /// What became of each server.
     pub(crate) targets: Vec<Target>,
 }
@@ -79,6 +87,14 @@ pub(crate) struct Target {
     pub(crate) image_before: Option<String>,
     /// The image after.
     pub(crate) image_after: Option<String>,
+    /// The image before, exactly: `repo@sha256:…` or an image id.
+    pub(crate) identity_before: Option<String>,
+    /// The same of the image after.
+    pub(crate) identity_after: Option<String>,
+    /// What was to be known before.
+    pub(crate) warning: Option<String>,
+    /// In which wave it has its turn, from 0.
+    pub(crate) wave: u32,
     /// When it began.
     pub(crate) begun_at: Option<Timestamp>,
     /// When it ended.
@@ -98,6 +114,8 @@ pub(crate) struct Entered {
     pub(crate) phase: Phase,
     /// When.
     pub(crate) at: Timestamp,
+    /// When it was left; null while the target is in it.
+    pub(crate) until: Option<Timestamp>,
 }
 
 /// What was seen of a container before anything was done about its failure.
@@ -111,6 +129,8 @@ pub(crate) struct Evidence {
     pub(crate) oom_killed: bool,
     /// The last lines of its output, oldest first.
     pub(crate) log_tail: Vec<String>,
+    /// What the probes, and Docker's own health check, said last.
+    pub(crate) health_output: Vec<String>,
 }
 
 /// Reads an operation off the wire, with every text made fit to be shown.
@@ -119,6 +139,7 @@ pub(crate) fn read(operation: v1::Operation) -> Result<Operation, Failure> {
     let clean = |text: &mut String| *text = shown_text(std::mem::take(text));
     clean(&mut operation.by);
     clean(&mut operation.message);
+    clean(&mut operation.note);
     for target in &mut operation.targets {
         for text in [
             &mut target.detail,
@@ -127,6 +148,9 @@ pub(crate) fn read(operation: v1::Operation) -> Result<Operation, Failure> {
             &mut target.summary,
             &mut target.image_before,
             &mut target.image_after,
+            &mut target.identity_before,
+            &mut target.identity_after,
+            &mut target.warning,
         ] {
             clean(text);
         }
@@ -159,6 +183,10 @@ impl From<&Operation> for Document {
             begun_at: operation.begun,
             ended_at: operation.ended,
             deadline_at: operation.deadline,
+            strategy: (&operation.strategy).into(),
+            drain_seconds: operation.drain.map(|limit| limit.as_secs()),
+            retry_of: operation.retry_of,
+            note: some(&operation.note),
             targets: operation.targets.iter().map(Target::from).collect(),
         }
     }
@@ -178,22 +206,29 @@ impl From<&operation::Target> for Target {
             summary: some(&target.summary),
             image_before: some(&target.image_before),
             image_after: some(&target.image_after),
+            identity_before: some(&target.identity_before),
+            identity_after: some(&target.identity_after),
+            warning: some(&target.warning),
+            wave: target.wave,
             begun_at: target.begun,
             ended_at: target.ended,
             record: target.stamp.map(Record::from),
-            phases: target.phases.iter().map(Entered::from).collect(),
+            phases: entered(target).collect(),
             evidence: target.evidence.as_ref().map(Evidence::from),
         }
     }
 }
 
-impl From<&PhaseEntry> for Entered {
-    fn from(entry: &PhaseEntry) -> Self {
-        Self {
-            phase: entry.phase,
-            at: entry.at,
-        }
-    }
+/// The phases of a target, each with its end.
+pub(super) fn entered(target: &operation::Target) -> impl Iterator<Item = Entered> {
+    let next = target.phases.iter().skip(1).map(|entry| Some(entry.at));
+    let untils = next.chain([target.ended]);
+    let entered = |(entry, until): (&PhaseEntry, _)| Entered {
+        phase: entry.phase,
+        at: entry.at,
+        until,
+    };
+    target.phases.iter().zip(untils).map(entered)
 }
 
 impl From<&status::Evidence> for Evidence {
@@ -203,6 +238,7 @@ impl From<&status::Evidence> for Evidence {
             exit_code: evidence.exit_code,
             oom_killed: evidence.oom_killed,
             log_tail: evidence.log_tail.clone(),
+            health_output: evidence.health_output.clone(),
         }
     }
 }

@@ -1,15 +1,15 @@
 //! Servers, as `extend status` shows them.
 
-use extend_common::hint::split_hint;
 use extend_common::ids::{NodeAddr, OperationId, RoleName, ServerName};
 use extend_common::record::{RunState, ServerRecord};
-use extend_common::status::{ContainerState, Found, Health, NodeState, Phase, ServerStatus};
-use extend_common::wire::shown_text;
+use extend_common::status::{ContainerState, Health, NodeState, Phase, ServerStatus};
 use extend_proto::v1;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::host::Host;
+use super::serving::{Image, Sessions};
+use super::unclaimed::Unclaimed;
 use super::{health_tone, moment, node_tone, not_understood, text};
 use crate::cli::failure::Failure;
 use crate::cli::output::table::{Cell, Table};
@@ -53,6 +53,11 @@ pub(crate) struct Server {
     pub(crate) image_identity: Option<String>,
     /// The version in the image's label.
     pub(crate) version: Option<String>,
+    /// The image of the deployment before, while its node keeps it: `upgrade --to-previous` goes
+    /// back to it.
+    pub(crate) previous_image: Option<Image>,
+    /// How many sessions it has; null unless somebody waits for their end.
+    pub(crate) sessions: Option<Sessions>,
     /// Restarts that the agent began by itself.
     pub(crate) agent_restarts: u64,
     /// Restarts by Docker's own policy since it was last started on purpose.
@@ -79,29 +84,6 @@ pub(crate) struct Server {
     pub(crate) host: Option<Host>,
 }
 
-/// A container that bears the name of a service without a record.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Unclaimed {
-    /// Its node.
-    pub(crate) address: String,
-    /// Its name.
-    pub(crate) container: String,
-    /// Docker's id.
-    pub(crate) container_id: String,
-    /// The role whose name it bears.
-    pub(crate) r#type: String,
-    /// The portal name that it was started with; null when it cannot be taken over.
-    pub(crate) name: Option<ServerName>,
-    /// Docker's word for its state.
-    pub(crate) container_state: Option<ContainerState>,
-    /// The image that it was made from.
-    pub(crate) image: Option<String>,
-    /// The version in the image's label.
-    pub(crate) version: Option<String>,
-    /// Why it cannot be taken over.
-    pub(crate) obstacle: Option<String>,
-}
-
 impl TryFrom<v1::ListServersResponse> for Fleet {
     type Error = Failure;
 
@@ -111,27 +93,6 @@ impl TryFrom<v1::ListServersResponse> for Fleet {
         Ok(Self {
             servers: servers?,
             unclaimed: unclaimed.collect::<Result<_, _>>()?,
-        })
-    }
-}
-
-impl TryFrom<v1::UnclaimedView> for Unclaimed {
-    type Error = Failure;
-
-    fn try_from(view: v1::UnclaimedView) -> Result<Self, Failure> {
-        let found = view.found.map(Found::try_from).transpose();
-        let found = found.map_err(|e| not_understood(&e))?;
-        let some = |text: String| Some(text).filter(|text| !text.is_empty());
-        Ok(Self {
-            address: shown_text(view.node),
-            container: shown_text(view.container_name),
-            container_id: shown_text(view.container_id),
-            r#type: shown_text(view.role),
-            name: found.as_ref().map(|found| found.name.clone()),
-            container_state: found.as_ref().map(|found| found.state),
-            image: found.as_ref().map(|found| found.image.reference.clone()),
-            version: found.and_then(|found| some(found.image.version)),
-            obstacle: text(view.obstacle),
         })
     }
 }
@@ -189,6 +150,8 @@ impl Server {
             image: desired.image.reference,
             image_identity: None,
             version: None,
+            previous_image: None,
+            sessions: None,
             agent_restarts: 0,
             docker_restarts: 0,
             deployment: desired.deployment.0,
@@ -223,6 +186,8 @@ impl Server {
             self.image_identity = some(image.identity);
             self.version = some(image.version);
         }
+        self.previous_image = status.previous_image.map(Image::from);
+        self.sessions = status.sessions.map(Sessions::from);
         if let Some(container) = status.current {
             self.docker_restarts = container.docker_restarts;
             self.container_id = some(container.instance.container_id);
@@ -252,6 +217,9 @@ impl Server {
         if self.run_state.is_tombstone() {
             words.push("being removed".to_owned());
         }
+        let drains = self.health == Health::Draining || self.phase == Some(Phase::Draining);
+        let sessions = self.sessions.as_ref().filter(|_| drains);
+        words.extend(sessions.map(Sessions::in_words));
         words.extend(self.reason.clone());
         let advised = self.reason.iter().any(|why| why.contains("extend restart"));
         if self.health == Health::Quarantined && !advised {
@@ -260,7 +228,9 @@ impl Server {
                 self.name
             ));
         }
-        if self.phase.is_some_and(|phase| phase != Phase::Settled) {
+        // The sessions have been told already.
+        let told = sessions.is_some() && self.phase == Some(Phase::Draining);
+        if !told && self.phase.is_some_and(|phase| phase != Phase::Settled) {
             words.extend(self.detail.clone());
         }
         words.join("; ")
@@ -322,6 +292,8 @@ impl Server {
             let short = |text: &Option<String>| text.as_deref().map(short_hash).unwrap_or_default();
             cells.push(short(&self.container_id).into());
             cells.push(short(&self.image_identity).into());
+            let previous = self.previous_image.as_ref().map(Image::in_words);
+            cells.push(previous.unwrap_or_default().into());
             cells.push(self.deployments().into());
             cells.push(self.data_directory.clone().unwrap_or_default().into());
             let host = self.host.as_ref().filter(|_| heard);
@@ -372,6 +344,7 @@ pub(crate) fn servers_table(servers: &[Server], wide: bool, now: Timestamp) -> T
         heading.extend([
             "CONTAINER",
             "DIGEST",
+            "PREVIOUS IMAGE",
             "DEPLOYMENT",
             "DATA",
             "PROCESSOR",
@@ -383,42 +356,6 @@ pub(crate) fn servers_table(servers: &[Server], wide: bool, now: Timestamp) -> T
     let mut table = Table::new(heading).sparing(if wide { &[] } else { SPARE });
     for server in servers {
         table.row(server.row(wide, now));
-    }
-    table
-}
-
-impl Unclaimed {
-    /// What can be done about it: the command that takes it over, or why there is none.
-    fn what_to_do(&self) -> String {
-        match (&self.name, &self.obstacle) {
-            (Some(_), _) => format!("extend adopt -a {}", self.address),
-            (None, Some(obstacle)) => format!("cannot be: {}", split_hint(obstacle).0),
-            (None, None) => String::new(),
-        }
-    }
-}
-
-/// The unclaimed containers as a table.
-pub(crate) fn unclaimed_table(unclaimed: &[Unclaimed], wide: bool) -> Table {
-    let heading = vec![
-        "UNCLAIMED CONTAINER",
-        "TYPE",
-        "ADDRESS",
-        "ID",
-        "NAME",
-        "TO TAKE IT OVER",
-    ];
-    let mut table = Table::new(heading).sparing(if wide { &[] } else { &["ID", "TYPE", "NAME"] });
-    for container in unclaimed {
-        let name = container.name.as_ref().map(ToString::to_string);
-        table.row(vec![
-            container.container.clone().into(),
-            container.r#type.clone().into(),
-            container.address.clone().into(),
-            short_hash(&container.container_id).into(),
-            name.unwrap_or_default().into(),
-            container.what_to_do().into(),
-        ]);
     }
     table
 }

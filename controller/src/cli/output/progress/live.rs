@@ -4,16 +4,17 @@ use extend_common::operation::{Operation, Target, TargetState};
 use jiff::Timestamp;
 
 use crate::cli::output::screen::{CLEAR_BELOW, CLEAR_LINE};
-use crate::cli::output::text::{clip, count};
+use crate::cli::output::text::{clip, count, local_times};
 use crate::cli::output::{Stream, Tone, terminal};
-use crate::cli::view::progress::{remark, state_word, tone, took};
+use crate::cli::view::progress::{has_waves, remark_in_turn, state_word, tone, took};
 
 /// More lines than this do not help anybody; the rest is counted in one line below.
 const MAX_LINES: usize = 24;
 /// Narrower terminals show what is being done rather than the role, which names tell mostly.
 const MIN_WIDTH_WITH_ROLES: usize = 110;
-/// Of the terminal's lines, one counts the targets that are not shown, and in one stands the cursor.
-const MARGIN: usize = 2;
+/// Of the terminal's lines, one counts the targets that are not shown, one tells what all wait for,
+/// and in one stands the cursor.
+const MARGIN: usize = 3;
 /// The longest words: `rolling back`, `rolled-back`.
 const STATE: usize = 12;
 /// `59m 59s`
@@ -80,6 +81,7 @@ impl Live {
         Look {
             colour: self.stream.colour,
             roles: width.is_none_or(|width| width >= MIN_WIDTH_WITH_ROLES),
+            waves: false,
             most,
         }
     }
@@ -90,6 +92,8 @@ impl Live {
 struct Look {
     colour: bool,
     roles: bool,
+    /// Turns are counted.
+    waves: bool,
     /// More lines than this are counted.
     most: usize,
 }
@@ -97,6 +101,10 @@ struct Look {
 /// The lines of an operation. In the order of the targets where all have room; otherwise those at
 /// work first, then those that failed.
 fn lines(operation: &Operation, now: Timestamp, look: Look) -> Vec<String> {
+    let look = Look {
+        waves: has_waves(operation),
+        ..look
+    };
     let mut targets: Vec<&Target> = operation.targets.iter().collect();
     let fit = targets.len() <= look.most;
     if !fit {
@@ -127,6 +135,10 @@ fn lines(operation: &Operation, now: Timestamp, look: Look) -> Vec<String> {
     if !rest.is_empty() {
         lines.push(Tone::Faint.paint(&footer(rest), look.colour));
     }
+    if !operation.note.is_empty() && operation.ended.is_none() {
+        let note = local_times(&operation.note, now);
+        lines.push(Tone::Busy.paint(&note, look.colour));
+    }
     lines
 }
 
@@ -145,7 +157,8 @@ fn line(target: &Target, now: Timestamp, look: Look, widths: &Widths) -> String 
     };
     let state = tone(target.state).paint(&format!("{:STATE$}", state_word(target)), look.colour);
     let took = took(target, now);
-    let (server, address, remark) = (&target.name, &target.node, remark(target, now));
+    let (server, address) = (&target.name, &target.node);
+    let remark = remark_in_turn(target, look.waves, now);
     let line = format!("{server:name$}  {role}{address:node$}  {state}  {took:>TOOK$}  {remark}");
     line.trim_end().to_owned()
 }

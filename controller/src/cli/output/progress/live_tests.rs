@@ -1,59 +1,15 @@
 //! The lines, without a terminal.
 
-use extend_common::ids::{OperationId, ServerName};
-use extend_common::operation::{PhaseEntry, Selector, Strategy, Verb};
+use extend_common::operation::PhaseEntry;
 use extend_common::status::Phase;
-use ulid::Ulid;
 
+use super::super::fixtures::{operation, target};
 use super::*;
-
-fn target(index: u8, state: TargetState) -> Target {
-    Target {
-        node: format!("172.31.16.{index}").parse().unwrap(),
-        name: format!("media-server-{index}")
-            .parse::<ServerName>()
-            .unwrap(),
-        role: "media-server-only".parse().unwrap(),
-        state,
-        detail: String::new(),
-        reason: String::new(),
-        evidence: None,
-        stamp: None,
-        begun: None,
-        ended: None,
-        phases: Vec::new(),
-        summary: String::new(),
-        image_before: String::new(),
-        image_after: String::new(),
-        late: String::new(),
-        warning: String::new(),
-        identity_before: String::new(),
-        identity_after: String::new(),
-        wave: 0,
-    }
-}
-
-fn operation(targets: Vec<Target>) -> Operation {
-    Operation {
-        id: OperationId(Ulid::nil()),
-        verb: Verb::Restart,
-        selector: Selector::default(),
-        by: String::new(),
-        message: String::new(),
-        begun: Timestamp::UNIX_EPOCH,
-        ended: None,
-        deadline: Timestamp::UNIX_EPOCH,
-        targets,
-        strategy: Strategy::default(),
-        drain: None,
-        retry_of: None,
-        note: String::new(),
-    }
-}
 
 const PLAIN: Look = Look {
     colour: false,
     roles: true,
+    waves: false,
     most: MAX_LINES,
 };
 
@@ -82,6 +38,7 @@ fn a_line_tells_name_role_address_phase_time_and_detail() {
             Look {
                 colour: false,
                 roles: false,
+                waves: false,
                 most: MAX_LINES,
             }
         )[1],
@@ -105,4 +62,24 @@ fn of_many_targets_those_at_work_are_shown_and_the_rest_is_counted() {
         lines[MAX_LINES],
         "and 36 servers more: 35 queued, 1 succeeded"
     );
+}
+
+#[test]
+fn what_all_wait_for_stands_below_and_turns_are_counted() {
+    let mut ready = target(10, TargetState::Queued);
+    ready.phases = vec![PhaseEntry {
+        phase: Phase::Ready,
+        at: Timestamp::UNIX_EPOCH,
+    }];
+    ready.wave = 1;
+    let mut operation = operation(vec![target(9, TargetState::Running), ready]);
+    operation.note = "the canaries have to stay healthy for 2m: 1m 10s left".to_owned();
+    let shown = lines(&operation, Timestamp::UNIX_EPOCH, PLAIN);
+    assert!(
+        shown[1].ends_with("wave 2; the image is there"),
+        "{shown:?}"
+    );
+    assert_eq!(shown[2], operation.note);
+    operation.ended = Some(Timestamp::UNIX_EPOCH);
+    assert_eq!(lines(&operation, Timestamp::UNIX_EPOCH, PLAIN).len(), 2);
 }

@@ -1,5 +1,7 @@
 //! The progress of an operation on stderr: redrawn lines on a terminal, plain lines elsewhere.
 
+#[cfg(test)]
+mod fixtures;
 mod live;
 mod plain;
 
@@ -7,14 +9,20 @@ use extend_common::operation::Operation;
 use jiff::Timestamp;
 
 use super::Output;
+use super::text::{count, local_times};
 use live::Live;
 use plain::Plain;
+
+/// More warnings than this do not help anybody at once; `extend op show` has all.
+const MAX_WARNINGS: usize = 12;
 
 /// Shows how an operation goes on.
 #[derive(Debug)]
 pub(crate) struct Progress {
     output: Output,
     view: View,
+    /// What was to be known before has been told.
+    warned: bool,
 }
 
 #[derive(Debug)]
@@ -31,11 +39,19 @@ impl Progress {
         } else {
             View::Plain(Plain::default())
         };
-        Self { output, view }
+        Self {
+            output,
+            view,
+            warned: false,
+        }
     }
 
     /// Shows the operation as it is now.
     pub(crate) fn update(&mut self, operation: &Operation, now: Timestamp) {
+        if !self.warned && operation.ended.is_none() {
+            self.warn(operation, now);
+        }
+        self.warned = true;
         match &mut self.view {
             View::Live(live) => self.output.overwrite(&live.frame(operation, now)),
             View::Plain(plain) => {
@@ -43,6 +59,29 @@ impl Progress {
                     self.output.say(&line);
                 }
             }
+        }
+    }
+
+    /// Says what is to be known before, once.
+    fn warn(&mut self, operation: &Operation, now: Timestamp) {
+        let open = operation.targets.iter();
+        let warned: Vec<_> = open
+            .filter(|target| !target.warning.is_empty() && !target.state.has_ended())
+            .collect();
+        for target in warned.iter().take(MAX_WARNINGS) {
+            let warning = local_times(&target.warning, now);
+            self.output.say(&format!(
+                "warning: {} ({}): {warning}",
+                target.name, target.node
+            ));
+        }
+        let more = warned.len().saturating_sub(MAX_WARNINGS);
+        if more > 0 {
+            self.output.say(&format!(
+                "and {} more: extend op show {}",
+                count(more, "warning"),
+                operation.id.short()
+            ));
         }
     }
 
