@@ -10,6 +10,8 @@ mod obstacles;
 mod plan;
 mod run;
 mod select;
+mod sessions;
+mod strategy;
 
 use std::time::Duration;
 
@@ -27,9 +29,6 @@ pub(super) use select::{resolve, select, select_for_status};
 
 /// One operation takes at most so many servers: more do not fit into one transaction.
 pub const MAX_TARGETS: usize = 10_000;
-
-/// How long an operation may take when nothing else is said.
-pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
 /// `--timeout` is within these.
 const TIMEOUTS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(24 * 3600));
@@ -53,8 +52,12 @@ pub enum Admission {
 pub struct Plan {
     /// Which servers were meant, with the role under its own name.
     pub selector: Selector,
-    /// What happens to each, in the order of their addresses.
+    /// What happens to each, in the order in which they have their turn.
     pub targets: Vec<PlannedTarget>,
+    /// How long sessions are waited for; none when they are not.
+    pub drain: Option<Duration>,
+    /// After how long it ends.
+    pub timeout: Duration,
 }
 
 /// Says what a submission means.
@@ -72,7 +75,7 @@ fn plan(fleet: &Fleet, submission: &Submission) -> Result<Plan, Refusal> {
     let asked = Asked::submission(submission);
     check_options(submission, &asked)?;
     let selector = resolve(fleet, &submission.selector, &asked)?;
-    let targets = match submission.verb {
+    let mut targets = match submission.verb {
         Verb::Run => run::plan(fleet, submission, &asked, &selector)?,
         Verb::Adopt => adopt::plan(fleet, &asked, &selector)?,
         Verb::Start
@@ -83,11 +86,35 @@ fn plan(fleet: &Fleet, submission: &Submission) -> Result<Plan, Refusal> {
         | Verb::Drain
         | Verb::Undrain => {
             let nodes = select::select(fleet, submission.verb, &asked, &selector)?;
-            obstacles::check(fleet, submission.verb, &asked, &nodes)?;
+            obstacles::check(fleet, submission, &asked, &nodes)?;
             plan::plan(fleet, submission, &nodes)
         }
     };
-    Ok(Plan { selector, targets })
+    let roles = targets.iter().filter(|target| !target.already_so);
+    let drain = sessions::limit(fleet, submission, &asked, roles.map(|target| &target.role))?;
+    for target in targets.iter_mut().filter(|target| !target.already_so) {
+        if let Some(limit) = drain {
+            target.summary = sessions::in_words(submission.verb, limit, &target.summary);
+            add(&mut target.warning, &sessions::warning(fleet, &target.role));
+        }
+        if let Some(words) = obstacles::waits_for(fleet, target.node) {
+            add(&mut target.warning, &words);
+        }
+    }
+    let timeout = strategy::timeout(submission, &targets, drain);
+    Ok(Plan {
+        selector,
+        targets,
+        drain,
+        timeout,
+    })
+}
+
+fn add(warning: &mut String, words: &str) {
+    if !warning.is_empty() {
+        warning.push_str("; ");
+    }
+    warning.push_str(words);
 }
 
 /// What is wrong with the options whatever the fleet is like.
@@ -117,6 +144,8 @@ fn check_options(submission: &Submission, asked: &Asked) -> Result<(), Refusal> 
         }
         .into());
     }
+    sessions::check(submission, asked)?;
+    strategy::check(submission, asked)?;
     let (least, most) = TIMEOUTS;
     match submission.timeout {
         Some(given) if given < least || given > most => Err(Misuse::BadTimeout {

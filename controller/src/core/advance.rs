@@ -3,12 +3,14 @@
 use jiff::Timestamp;
 
 use extend_common::ids::{NodeAddr, OperationId};
-use extend_common::operation::{PhaseEntry, TargetState};
+use extend_common::operation::{PhaseEntry, TargetState, Verb};
 use extend_common::status::{Evidence, Phase};
 
+use super::begin::waits_for;
 use super::event::words;
 use super::fleet::Fleet;
 use super::key::Key;
+use super::refusal::moment;
 use super::rollout::{self, Advance};
 use super::row::TargetRow;
 
@@ -45,15 +47,7 @@ impl Fleet {
             return;
         };
         if entry.has_queued() {
-            let targets = entry.targets().iter().map(|row| &row.target);
-            for advance in rollout::next(entry.row.verb, targets) {
-                match advance {
-                    Advance::Begin(node) => self.begin(id, node, now),
-                    Advance::Skip(node, reason) => {
-                        self.end_only(id, node, End::new(TargetState::Skipped, reason), now);
-                    }
-                }
-            }
+            self.go_on(id, now);
         }
         let Some(entry) = self.operations.get_mut(&id) else {
             return;
@@ -65,10 +59,90 @@ impl Fleet {
             self.write(Key::Operation(id));
             self.draft.changed(id);
             self.note(told);
+            self.paced.remove(&id);
             self.forget_old();
-        } else if entry.has_queued() && !rollout::is_rolling(entry.row.verb) {
+        }
+    }
+
+    /// Does what the rules of the rollout say comes next.
+    fn go_on(&mut self, id: OperationId, now: Timestamp) {
+        let Some(entry) = self.operations.get(&id) else {
+            return;
+        };
+        let moves = rollout::next(&mut self.scene(entry), now);
+        for advance in moves.advances {
+            match advance {
+                Advance::Stage(node) => self.stage(id, node, now),
+                Advance::Begin { node, canary } => self.begin(id, node, canary, now),
+                // What its node was told before it went is taken back.
+                Advance::Skip(node, reason) => {
+                    self.end_target_early(id, node, &End::new(TargetState::Skipped, reason), now);
+                }
+            }
+        }
+        self.explain_queued(id);
+        let Some(entry) = self.operations.get_mut(&id) else {
+            return;
+        };
+        entry.baking = moves.baking;
+        if entry.note != moves.note {
+            entry.note = moves.note;
+            self.draft.changed(id);
+        }
+        match moves.paced && entry.has_queued() {
+            true => self.paced.insert(id),
+            false => self.paced.remove(&id),
+        };
+        if moves.more {
             self.backlog.insert(id);
         }
+    }
+
+    /// Says of targets that could not begin what they wait for.
+    fn explain_queued(&mut self, id: OperationId) {
+        let Some(entry) = self.operations.get(&id) else {
+            return;
+        };
+        let queued = entry.targets().iter().filter(|row| row.is_queued());
+        let explained: Vec<_> = queued
+            .filter_map(|row| {
+                let target = &row.target;
+                let (state, reason) = self.why_queued(id, entry.row.verb, target.node);
+                let is_news = (target.state, &target.reason) != (state, &reason);
+                is_news.then_some((target.node, state, reason))
+            })
+            .collect();
+        for (node, state, reason) in explained {
+            self.change_target(id, node, |row| {
+                row.target.state = state;
+                row.target.reason = reason;
+            });
+        }
+    }
+
+    fn why_queued(&self, id: OperationId, verb: Verb, node: NodeAddr) -> (TargetState, String) {
+        let Some(site) = self.nodes.get(&node) else {
+            return (TargetState::Queued, String::new());
+        };
+        if let Some(holder) = site.open().filter(|holder| *holder != id) {
+            let words = self.operations.get(&holder).map(|entry| {
+                let row = &entry.row;
+                let why = match row.message.is_empty() {
+                    true => String::new(),
+                    false => format!(" ({})", row.message),
+                };
+                let (id, since) = (holder.short(), moment(row.begun));
+                format!(
+                    "waits for {} {id} of {}{why}, begun {since}",
+                    row.verb, row.by
+                )
+            });
+            return (TargetState::Queued, words.unwrap_or_default());
+        }
+        if rollout::is_rolling(verb) && site.observation().is_none() {
+            return (TargetState::Waiting, waits_for(node, site));
+        }
+        (TargetState::Queued, String::new())
     }
 
     /// Ends a target and goes on with its operation.
@@ -93,9 +167,13 @@ impl Fleet {
         });
         if ended == Some(true)
             && let Some(entry) = self.nodes.get_mut(&node)
-            && entry.open == Some(id)
         {
-            entry.open = None;
+            let held = entry.open() == Some(id);
+            entry.wanted_by.retain(|other| *other != id);
+            // Whoever waited first has its turn; the others wait for that one now.
+            if held {
+                self.backlog.extend(entry.wanted_by.iter().copied());
+            }
         }
     }
 

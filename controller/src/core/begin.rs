@@ -16,34 +16,22 @@ use super::row::TargetRow;
 use super::settings::Settings;
 
 impl Fleet {
-    /// Begins a target: commits its record, or lets it wait for what the record has to name.
-    pub(super) fn begin(&mut self, id: OperationId, node: NodeAddr, now: Timestamp) {
+    /// Begins a target: commits its record.
+    pub(super) fn begin(&mut self, id: OperationId, node: NodeAddr, canary: bool, now: Timestamp) {
         let Some(entry) = self.operations.get(&id) else {
             return;
         };
         let Some(site) = self.nodes.get(&node) else {
             let end = End::new(TargetState::Failed, format!("node {node} is gone"));
-            return self.end_only(id, node, end, now);
+            return self.end_at_once(id, node, end, now);
         };
-        // A restart names the instance that it replaces: without having seen one, there is
-        // nothing to commit yet.
-        if entry.row.verb == Verb::Restart && site.observation().is_none() {
-            let reason = waits_for(node, site);
-            self.change_target(id, node, |row| {
-                row.target.state = TargetState::Waiting;
-                row.target.reason = reason;
-                row.target.begun.get_or_insert(now);
-                enter(&mut row.target.phases, Phase::Pending, now);
-            });
-            return;
-        }
         let prior = site.intended().map(settled);
         let Some(desired) = desired(entry, node, site, &self.settings) else {
             let words = match entry.row.verb {
                 Verb::Adopt => "its container is not there any more",
                 _ => "its server is gone",
             };
-            return self.end_only(id, node, End::new(TargetState::Failed, words), now);
+            return self.end_at_once(id, node, End::new(TargetState::Failed, words), now);
         };
         let found = site.observation().and_then(|seen| seen.current.as_ref());
         let found = found.map(|container| container.instance.clone());
@@ -64,6 +52,8 @@ impl Fleet {
         self.change_target(id, node, |row| {
             row.prior = prior;
             row.found = found;
+            row.canary |= canary;
+            row.moved = Some(now);
             let target = &mut row.target;
             target.state = state;
             target.reason = reason;
@@ -73,25 +63,35 @@ impl Fleet {
         });
     }
 
-    /// Commits the record of a restart that waited for an observation of its server.
+    /// Ends a target that could not even begin; its operation goes on in the next turn.
+    pub(super) fn end_at_once(
+        &mut self,
+        id: OperationId,
+        node: NodeAddr,
+        end: End,
+        now: Timestamp,
+    ) {
+        self.end_only(id, node, end, now);
+        self.backlog.insert(id);
+    }
+
+    /// The node can be seen again: what waited for that may have its turn.
     pub(super) fn begin_waiting(&mut self, node: NodeAddr, now: Timestamp) {
-        let Some(id) = self.nodes.get(&node).and_then(|entry| entry.open) else {
+        let Some(id) = self.nodes.get(&node).and_then(Node::open) else {
             return;
-        };
-        let waits = |row: &TargetRow| {
-            row.target.state == TargetState::Waiting && row.target.stamp.is_none()
         };
         let target = self
             .operations
             .get(&id)
             .and_then(|entry| entry.target(node));
+        let waits = |row: &TargetRow| row.is_queued() && row.target.state == TargetState::Waiting;
         if target.is_some_and(waits) {
-            self.begin(id, node, now);
+            self.advance(id, now);
         }
     }
 }
 
-fn waits_for(node: NodeAddr, site: &Node) -> String {
+pub(super) fn waits_for(node: NodeAddr, site: &Node) -> String {
     if site.is_commandable() {
         return format!("waits until node {node} has looked at its containers");
     }
@@ -124,14 +124,14 @@ fn desired(
         Verb::Start | Verb::Restart => RunState::Running,
         Verb::Stop => RunState::Stopped,
         Verb::Rm => RunState::Removed,
-        Verb::Drain | Verb::Undrain => RunState::Running,
-        Verb::Upgrade => return upgraded(entry, site, settings),
+        Verb::Drain | Verb::Undrain => site.intended()?.run_state,
+        Verb::Upgrade => return upgraded(entry, node, site, settings),
     };
     let present = site.server()?;
+    let limit_seconds = entry.row.options.limit_seconds();
     let drain = match verb {
-        Verb::Drain => Drain::Hold {
-            limit_seconds: entry.row.options.limit_seconds(),
-        },
+        Verb::Drain => Drain::Hold { limit_seconds },
+        Verb::Stop | Verb::Restart | Verb::Rm => first(limit_seconds),
         _ => Drain::Off,
     };
     let replace = if verb == Verb::Restart {
@@ -148,25 +148,37 @@ fn desired(
     })
 }
 
-fn upgraded(entry: &OperationEntry, site: &Node, settings: &Settings) -> Option<Desired> {
+/// Sessions are waited for, if so long as that is said.
+fn first(limit_seconds: u32) -> Drain {
+    match limit_seconds {
+        0 => Drain::Off,
+        limit_seconds => Drain::First { limit_seconds },
+    }
+}
+
+/// A deployment of the image that was fetched ahead.
+fn upgraded(
+    entry: &OperationEntry,
+    node: NodeAddr,
+    site: &Node,
+    settings: &Settings,
+) -> Option<Desired> {
     let present = site.intended()?;
     let options = &entry.row.options;
-    let reference = options
-        .image
-        .clone()
-        .unwrap_or_else(|| present.image.reference.clone());
+    let staged = entry.target(node)?.staged.as_ref()?;
     Some(Desired {
         definition: settings.roles.get(&present.role)?.digest(),
         deployment: Deployment(site.row.next_generation()),
         image: ImageRequest {
-            reference,
+            reference: staged.image.reference.clone(),
             pull: settings.pull,
-            allow_older: options.force,
-            pin: None,
+            allow_older: options.force || options.to_previous,
+            pin: Some(staged.image.identity.clone()),
         },
         operation: Some(entry.row.id),
         // The new deployment makes its own container, the regular way.
         adopted: None,
+        drain: first(options.limit_seconds()),
         ..settled(present)
     })
 }
@@ -252,7 +264,7 @@ fn deployed(
         operation,
         adopted: None,
         staged: None,
-        drain: Drain::Off,
+        drain: first(options.limit_seconds()),
     })
 }
 

@@ -15,11 +15,12 @@ use extend_common::clock::{after, since};
 use extend_common::duration;
 use extend_common::ids::{NodeAddr, OperationId};
 use extend_common::operation::{Operation, TargetState};
-use extend_common::status::{Outcome, OutcomeKind, ServerStatus};
+use extend_common::status::{Outcome, OutcomeKind, Phase, ServerStatus};
 
 use super::advance::End;
 use super::fleet::Fleet;
 use super::key::Key;
+use super::node::Node;
 use super::refusal::{Refusal, Unfound};
 use super::row::{Abandoned, Ending};
 use super::turn::Turn;
@@ -27,6 +28,10 @@ use super::turn::Turn;
 /// So long a target waits for its agent to say that the server is put back: a stop that was begun
 /// runs to its end first (300 s), and what is put back has a minute to come up.
 pub(super) const REVERSAL_BOUND: Duration = Duration::from_secs(420);
+
+/// An agent that is there and does not come forward for so long has got stuck: longer than a stop
+/// may take (300 s) and a start after it. Waiting for sessions has a limit of its own.
+pub(super) const STUCK: Duration = Duration::from_secs(600);
 
 impl Fleet {
     /// Ends an operation before its time.
@@ -77,6 +82,41 @@ impl Fleet {
                 self.end_early(id, TargetState::TimedOut, &reason, now);
             }
             self.end_unconfirmed(id, now);
+            self.end_stuck(id, now);
+        }
+    }
+
+    /// Ends targets whose agents are there and do not come forward.
+    fn end_stuck(&mut self, id: OperationId, now: Timestamp) {
+        let Some(entry) = self.operations.get_mut(&id) else {
+            return;
+        };
+        let mut stuck = Vec::new();
+        for node in entry.open_nodes() {
+            let there = self.nodes.get(&node).is_some_and(Node::is_commandable);
+            entry.change(node, |row| {
+                let waits = row.target.phase() == Phase::Draining || row.ending.is_some();
+                if !there || waits || row.target.stamp.is_none() {
+                    row.moved = Some(now);
+                    return;
+                }
+                let moved = *row.moved.get_or_insert(now);
+                if after(moved, STUCK) <= now {
+                    stuck.push((node, row.target.phase(), row.target.detail.clone()));
+                }
+            });
+        }
+        for (node, phase, detail) in &stuck {
+            let at = match detail.is_empty() {
+                true => phase.to_string(),
+                false => format!("{phase}: {detail}"),
+            };
+            let bound = duration::show(STUCK);
+            let reason = format!("it did not come forward for {bound} ({at})");
+            self.end_target_early(id, *node, &End::new(TargetState::Failed, reason), now);
+        }
+        if !stuck.is_empty() {
+            self.advance(id, now);
         }
     }
 
@@ -114,7 +154,7 @@ impl Fleet {
     }
 
     /// Returns whether something changed: a target that is being put back already is left.
-    fn end_target_early(
+    pub(super) fn end_target_early(
         &mut self,
         id: OperationId,
         node: NodeAddr,
@@ -129,10 +169,7 @@ impl Fleet {
             return false;
         };
         let (stamp, prior) = (row.target.stamp, row.prior.clone());
-        let there = self
-            .nodes
-            .get(&node)
-            .is_some_and(super::node::Node::is_commandable);
+        let there = self.nodes.get(&node).is_some_and(Node::is_commandable);
         match stamp {
             Some(_) if there => {
                 self.put_back_until(id, node, end, now);
@@ -175,6 +212,7 @@ impl Fleet {
             until,
         };
         self.change_target(id, node, |row| {
+            row.staging = false;
             row.target.state = TargetState::Running;
             row.target.detail = format!("{}, putting back", ending.reason);
             row.ending = Some(ending);

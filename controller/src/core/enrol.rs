@@ -221,7 +221,7 @@ impl Fleet {
                 server.name
             ));
         }
-        if let Some(operation) = entry.open {
+        if let Some(operation) = entry.open() {
             notes.push(format!("operation {} waits for it", operation.short()));
         }
         self.close(node, CloseReason::Revoked);

@@ -42,6 +42,8 @@ pub struct Fleet {
     pub(super) removed: BTreeMap<NodeAddr, Mark>,
     /// Operations with targets that could begin and have not yet, to keep turns small.
     pub(super) backlog: BTreeSet<OperationId>,
+    /// Operations that wait for time, or for the health of servers that are none of their targets.
+    pub(super) paced: BTreeSet<OperationId>,
     /// How many operations have ended.
     pub(super) ended: usize,
     pub(super) last_session: u64,

@@ -191,7 +191,7 @@ impl Fleet {
 
     /// The node is back: a target that waited for it is under way.
     fn wake_target(&mut self, node: NodeAddr) {
-        let Some(id) = self.nodes.get(&node).and_then(|entry| entry.open) else {
+        let Some(id) = self.nodes.get(&node).and_then(Node::open) else {
             return;
         };
         let waits = self
@@ -213,7 +213,7 @@ impl Fleet {
 
     /// A restart waits for an observation: says so in place of why the node was away.
     fn explain_wait(&mut self, node: NodeAddr) {
-        let Some(id) = self.nodes.get(&node).and_then(|entry| entry.open) else {
+        let Some(id) = self.nodes.get(&node).and_then(Node::open) else {
             return;
         };
         if let Some(entry) = self.operations.get_mut(&id) {
@@ -282,7 +282,7 @@ impl Fleet {
         let Some(entry) = self.nodes.get(&node) else {
             return;
         };
-        let (Some(id), reason) = (entry.open, entry.away(node)) else {
+        let (Some(id), reason) = (entry.open(), entry.away(node)) else {
             return;
         };
         let waits = self

@@ -85,7 +85,7 @@ impl Fleet {
         self.nodes
             .iter()
             .filter(|(_, entry)| entry.session.is_none())
-            .filter_map(|(node, entry)| Some((node, self.operations.get(&entry.open?)?)))
+            .filter_map(|(node, entry)| Some((node, self.operations.get(&entry.open()?)?)))
             .filter(|(node, operation)| {
                 operation
                     .target(**node)

@@ -133,6 +133,7 @@ impl Fleet {
             recovering: None,
             removed: BTreeMap::new(),
             backlog: BTreeSet::new(),
+            paced: BTreeSet::new(),
             ended: 0,
             last_session: loading.last_session,
             started: now,
@@ -155,7 +156,11 @@ impl Fleet {
                 continue;
             };
             if !target.state.has_ended() {
-                node.open = Some(id);
+                // At most one of several has begun, and it is the one that holds the server.
+                match target.stamp {
+                    Some(_) => node.wanted_by.insert(0, id),
+                    None => node.wanted_by.push(id),
+                }
             } else if let Some(stamp) = target.stamp
                 && matches!(target.state, TargetState::TimedOut | TargetState::Cancelled)
                 && target.late.is_empty()

@@ -8,6 +8,7 @@
 //! ```text
 //! submission ──► admit ──► rollout ──► begin ─────────► record, target   (submit, advance)
 //! hello ───────► ahead? ─► abandoned? ─► welcome, assignment             (hello)
+//! status ──────► image fetched ahead, in turn ──► begin              (stage, rollout)
 //! status ──────► outcome of a target, of a reversal, or told late        (report)
 //! deadline, cancel ──► reversal ──► end                                  (ending)
 //! whatever of it people want to know ──► event                           (event, presence)
@@ -39,6 +40,8 @@ pub mod rollout;
 mod row;
 mod settings;
 mod show;
+mod stage;
+mod standing;
 mod submit;
 mod tick;
 mod turn;

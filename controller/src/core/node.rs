@@ -8,7 +8,9 @@ use extend_common::clock::since;
 use extend_common::ids::{NodeAddr, OperationId, RoleName};
 use extend_common::record::{Desired, Drain, RunState, Stamp};
 use extend_common::roles::Digest;
-use extend_common::status::{Health, NodeState, OutcomeKind, ServerStatus, Unclaimed};
+use extend_common::status::{
+    Health, NodeState, OutcomeKind, ResolvedImage, ServerStatus, Unclaimed,
+};
 
 use super::refusal::{Known, moment};
 use super::request::{Hello, PeerFacts, SessionNumber};
@@ -40,8 +42,9 @@ pub(super) struct Node {
     pub(super) clock_ahead: Option<SignedDuration>,
     /// When it was last heard, since the controller's start.
     pub(super) last_seen: Option<Timestamp>,
-    /// The open operation that holds its server.
-    pub(super) open: Option<OperationId>,
+    /// The open operations that mean its server, in the order in which they have it: the first
+    /// one holds it, the others wait for its end.
+    pub(super) wanted_by: Vec<OperationId>,
     /// Targets that ended without the node's word, and have not got it since.
     pub(super) untold: Vec<(Stamp, OperationId)>,
     /// It has gone and is not back.
@@ -69,6 +72,11 @@ pub(super) struct Session {
 }
 
 impl Node {
+    /// The open operation that holds its server.
+    pub(super) fn open(&self) -> Option<OperationId> {
+        self.wanted_by.first().copied()
+    }
+
     /// Whether records may be sent: connected, and not ahead.
     pub(super) fn is_commandable(&self) -> bool {
         self.session
@@ -123,7 +131,7 @@ impl Node {
             return Some(intended);
         }
         let record = self.row.record.as_ref().map(|record| &record.desired)?;
-        let counts = self.open.is_some() || record.run_state.is_tombstone();
+        let counts = !self.wanted_by.is_empty() || record.run_state.is_tombstone();
         counts.then_some(record)
     }
 
@@ -165,6 +173,11 @@ impl Node {
             && seen.record == record.id
             && succeeded
             && as_wanted
+    }
+
+    /// The image of the deployment before the one that serves, as its node told last.
+    pub(super) fn previous_image(&self) -> Option<&ResolvedImage> {
+        self.status.as_ref()?.previous_image.as_ref()
     }
 
     /// Whether its server is to take no new sessions.

@@ -1,8 +1,10 @@
 //! One operation in memory: its row, its targets in the order of their addresses, and counts that
 //! spare a walk over all of them for each report.
 
+use jiff::Timestamp;
+
 use extend_common::ids::NodeAddr;
-use extend_common::operation::{Operation, TargetState};
+use extend_common::operation::Operation;
 
 use super::row::{OperationRow, TargetRow};
 
@@ -15,22 +17,26 @@ pub(super) struct OperationEntry {
     open: usize,
     /// How many targets have not begun.
     queued: usize,
+    /// What the operation as a whole waits for, in words. Made anew from what is known.
+    pub(super) note: String,
+    /// Since when all canaries have been seen healthy. A new controller counts anew.
+    pub(super) baking: Option<Timestamp>,
 }
 
 impl OperationEntry {
     /// Puts the targets into order.
     pub(super) fn new(row: OperationRow, mut targets: Vec<TargetRow>) -> Self {
         targets.sort_by_key(|row| row.target.node);
-        let count = |test: fn(TargetState) -> bool| {
-            targets.iter().filter(|row| test(row.target.state)).count()
-        };
-        let open = count(|state| !state.has_ended());
-        let queued = count(|state| state == TargetState::Queued);
+        let open = |row: &&TargetRow| !row.target.state.has_ended();
+        let open = targets.iter().filter(open).count();
+        let queued = targets.iter().filter(|row| row.is_queued()).count();
         Self {
             row,
             targets,
             open,
             queued,
+            note: String::new(),
+            baking: None,
         }
     }
 
@@ -59,14 +65,17 @@ impl OperationEntry {
             .binary_search_by_key(&node, |row| row.target.node)
             .ok()?;
         let row = self.targets.get_mut(at)?;
-        let before = row.target.state;
+        let before = (row.target.state.has_ended(), row.is_queued());
         let result = change(row);
-        let after = row.target.state;
-        if before == TargetState::Queued && after != TargetState::Queued {
-            self.queued = self.queued.saturating_sub(1);
-        }
-        if !before.has_ended() && after.has_ended() {
+        let after = (row.target.state.has_ended(), row.is_queued());
+        if !before.0 && after.0 {
             self.open = self.open.saturating_sub(1);
+        }
+        // A target whose image is there waits for its turn again.
+        match (before.1, after.1) {
+            (true, false) => self.queued = self.queued.saturating_sub(1),
+            (false, true) => self.queued += 1,
+            _ => {}
         }
         Some(result)
     }
@@ -105,7 +114,7 @@ impl OperationEntry {
             strategy: self.row.options.strategy,
             drain: self.row.options.drain,
             retry_of: self.row.retry_of,
-            note: String::new(),
+            note: self.note.clone(),
         }
     }
 }

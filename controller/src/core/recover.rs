@@ -224,7 +224,8 @@ impl Fleet {
     /// An operation of an older state of this store may hold the server: it speaks of a record
     /// that is no longer the node's.
     fn give_up_target(&mut self, node: NodeAddr, now: Timestamp) {
-        if let Some(id) = self.nodes.get(&node).and_then(|entry| entry.open) {
+        let wanted_by = self.nodes.get(&node).map(|entry| entry.wanted_by.clone());
+        for id in wanted_by.unwrap_or_default() {
             let reason = "the node's record was taken back from its ledger";
             self.end(id, node, End::new(TargetState::Failed, reason), now);
         }

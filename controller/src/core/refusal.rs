@@ -12,6 +12,7 @@ mod misuse;
 mod obstacle;
 mod selection;
 mod stranger;
+mod turn;
 mod unclaimed;
 mod unfound;
 
@@ -216,6 +217,8 @@ pub struct Held {
     pub verb: Verb,
     /// Who began it.
     pub by: String,
+    /// Why, in that operator's words; may be empty.
+    pub message: String,
     /// When.
     pub since: Timestamp,
 }

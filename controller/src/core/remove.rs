@@ -66,10 +66,10 @@ impl Fleet {
         }
         let entry = self.nodes.get(&node);
         let (open, server) = (
-            entry.and_then(|e| e.open),
+            entry.map(|e| e.wanted_by.clone()).unwrap_or_default(),
             entry.and_then(super::node::Node::known),
         );
-        if let Some(id) = open {
+        for id in open {
             notes.push(format!("its part of operation {} was given up", id.short()));
             let reason = format!("the node was removed by {by}");
             self.end(id, node, End::new(TargetState::Failed, reason), now);

@@ -98,7 +98,7 @@ impl Fleet {
             .record
             .as_ref()
             .is_some_and(|record| record.id == status.record);
-        let open = entry.open;
+        let open = entry.open();
         if is_present {
             match open {
                 Some(id) => self.progress(id, node, &status, now),
@@ -159,6 +159,9 @@ impl Fleet {
             let entered = enter(&mut target.phases, status.phase, now);
             let said = target.detail != status.detail;
             target.detail.clone_from(&status.detail);
+            if entered || said {
+                row.moved = Some(now);
+            }
             (woken || entered, said)
         });
         if let Some((durable, said)) = news {
@@ -186,6 +189,13 @@ impl Fleet {
             OutcomeKind::Failed | OutcomeKind::Declined => TargetState::Failed,
             OutcomeKind::RolledBack => TargetState::RolledBack,
         };
+        let target = self
+            .operations
+            .get(&id)
+            .and_then(|entry| entry.target(node));
+        if target.is_some_and(|row| row.staging) {
+            return self.conclude_stage(id, node, status, outcome, now);
+        }
         let before = self.change_target(id, node, |row| {
             let target = &mut row.target;
             enter(&mut target.phases, status.phase, now);
@@ -195,6 +205,7 @@ impl Fleet {
                 && verb != Some(Verb::Rm)
             {
                 target.image_after = words::image(image);
+                target.identity_after.clone_from(&image.identity);
             }
             (row.prior.clone(), row.found.clone())
         });
@@ -203,7 +214,10 @@ impl Fleet {
         if self.is_spent(node, prior.as_ref(), status, outcome) {
             self.reverse(id, node, prior);
         }
-        let reason = words::reason(outcome, status, found.as_ref());
+        let reason = match outcome.kind {
+            OutcomeKind::Declined => words::declined(verb, node, &outcome.reason),
+            _ => words::reason(outcome, status, found.as_ref()),
+        };
         let end = End {
             state,
             reason,

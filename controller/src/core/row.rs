@@ -3,6 +3,7 @@
 //! Serialised as JSON. A field that this version does not know is an error: dropping it would
 //! damage what a newer version wrote.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use extend_common::ids::{NodeAddr, OperationId, RequestId};
 use extend_common::operation::{Selector, Strategy, Target, TargetState, Verb};
 use extend_common::record::{Desired, Instance, RecordId, ServerRecord, Stamp};
+use extend_common::status::StagedImage;
 
 use extend_common::wire::whole_seconds;
 
@@ -138,6 +140,10 @@ pub(super) struct OperationRow {
     pub(super) begun: Timestamp,
     pub(super) ended: Option<Timestamp>,
     pub(super) deadline: Timestamp,
+    /// The build that an image reference has led to, by the first server that asked: the others
+    /// get the same.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) pins: BTreeMap<String, String>,
     /// The operation that this one tries again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) retry_of: Option<OperationId>,
@@ -185,6 +191,41 @@ pub(super) struct TargetRow {
     /// by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) found: Option<Instance>,
+    /// Its present record has an image fetched ahead; otherwise it is what the verb is about.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) staging: bool,
+    /// The image that was fetched ahead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) staged: Option<StagedImage>,
+    /// It has begun as one of those that go first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) canary: bool,
+    /// When its agent was last heard to have come forward with it: sending heartbeats is no
+    /// progress. Lost at a restart, from which on time is counted anew.
+    #[serde(skip)]
+    pub(super) moved: Option<Timestamp>,
+}
+
+impl TargetRow {
+    /// A target before its turn.
+    pub(super) fn new(target: Target) -> Self {
+        Self {
+            target,
+            prior: None,
+            ending: None,
+            found: None,
+            staging: false,
+            staged: None,
+            canary: false,
+            moved: None,
+        }
+    }
+
+    /// Whether nothing has been begun with its server that would have to be ended: its turn has
+    /// not come, though an image may have been fetched for it.
+    pub(super) fn is_queued(&self) -> bool {
+        !self.target.state.has_ended() && self.target.stamp.is_none() && self.ending.is_none()
+    }
 }
 
 /// A target that was ended while its agent worked on it: the server is being put back.

@@ -79,7 +79,7 @@ impl Fleet {
             record: entry.row.record.clone()?,
             node_state: entry.state(),
             status: entry.status.clone(),
-            operation: entry.open,
+            operation: entry.open(),
             node_reason: reason(node, entry, None, now),
             node_away_since: entry.away_since(),
             host: entry.host.clone(),

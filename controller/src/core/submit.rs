@@ -1,5 +1,7 @@
 //! Submissions and the questions about operations.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use extend_common::clock::after;
@@ -7,13 +9,13 @@ use extend_common::ids::{OperationId, RequestId};
 use extend_common::operation::{Operation, PhaseEntry, PlannedTarget, Target, TargetState};
 use extend_common::status::Phase;
 
-use super::admit::{Admission, DEFAULT_TIMEOUT, Plan, admit};
+use super::admit::{Admission, Plan, admit};
 use super::event::words;
 use super::fleet::Fleet;
 use super::key::Key;
 use super::operation::OperationEntry;
 use super::refusal::Refusal;
-use super::request::{DrainWish, Submission, Submitted};
+use super::request::{Submission, Submitted};
 use super::row::{OperationRow, Options, TargetRow};
 use super::turn::Turn;
 
@@ -76,17 +78,15 @@ impl Fleet {
                 public_address: submission.public_address,
                 force: submission.force,
                 strategy: submission.strategy,
-                drain: match submission.drain {
-                    DrainWish::For(limit) => Some(limit),
-                    DrainWish::Unsaid | DrainWish::ByRole | DrainWish::Not => None,
-                },
+                drain: plan.drain,
                 to_previous: submission.to_previous,
             },
             by: submission.by.clone(),
             message: submission.message.clone(),
             begun: now,
             ended: None,
-            deadline: after(now, submission.timeout.unwrap_or(DEFAULT_TIMEOUT)),
+            deadline: after(now, plan.timeout),
+            pins: BTreeMap::new(),
             retry_of: submission.retry_of,
         };
         let targets = plan
@@ -101,7 +101,7 @@ impl Fleet {
             if let Some(node) = self.nodes.get_mut(&row.target.node)
                 && !row.target.state.has_ended()
             {
-                node.open = Some(id);
+                node.wanted_by.push(id);
             }
         }
         self.requests.insert(submission.request, id);
@@ -148,18 +148,13 @@ fn target(planned: PlannedTarget, now: Timestamp) -> TargetRow {
         summary: planned.summary,
         image_before: planned.image_before,
         image_after: planned.image_after,
+        warning: planned.warning,
+        identity_before: planned.identity_before,
+        identity_after: planned.identity_after,
+        wave: planned.wave,
         late: String::new(),
-        warning: String::new(),
-        identity_before: String::new(),
-        identity_after: String::new(),
-        wave: 0,
     };
-    TargetRow {
-        target,
-        prior: None,
-        ending: None,
-        found: None,
-    }
+    TargetRow::new(target)
 }
 
 /// The plan of an operation that is known already, as it was.
@@ -172,14 +167,14 @@ fn planned_again(target: &Target) -> PlannedTarget {
         summary: target.summary.clone(),
         image_before: target.image_before.clone(),
         image_after: target.image_after.clone(),
-        wave: 0,
+        identity_before: target.identity_before.clone(),
+        identity_after: target.identity_after.clone(),
+        warning: target.warning.clone(),
+        wave: target.wave,
+        canary: false,
         host_changes: Vec::new(),
         // The summary counts them; the list was told with the first answer.
         differences: Vec::new(),
-        identity_before: String::new(),
-        identity_after: String::new(),
-        warning: String::new(),
-        canary: false,
     }
 }
 

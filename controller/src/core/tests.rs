@@ -22,4 +22,6 @@ mod refusals;
 mod reports;
 mod rollout;
 mod scale;
+mod staging;
 pub(crate) mod told;
+mod waiting;

@@ -22,6 +22,9 @@ impl Fleet {
         for id in std::mem::take(&mut self.backlog) {
             self.advance(id, now);
         }
+        for id in self.paced.clone() {
+            self.advance(id, now);
+        }
         self.tell_many(now);
         let wake = self.next_wake(now);
         self.turn(wake)

@@ -1,5 +1,7 @@
 //! Small texts about what agents tell, for targets.
 
+use extend_common::hint::with_hint;
+use extend_common::ids::NodeAddr;
 use extend_common::operation::{TargetState, Verb};
 use extend_common::record::Instance;
 use extend_common::size;
@@ -51,6 +53,28 @@ fn gone_back(status: &ServerStatus, found: Option<&Instance>) -> String {
         Some(version) => format!("{version} serves again"),
         None if untouched => "kept what serves".to_owned(),
         None => "the deployment before serves again".to_owned(),
+    }
+}
+
+/// Why nothing was touched.
+pub(super) fn kept(status: &ServerStatus, why: &str) -> String {
+    let serving = status.serving_image.as_ref().map(|image| &image.version);
+    let kept = match serving.filter(|version| !version.is_empty()) {
+        Some(version) => format!("kept {version}"),
+        None => "kept what serves".to_owned(),
+    };
+    match why.is_empty() {
+        true => kept,
+        false => format!("{kept}: {why}"),
+    }
+}
+
+/// Why a server was left running: the sessions it still had, and the line that would cut them.
+pub(super) fn declined(verb: Option<Verb>, node: NodeAddr, reason: &str) -> String {
+    let words = format!("{reason}; it takes sessions again");
+    match verb {
+        Some(Verb::Drain) | None => words,
+        Some(verb) => with_hint(words, format!("to cut them: extend {verb} -a {node} --now")),
     }
 }
 

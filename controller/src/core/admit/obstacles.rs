@@ -3,14 +3,18 @@
 
 use extend_common::ids::{NodeAddr, RoleName};
 use extend_common::operation::Verb;
+use extend_common::record::{Desired, RunState};
 
 use super::super::fleet::Fleet;
+use super::super::node::{Node, known};
 use super::super::refusal::{Action, Asked, DefinitionGap, Held, Known, Obstacle, Refusal};
+use super::super::request::Submission;
+use super::super::rollout::is_rolling;
 
 /// Checks every node. Nodes that are merely away are no obstacle: their targets wait.
 pub(super) fn check(
     fleet: &Fleet,
-    verb: Verb,
+    submission: &Submission,
     asked: &Asked,
     nodes: &[NodeAddr],
 ) -> Result<(), Refusal> {
@@ -18,17 +22,132 @@ pub(super) fn check(
         revoked(fleet, asked, *node)?;
         ahead(fleet, asked, *node)?;
     }
-    busy(fleet, &asked.action(), nodes)?;
+    free_or_queued(fleet, submission, asked, nodes)?;
     for node in nodes {
         let server = fleet.nodes.get(node).and_then(|entry| entry.server());
         let Some(role) = server.map(|server| server.role.clone()) else {
             continue;
         };
-        if verb == Verb::Upgrade {
+        if submission.verb == Verb::Upgrade {
             definition(fleet, asked, *node, &role)?;
+            if submission.to_previous {
+                has_previous_image(fleet, asked, *node)?;
+            }
         } else {
             known_there(fleet, asked, *node, &role)?;
         }
+    }
+    if is_rolling(submission.verb) && !submission.force {
+        not_the_last(fleet, asked, nodes)?;
+    }
+    Ok(())
+}
+
+/// So many operations may wait for one server.
+const MOST_WAITING: usize = 8;
+
+/// A server has at most one operation that works on it; others are refused, or wait.
+pub(super) fn free_or_queued(
+    fleet: &Fleet,
+    submission: &Submission,
+    asked: &Asked,
+    nodes: &[NodeAddr],
+) -> Result<(), Refusal> {
+    if !submission.queue {
+        return busy(fleet, &asked.action(), nodes);
+    }
+    for node in nodes {
+        let entry = fleet.nodes.get(node);
+        let waiting = entry.map_or(0, |entry| entry.wanted_by.len());
+        if waiting > MOST_WAITING
+            && let Some(held) = held(fleet, *node)
+        {
+            return Err(Obstacle::QueueFull {
+                action: asked.action(),
+                found: held.server,
+                most: MOST_WAITING,
+            }
+            .into());
+        }
+    }
+    Ok(())
+}
+
+/// What a target on the node would have to wait for.
+pub(super) fn waits_for(fleet: &Fleet, node: NodeAddr) -> Option<String> {
+    let Held {
+        operation,
+        verb,
+        by,
+        ..
+    } = held(fleet, node)?;
+    Some(format!(
+        "waits for the end of {verb} {} of {by}",
+        operation.short()
+    ))
+}
+
+fn has_previous_image(fleet: &Fleet, asked: &Asked, node: NodeAddr) -> Result<(), Refusal> {
+    let Some(entry) = fleet.nodes.get(&node) else {
+        return Ok(());
+    };
+    match (entry.previous_image(), entry.known()) {
+        (None, Some(found)) => Err(Obstacle::NoPreviousImage {
+            asked: asked.clone(),
+            found,
+            unheard: entry.status.is_none(),
+        }
+        .into()),
+        _ => Ok(()),
+    }
+}
+
+/// The last healthy server of a role that has others is not taken unasked. When one of the others
+/// is a target too, it has its turn first, and may be healthy by then.
+pub(super) fn not_the_last(
+    fleet: &Fleet,
+    asked: &Asked,
+    nodes: &[NodeAddr],
+) -> Result<(), Refusal> {
+    for node in nodes {
+        let Some((entry, server)) = fleet
+            .nodes
+            .get(node)
+            .and_then(|entry| Some((entry, entry.intended()?)))
+        else {
+            continue;
+        };
+        if !entry.is_well() {
+            continue;
+        }
+        let others = fleet.nodes.iter().filter_map(|(at, other)| {
+            let desired = other.intended()?;
+            let counts =
+                at != node && desired.role == server.role && desired.run_state == RunState::Running;
+            counts.then_some((at, other, desired))
+        });
+        let others: Vec<_> = others.collect();
+        let takes_over =
+            |(at, other, _): &(&NodeAddr, &Node, &Desired)| other.is_well() || nodes.contains(*at);
+        if others.is_empty() || others.iter().any(takes_over) {
+            continue;
+        }
+        let title = fleet.settings.roles.get(&server.role);
+        let title = title.map_or_else(|| server.role.to_string(), |d| d.title.clone());
+        let others = others.into_iter().map(|(at, other, desired)| {
+            let name = &desired.name;
+            match other.observation() {
+                Some(seen) => format!("{name} at {at} is {}", seen.health),
+                None => format!("{name}: {}", other.away(*at)),
+            }
+        });
+        return Err(Obstacle::LastHealthy {
+            asked: asked.clone(),
+            found: known(server),
+            title,
+            others: others.collect(),
+        }
+        .into());
     }
     Ok(())
 }
@@ -103,7 +222,7 @@ pub(in crate::core) fn busy(
 }
 
 fn held(fleet: &Fleet, node: NodeAddr) -> Option<Held> {
-    let operation = fleet.nodes.get(&node)?.open?;
+    let operation = fleet.nodes.get(&node)?.open()?;
     let entry = fleet.operations.get(&operation)?;
     let target = &entry.target(node)?.target;
     Some(Held {
@@ -115,6 +234,7 @@ fn held(fleet: &Fleet, node: NodeAddr) -> Option<Held> {
         operation,
         verb: entry.row.verb,
         by: entry.row.by.clone(),
+        message: entry.row.message.clone(),
         since: entry.row.begun,
     })
 }

@@ -12,6 +12,7 @@ use super::super::node::Node;
 use super::super::request::Submission;
 use super::super::rollout;
 use super::super::row::Options;
+use super::super::words;
 use super::run::would_deploy;
 
 /// Plans a verb on servers that are there.
@@ -20,48 +21,110 @@ pub(super) fn plan(
     submission: &Submission,
     nodes: &[NodeAddr],
 ) -> Vec<PlannedTarget> {
-    let mut waves: BTreeMap<RoleName, u32> = BTreeMap::new();
-    let rolling = rollout::is_rolling(submission.verb);
-    let servers = nodes.iter().filter_map(|node| {
-        let entry = fleet.nodes.get(node)?;
-        Some((*node, entry, entry.server()?))
-    });
-    servers
+    let servers: Vec<_> = nodes
+        .iter()
+        .filter_map(|node| {
+            let entry = fleet.nodes.get(node)?;
+            Some((*node, entry, entry.server()?))
+        })
+        .collect();
+    let mut scene = fleet.planned_scene(submission, &servers);
+    let waves = rollout::waves(&mut scene);
+    let mut planned: Vec<_> = servers
+        .iter()
         .map(|(node, entry, server)| {
             let already_so = is_already_so(submission.verb, entry);
-            let wave = waves.entry(server.role.clone()).or_default();
-            let planned = PlannedTarget {
-                node,
+            let wave = waves.get(node);
+            let mut planned = PlannedTarget {
+                node: *node,
                 name: server.name.clone(),
                 role: server.role.clone(),
                 already_so,
                 summary: in_words(fleet, submission, entry, server, already_so),
                 image_before: shown_image(entry),
                 image_after: image_after(submission, entry, server),
-                wave: if rolling { *wave } else { 0 },
-                host_changes: if already_so {
-                    Vec::new()
-                } else {
-                    host_changes(fleet, submission.verb, &server.role)
-                },
-                differences: Vec::new(),
-                identity_before: String::new(),
-                identity_after: String::new(),
+                identity_before: serving_identity(entry),
+                identity_after: identity_after(submission, entry),
                 warning: String::new(),
-                canary: false,
+                wave: wave.map_or(0, |wave| wave.number),
+                canary: wave.is_some_and(|wave| wave.canary),
+                host_changes: Vec::new(),
+                differences: Vec::new(),
             };
-            *wave = wave.saturating_add(1);
+            if !already_so {
+                planned.host_changes = host_changes(fleet, submission.verb, &server.role);
+                planned.warning = away_in_words(fleet, submission.verb, entry, server);
+            }
             planned
         })
-        .collect()
+        .collect();
+    let turns: BTreeMap<_, _> = scene
+        .items
+        .iter()
+        .enumerate()
+        .map(|(turn, item)| (item.node, turn))
+        .collect();
+    planned.sort_by_key(|planned| turns.get(&planned.node).copied());
+    planned
+}
+
+/// That nothing takes over while the server is out of service, and comes back by itself after it.
+fn away_in_words(fleet: &Fleet, verb: Verb, entry: &Node, server: &Desired) -> String {
+    let ends = matches!(verb, Verb::Restart | Verb::Upgrade | Verb::Run);
+    if !ends || server.run_state != RunState::Running {
+        return String::new();
+    }
+    let roles = fleet.roles(std::iter::once(&server.role));
+    match roles.get(&server.role) {
+        Some(role) if role.is_away_without(entry.is_well()) => {
+            format!("no other {} takes over meanwhile", role.title)
+        }
+        _ => String::new(),
+    }
+}
+
+/// The build that serves, as its node told last.
+pub(super) fn serving_identity(entry: &Node) -> String {
+    let image = entry.status.as_ref().and_then(|s| s.serving_image.as_ref());
+    image
+        .map(|image| image.identity.clone())
+        .unwrap_or_default()
+}
+
+/// The build after, as far as anybody can tell before it was asked for.
+fn identity_after(submission: &Submission, entry: &Node) -> String {
+    match submission.verb {
+        Verb::Rm => String::new(),
+        Verb::Upgrade if submission.to_previous => {
+            let previous = entry.previous_image();
+            previous
+                .map(|image| image.identity.clone())
+                .unwrap_or_default()
+        }
+        Verb::Upgrade => String::new(),
+        Verb::Run
+        | Verb::Start
+        | Verb::Stop
+        | Verb::Restart
+        | Verb::Adopt
+        | Verb::Drain
+        | Verb::Undrain => serving_identity(entry),
+    }
 }
 
 /// Whether the server was *observed* to be as the verb wants it.
 fn is_already_so(verb: Verb, entry: &Node) -> bool {
+    // What holds it may leave it otherwise.
+    if entry.open().is_some() {
+        return false;
+    }
     match verb {
         Verb::Start => entry.is_settled_at(RunState::Running),
         Verb::Stop => entry.is_settled_at(RunState::Stopped),
-        Verb::Undrain => entry.is_settled_at(RunState::Running) && !entry.is_drained(),
+        Verb::Undrain => {
+            let present = entry.intended().map(|present| present.run_state);
+            present.is_some_and(|present| entry.is_settled_at(present)) && !entry.is_drained()
+        }
         Verb::Run | Verb::Restart | Verb::Upgrade | Verb::Rm | Verb::Adopt | Verb::Drain => false,
     }
 }
@@ -69,6 +132,10 @@ fn is_already_so(verb: Verb, entry: &Node) -> bool {
 fn image_after(submission: &Submission, entry: &Node, server: &Desired) -> String {
     match submission.verb {
         Verb::Rm => String::new(),
+        Verb::Upgrade if submission.to_previous => {
+            let previous = entry.previous_image();
+            previous.map(words::image).unwrap_or_default()
+        }
         Verb::Upgrade => submission
             .image
             .clone()
@@ -156,6 +223,13 @@ fn upgrade_in_words(
     server: &Desired,
     grace: &str,
 ) -> String {
+    if submission.to_previous {
+        let previous = entry.previous_image().map(words::image).unwrap_or_default();
+        return format!(
+            "go back to {previous}, which is on the node: replace the container, with up to {grace} \
+             to end"
+        );
+    }
     let image = submission.image.as_ref().unwrap_or(&server.image.reference);
     if server.run_state == RunState::Stopped {
         return format!("fetch {image} and make its container anew; it stays stopped");
@@ -204,8 +278,12 @@ pub(super) fn run_in_words(
         });
     if deploys.is_none() {
         planned.image_after.clone_from(&planned.image_before);
+        planned.identity_after.clone_from(&planned.identity_before);
     } else if !planned.already_so {
         planned.host_changes = host_changes(fleet, Verb::Run, &planned.role);
+        if let Some(server) = entry.intended() {
+            planned.warning = away_in_words(fleet, Verb::Run, entry, server);
+        }
     }
     planned.summary = match (entry.intended(), deploys) {
         _ if planned.already_so => "already running".to_owned(),

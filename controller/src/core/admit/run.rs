@@ -11,7 +11,7 @@ use super::super::refusal::{Asked, Misuse, Obstacle, Refusal};
 use super::super::request::Submission;
 use super::super::row::Options;
 use super::super::settings::Settings;
-use super::plan::{run_in_words, shown_image};
+use super::plan::{run_in_words, serving_identity, shown_image};
 use super::{addresses, obstacles};
 
 /// A server that is to be on a node.
@@ -38,11 +38,15 @@ pub(super) fn plan(
     let entry = enrolled(fleet, asked, site.node)?;
     obstacles::revoked(fleet, asked, site.node)?;
     obstacles::ahead(fleet, asked, site.node)?;
-    obstacles::busy(fleet, &asked.action(), &[site.node])?;
+    obstacles::free_or_queued(fleet, submission, asked, &[site.node])?;
     is_free(fleet, asked, &site, entry)?;
     obstacles::definition(fleet, asked, site.node, site.role)?;
     nothing_in_the_way(fleet, asked, &site, entry)?;
     let options = options(submission);
+    let replaces = would_deploy(&fleet.settings, same(entry), &options).is_some();
+    if replaces && !submission.force {
+        obstacles::not_the_last(fleet, asked, &[site.node])?;
+    }
     let planned = PlannedTarget {
         node: site.node,
         name: site.name.clone(),
@@ -51,10 +55,10 @@ pub(super) fn plan(
         summary: String::new(),
         image_before: shown_image(entry),
         image_after: image(&fleet.settings, same(entry), &options),
+        identity_before: serving_identity(entry),
         wave: 0,
         host_changes: Vec::new(),
         differences: Vec::new(),
-        identity_before: String::new(),
         identity_after: String::new(),
         warning: String::new(),
         canary: false,
@@ -147,7 +151,11 @@ pub(super) fn is_free(
         .nodes
         .iter()
         .filter(|(node, _)| **node != site.node)
-        .filter_map(|(_, other)| other.intended().or(other.open.and_then(|_| other.server())))
+        .filter_map(|(_, other)| {
+            other
+                .intended()
+                .or(other.open().and_then(|_| other.server()))
+        })
         .find(|server| server.name == *site.name);
     match holder {
         Some(found) => Err(Obstacle::NameTaken {
@@ -226,7 +234,8 @@ pub(in crate::core) fn would_deploy(
 /// Identical to the record, and seen to run.
 fn is_already_so(fleet: &Fleet, entry: &Node, options: &Options) -> bool {
     let well = |health| matches!(health, Health::Healthy | Health::Starting);
-    would_deploy(&fleet.settings, same(entry), options).is_none()
+    entry.open().is_none()
+        && would_deploy(&fleet.settings, same(entry), options).is_none()
         && entry.is_settled_at(RunState::Running)
         && entry.observation().is_some_and(|seen| well(seen.health))
 }

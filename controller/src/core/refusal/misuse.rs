@@ -54,6 +54,17 @@ pub enum Misuse {
         /// The shortest and the longest.
         bounds: (Duration, Duration),
     },
+    /// Another duration out of its bounds.
+    BadDuration {
+        /// The command.
+        asked: Asked,
+        /// Which option.
+        option: &'static str,
+        /// What was given.
+        given: Duration,
+        /// The shortest and the longest.
+        bounds: (Duration, Duration),
+    },
     /// A `--ttl` out of its bounds.
     BadTtl {
         /// What was to be done.
@@ -113,6 +124,16 @@ impl Misuse {
                 "bad-timeout",
                 out_of_bounds(&asked.action(), "--timeout", *given, *bounds),
                 format!("{} --timeout 30m", asked.line()),
+            ),
+            Self::BadDuration {
+                asked,
+                option,
+                given,
+                bounds,
+            } => Text::new(
+                "bad-duration",
+                out_of_bounds(&asked.action(), option, *given, *bounds),
+                format!("{} {option} 30m", asked.line()),
             ),
             Self::BadTtl {
                 action,

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use extend_common::ids::{NodeAddr, RoleName};
 use extend_common::operation::Verb;
 
-use super::{Action, Asked, Held, Known, MOST_NAMED, Text, moment};
+use super::turn::{busy, last_healthy, no_previous_image, queue_full, sessions_uncounted};
+use super::{Action, Asked, Held, Known, Text, moment};
 
 /// What is in the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,6 +137,44 @@ pub enum Obstacle {
         /// Why.
         why: String,
     },
+    /// The role has other servers that should run, and none of them could take over.
+    LastHealthy {
+        /// The command.
+        asked: Asked,
+        /// The server that runs well.
+        found: Known,
+        /// Its role, in sentences.
+        title: String,
+        /// What is known of each of the others, in a sentence.
+        others: Vec<String>,
+    },
+    /// Nobody knows how the sessions of a role are counted.
+    SessionsUncounted {
+        /// The command.
+        asked: Asked,
+        /// The role.
+        role: RoleName,
+        /// The same in sentences.
+        title: String,
+    },
+    /// The node keeps no image of a deployment before.
+    NoPreviousImage {
+        /// The command.
+        asked: Asked,
+        /// The server.
+        found: Known,
+        /// Its node has not been heard since the controller's start.
+        unheard: bool,
+    },
+    /// So many operations wait for the server already.
+    QueueFull {
+        /// What was to be done.
+        action: Action,
+        /// The server.
+        found: Known,
+        /// The most that may wait.
+        most: usize,
+    },
     /// `node remove` of a node that still has a server.
     NodeHasServer {
         /// Which.
@@ -206,15 +245,7 @@ impl Obstacle {
                 role,
                 gap,
             } => definition_differs(asked, *node, role, *gap),
-            Self::NoPbxAddress { asked } => Text::new(
-                "no-pbx-address",
-                format!(
-                    "cannot {} a server: the address of the PBX is not set",
-                    asked.action()
-                ),
-                "sudo systemctl restart extend-controller".to_owned(),
-            )
-            .because("set `address` under [pbx] in /etc/extend/controller.toml first"),
+            Self::NoPbxAddress { asked } => no_pbx_address(asked),
             Self::NodeOccupied { asked, found } => node_occupied(asked, found),
             Self::NameTaken { asked, found } => name_taken(asked, found),
             Self::NodeAway { asked, found, why } => Text::new(
@@ -230,56 +261,28 @@ impl Obstacle {
             | Self::CannotAdopt { .. }
             | Self::NothingToAdopt { .. }
             | Self::NodeUnseen { .. } => self.of_unclaimed(),
+            Self::LastHealthy {
+                asked,
+                found,
+                title,
+                others,
+            } => last_healthy(asked, found, title, others),
+            Self::SessionsUncounted { asked, role, title } => {
+                sessions_uncounted(asked, role, title)
+            }
+            Self::NoPreviousImage {
+                asked,
+                found,
+                unheard,
+            } => no_previous_image(asked, found, *unheard),
+            Self::QueueFull {
+                action,
+                found,
+                most,
+            } => queue_full(action, found, *most),
             Self::NodeHasServer { found, unconfirmed } => node_has_server(found, *unconfirmed),
         }
     }
-}
-
-fn busy(action: &Action, held: &[Held]) -> Text {
-    let Some(first) = held.first() else {
-        return Text::new(
-            "busy",
-            format!("cannot {action}: an operation is open"),
-            String::new(),
-        );
-    };
-    let object = match held {
-        // It names its object itself.
-        _ if matches!(action, Action::RemoveNode(_)) => String::new(),
-        [only] => format!(" {}", only.server),
-        several => format!(" {} of the servers", several.len()),
-    };
-    let one = held.iter().all(|other| other.operation == first.operation);
-    let holder = if one {
-        let what = if held.len() > 1 { "them" } else { "the server" };
-        format!("operation {} holds {what}", first.operation.short())
-    } else {
-        "open operations hold them".to_owned()
-    };
-    let id = first.operation.short();
-    let hint = format!("extend op watch {id}, or to end it: extend op cancel {id}");
-    let mut text = Text::new("busy", format!("cannot {action}{object}: {holder}"), hint);
-    for held in held.iter().take(MOST_NAMED) {
-        text = text.because(format!(
-            "operation {} ({} by {}) holds {} at {} since {}",
-            held.operation.short(),
-            held.verb,
-            held.by,
-            held.server.name,
-            held.server.node,
-            moment(held.since)
-        ));
-    }
-    if held.len() > MOST_NAMED {
-        text = text.because(format!("and {} more are held", held.len() - MOST_NAMED));
-    }
-    if let Action::RemoveNode(_) = action {
-        text = text.because(format!(
-            "if the node is gone for good: {} --force",
-            action.line()
-        ));
-    }
-    text
 }
 
 fn not_enrolled(asked: &Asked, node: NodeAddr, token: Option<Timestamp>) -> Text {
@@ -399,4 +402,16 @@ fn node_has_server(found: &Known, unconfirmed: bool) -> Text {
         "if the node is gone for good: {} --force",
         Action::RemoveNode(found.node).line()
     ))
+}
+
+fn no_pbx_address(asked: &Asked) -> Text {
+    Text::new(
+        "no-pbx-address",
+        format!(
+            "cannot {} a server: the address of the PBX is not set",
+            asked.action()
+        ),
+        "sudo systemctl restart extend-controller".to_owned(),
+    )
+    .because("set `address` under [pbx] in /etc/extend/controller.toml first")
 }

@@ -117,7 +117,7 @@ fn stop_and_start_keep_it_and_an_upgrade_does_not() {
     plan.plan_only = true;
     let told = bench.submit(plan).unwrap().plan[0].summary.clone();
     assert!(told.contains("by one of Extend's own"), "{told}");
-    bench.accept(Verb::Upgrade, "-a 172.31.16.139");
+    bench.upgrade("-a 172.31.16.139");
     let record = desired(&bench);
     assert_eq!(record.adopted, None);
     assert_eq!(
@@ -134,7 +134,7 @@ fn stop_and_start_keep_it_and_an_upgrade_does_not() {
 fn an_upgrade_that_fails_goes_back_to_the_record_that_took_it_over() {
     let mut bench = adopted();
     let first = desired(&bench);
-    let operation = bench.accept(Verb::Upgrade, "-a 172.31.16.139");
+    let operation = bench.upgrade("-a 172.31.16.139");
     bench.work(node(AT), OutcomeKind::RolledBack, "it crashed");
     assert_eq!(bench.states(operation.id), [TargetState::RolledBack]);
     let now = desired(&bench);

@@ -1,13 +1,17 @@
 //! An agent as the controller sees one: it holds a record, works on it, and tells.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use extend_common::ids::NodeAddr;
-use extend_common::record::{Deployment, Instance, Parameters, RunState, ServerRecord};
+use extend_common::record::{
+    Deployment, Drain, ImageRequest, Instance, Parameters, RunState, ServerRecord,
+};
 use extend_common::roles::RoleSet;
 use extend_common::status::{
     ContainerState, ContainerStatus, Difference, Evidence, Found, Health, Outcome, OutcomeKind,
-    Phase, ResolvedImage, ServerStatus, Unclaimed,
+    Phase, ResolvedImage, ServerStatus, StagedImage, Unclaimed,
 };
 
 use crate::core::request::{Hello, SessionNumber, ToAgent};
@@ -29,6 +33,16 @@ pub(crate) struct Agent {
     pub(crate) kept: Vec<(String, u64)>,
     /// A container of the official script, while it is there.
     pub(crate) official: Option<Unclaimed>,
+    /// What a reference leads to here; otherwise the same everywhere.
+    pub(crate) builds: BTreeMap<String, String>,
+    /// What it fetches turns out to be what serves.
+    pub(crate) unchanged: bool,
+    /// What was fetched ahead for its record.
+    pub(crate) staged: Option<StagedImage>,
+    /// The images that serve, and that served before.
+    pub(crate) images: (Option<ResolvedImage>, Option<ResolvedImage>),
+    /// In place of what its container tells.
+    pub(crate) health: Option<Health>,
     /// Counts starts of containers, for instances that differ.
     starts: u64,
 }
@@ -47,6 +61,11 @@ impl Agent {
             ahead: false,
             kept: Vec::new(),
             official: None,
+            builds: BTreeMap::new(),
+            unchanged: false,
+            staged: None,
+            images: (None, None),
+            health: None,
             starts: 0,
         }
     }
@@ -77,6 +96,7 @@ impl Agent {
                 );
                 self.record = Some(*record);
                 self.outcome = None;
+                self.staged = None;
             }
             ToAgent::EventsKept { journal, sequence } => {
                 self.kept.push((journal, sequence));
@@ -180,6 +200,15 @@ impl Agent {
             return;
         };
         let desired = &record.desired;
+        if let Some(request) = &desired.staged {
+            if kind == OutcomeKind::Succeeded {
+                self.staged = Some(StagedImage {
+                    image: self.resolve(request),
+                    unchanged: self.unchanged,
+                });
+            }
+            return self.end(kind, reason, at);
+        }
         let adopts = kind == OutcomeKind::Succeeded
             && !desired.run_state.is_tombstone()
             && self.adopt(&record);
@@ -211,6 +240,10 @@ impl Agent {
                 }
             }
         }
+        self.end(kind, reason, at);
+    }
+
+    fn end(&mut self, kind: OutcomeKind, reason: &str, at: Timestamp) {
         let evidence = (kind != OutcomeKind::Succeeded).then(|| Evidence {
             container_id: "c0ffee".to_owned(),
             exit_code: Some(1),
@@ -224,6 +257,27 @@ impl Agent {
             evidence,
             at,
         });
+    }
+
+    fn resolve(&self, request: &ImageRequest) -> ResolvedImage {
+        let reference = request.reference.clone();
+        let build = self.builds.get(&reference).map_or("00", String::as_str);
+        ResolvedImage {
+            identity: match &request.pin {
+                Some(pin) => pin.clone(),
+                None => format!("{reference}@sha256:{build}"),
+            },
+            reference,
+            version: "22.3.1".to_owned(),
+        }
+    }
+
+    /// Another image serves from now on.
+    fn serve(&mut self, record: &ServerRecord) {
+        let image = self.resolve(&record.desired.image);
+        if self.images.0.as_ref() != Some(&image) {
+            self.images = (Some(image), self.images.0.take());
+        }
     }
 
     fn run(&mut self, record: &ServerRecord) {
@@ -245,6 +299,7 @@ impl Agent {
     }
 
     fn start_container(&mut self, record: &ServerRecord) {
+        self.serve(record);
         self.starts += 1;
         let again = self.serving.as_ref().map(|(deployment, _)| *deployment);
         if again == Some(record.desired.deployment)
@@ -287,10 +342,13 @@ impl Agent {
             record: record.id,
             name: record.desired.name.clone(),
             role: record.desired.role.clone(),
-            health: if live {
-                Health::Healthy
-            } else {
-                Health::Stopped
+            health: match self.health {
+                Some(health) => health,
+                None if live && matches!(record.desired.drain, Drain::Hold { .. }) => {
+                    Health::Draining
+                }
+                None if live => Health::Healthy,
+                None => Health::Stopped,
             },
             reason: String::new(),
             since: Timestamp::UNIX_EPOCH,
@@ -307,17 +365,20 @@ impl Agent {
             outcome: self.outcome.clone(),
             current: self.container.clone(),
             serving: self.serving.as_ref().map(|(deployment, _)| *deployment),
-            serving_image: self.serving.as_ref().map(|(_, reference)| ResolvedImage {
-                reference: reference.clone(),
-                identity: format!("{reference}@sha256:00"),
-                version: "22.3.1".to_owned(),
+            serving_image: self.serving.as_ref().map(|(_, reference)| {
+                let adopted = || ResolvedImage {
+                    reference: reference.clone(),
+                    identity: format!("{reference}@sha256:00"),
+                    version: "22.3.1".to_owned(),
+                };
+                self.images.0.clone().unwrap_or_else(adopted)
             }),
             data_directory: format!("/var/lib/portsip/{}", record.desired.role),
             data_bytes: tombstone.then_some(1_200_000_000),
             agent_restarts: 0,
-            proven: false,
-            staged: None,
-            previous_image: None,
+            proven: live,
+            staged: self.staged.clone(),
+            previous_image: self.images.1.clone(),
             sessions: None,
         })
     }

@@ -80,9 +80,21 @@ pub(crate) fn submission(verb: Verb, line: &str) -> Submission {
         retry_of: None,
     };
     while let Some(option) = words.next() {
-        if option == "--force" {
-            submission.force = true;
-            continue;
+        let flag = match option {
+            "--force" => &mut submission.force,
+            "--queue" => &mut submission.queue,
+            "--to-previous" => &mut submission.to_previous,
+            "--serial" => &mut submission.strategy.serial,
+            _ => &mut false,
+        };
+        *flag = true;
+        match option {
+            "--force" | "--queue" | "--to-previous" | "--serial" => continue,
+            "--now" => {
+                submission.drain = DrainWish::Not;
+                continue;
+            }
+            _ => {}
         }
         let value = words.next().unwrap();
         match option {
@@ -91,6 +103,15 @@ pub(crate) fn submission(verb: Verb, line: &str) -> Submission {
             "-a" => submission.selector.nodes = value.split(',').map(node).collect(),
             "-A" => submission.public_address = Some(node(value)),
             "-i" => submission.image = Some(value.to_owned()),
+            "-m" => value.clone_into(&mut submission.message),
+            "--max-unavailable" => submission.strategy.max_unavailable = value.parse().ok(),
+            "--canary" => submission.strategy.canary = value.parse().unwrap(),
+            "--bake" => submission.strategy.bake = Duration::from_secs(value.parse().unwrap()),
+            "--max-failures" => submission.strategy.max_failures = value.parse().unwrap(),
+            "--drain" if value == "role" => submission.drain = DrainWish::ByRole,
+            "--drain" => {
+                submission.drain = DrainWish::For(Duration::from_secs(value.parse().unwrap()));
+            }
             "--timeout" => submission.timeout = Some(Duration::from_secs(value.parse().unwrap())),
             other => panic!("{other}"),
         }
@@ -261,6 +282,15 @@ impl Bench {
             .expect(line)
             .operation
             .expect(line)
+    }
+
+    /// An upgrade whose images have been fetched: the first targets have their turn.
+    pub(crate) fn upgrade(&mut self, line: &str) -> Operation {
+        let operation = self.accept(Verb::Upgrade, line);
+        for target in &operation.targets {
+            self.succeed(target.node);
+        }
+        self.operation(operation.id)
     }
 
     pub(crate) fn operation(&self, id: OperationId) -> Operation {

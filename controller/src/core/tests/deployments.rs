@@ -91,13 +91,16 @@ fn a_failed_first_run_is_withdrawn_in_the_same_transaction() {
 fn a_rolled_back_upgrade_leaves_a_new_generation_with_the_old_deployment() {
     let mut bench = Bench::guide();
     let before = bench.agents[&media()].record.clone().unwrap().desired;
-    let operation = bench.accept(Verb::Upgrade, "-a 172.31.16.139 -i portsip/pbx:22.4");
+    let operation = bench.upgrade("-a 172.31.16.139 -i portsip/pbx:22.4");
     let upgraded = bench.agents[&media()].record.clone().unwrap();
-    assert_eq!(upgraded.desired.deployment.0, 2);
+    assert_eq!(
+        upgraded.desired.deployment.0, 3,
+        "after the record that fetched it"
+    );
     bench.work(media(), OutcomeKind::RolledBack, "it never became healthy");
     assert_eq!(bench.states(operation.id), [TargetState::RolledBack]);
     let after = bench.agents[&media()].record.clone().unwrap();
-    assert_eq!(after.id.stamp.generation, 3);
+    assert_eq!(after.id.stamp.generation, 4);
     assert_eq!(after.desired.operation, Some(operation.id));
     assert_eq!(
         (after.desired.image, after.desired.deployment),
@@ -108,14 +111,14 @@ fn a_rolled_back_upgrade_leaves_a_new_generation_with_the_old_deployment() {
 #[test]
 fn a_failed_upgrade_that_left_nothing_serving_puts_the_old_deployment_back() {
     let mut bench = Bench::guide();
-    let operation = bench.accept(Verb::Upgrade, "-a 172.31.16.139 -i portsip/pbx:22.4");
+    let operation = bench.upgrade("-a 172.31.16.139 -i portsip/pbx:22.4");
     bench.agents.get_mut(&media()).unwrap().serving = None;
     bench.work(media(), OutcomeKind::Failed, "no space left on device");
     assert_eq!(bench.states(operation.id), [TargetState::Failed]);
     let record = bench.agents[&media()].record.clone().unwrap();
     assert_eq!(
         (record.desired.deployment.0, record.id.stamp.generation),
-        (1, 3)
+        (1, 4)
     );
     assert_eq!(record.desired.run_state, RunState::Running);
 }
@@ -248,10 +251,10 @@ fn an_upgraded_server_that_was_stopped_stays_stopped() {
     let mut bench = Bench::guide();
     bench.accept(Verb::Stop, "-a 172.31.16.139");
     bench.succeed(media());
-    bench.accept(Verb::Upgrade, "-a 172.31.16.139 --force");
+    bench.upgrade("-a 172.31.16.139 --force");
     let desired = bench.agents[&media()].record.clone().unwrap().desired;
     assert_eq!(desired.run_state, RunState::Stopped);
-    assert_eq!((desired.deployment.0, desired.image.allow_older), (3, true));
+    assert_eq!((desired.deployment.0, desired.image.allow_older), (4, true));
     assert_eq!(
         desired.image.reference, "portsip/pbx:22",
         "the recorded reference, anew"

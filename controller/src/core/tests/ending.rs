@@ -299,7 +299,7 @@ fn a_reversal_goes_on_in_a_restarted_controller() {
 #[test]
 fn an_upgrade_that_turns_out_late_to_have_failed_is_taken_off_the_record() {
     let mut bench = Bench::guide();
-    let operation = bench.accept(Verb::Upgrade, "-a 172.31.16.139 -i portsip/pbx:23");
+    let operation = bench.upgrade("-a 172.31.16.139 -i portsip/pbx:23");
     bench.disconnect(media());
     bench.cancel(operation.id);
     let now = bench.now;
@@ -309,7 +309,7 @@ fn an_upgrade_that_turns_out_late_to_have_failed_is_taken_off_the_record() {
     let record = bench.agents[&media()].record.clone().unwrap();
     assert_eq!(
         (record.desired.deployment.0, record.id.stamp.generation),
-        (1, 3)
+        (1, 4)
     );
     assert_eq!(record.desired.image.reference, "portsip/pbx:22");
     assert!(

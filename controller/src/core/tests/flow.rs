@@ -165,7 +165,7 @@ fn restarts_go_from_server_to_server_of_a_role_and_stop_at_the_first_failure() {
             "-s media-server-only -n media-{last} -a 172.31.16.{last}"
         ));
     }
-    let operation = bench.accept(Verb::Upgrade, "");
+    let operation = bench.upgrade("");
     // In the order of addresses: meeting, queue, media, IVR, and three more of media.
     let first = [Running, Running, Running, Running, Queued, Queued, Queued];
     assert_eq!(bench.states(operation.id), first);
@@ -199,7 +199,7 @@ fn restarts_go_from_server_to_server_of_a_role_and_stop_at_the_first_failure() {
 #[test]
 fn a_restarted_controller_goes_on_with_open_operations() {
     let mut bench = Bench::guide();
-    let operation = bench.accept(Verb::Upgrade, "");
+    let operation = bench.upgrade("");
     bench.succeed(media());
     let before = bench.operation(operation.id);
     bench.restart();

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use extend_common::clock::after;
+use extend_common::ids::{NodeAddr, OperationId};
 use extend_common::operation::{Target, TargetState, Verb};
 use extend_common::status::OutcomeKind;
 
 use super::model::Model;
+use crate::core::row::TargetRow;
 use crate::core::{Fleet, Loading};
 
 impl Model {
@@ -52,6 +54,8 @@ impl Model {
                 };
                 assert_eq!(told(&mine.target), told(&theirs.target));
                 assert_eq!((&mine.prior, &mine.ending), (&theirs.prior, &theirs.ending));
+                let ahead = |row: &TargetRow| (row.staging, row.staged.clone(), row.canary);
+                assert_eq!(ahead(mine), ahead(theirs));
             }
         }
         assert_eq!(fleet.events.last(), stored.events.last());
@@ -68,29 +72,37 @@ impl Model {
             assert_eq!(entry.row.record, other.row.record, "{at}");
             assert_eq!(entry.row.chain, other.row.chain, "{at}");
             assert_eq!(entry.row.abandoned, other.row.abandoned, "{at}");
-            assert_eq!(entry.open, other.open, "{at}");
+            assert_eq!(entry.wanted_by, other.wanted_by, "{at}");
         }
     }
 
+    /// Operations may wait for a server; one works on it.
     fn one_open_operation_a_server(&self) {
-        let mut open = BTreeMap::new();
-        for operation in self.bench.fleet.newest(usize::MAX, false) {
-            for target in operation
-                .targets
-                .iter()
-                .filter(|target| !target.state.has_ended())
-            {
-                let other = open.insert(target.node, operation.id);
-                assert_eq!(other, None, "{} is held twice", target.node);
+        let mut wanted: BTreeMap<NodeAddr, Vec<OperationId>> = BTreeMap::new();
+        for (id, entry) in &self.bench.fleet.operations {
+            for row in entry.targets() {
+                let target = &row.target;
+                if target.state.has_ended() {
+                    continue;
+                }
+                wanted.entry(target.node).or_default().push(*id);
+                let holder = self.bench.fleet.nodes[&target.node].open();
+                let works = target.stamp.is_some() || row.ending.is_some();
+                assert!(
+                    !works || holder == Some(*id),
+                    "{id} works on what it does not hold"
+                );
             }
-            let all_ended = operation
-                .targets
+            let all_ended = entry
+                .targets()
                 .iter()
-                .all(|target| target.state.has_ended());
-            assert_eq!(operation.ended.is_some(), all_ended);
+                .all(|row| row.target.state.has_ended());
+            assert_eq!(entry.row.ended.is_some(), all_ended);
         }
         for (at, entry) in &self.bench.fleet.nodes {
-            assert_eq!(entry.open, open.get(at).copied());
+            let mut known = entry.wanted_by.clone();
+            known.sort_unstable();
+            assert_eq!(known, wanted.remove(at).unwrap_or_default(), "{at}");
         }
     }
 
@@ -167,7 +179,7 @@ impl Model {
                 let Some(record) = &entry.row.record else {
                     continue;
                 };
-                if Some(record.id.stamp) != target.stamp || entry.open == Some(operation.id) {
+                if Some(record.id.stamp) != target.stamp || entry.open() == Some(operation.id) {
                     continue;
                 }
                 match target.state {

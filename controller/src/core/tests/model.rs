@@ -32,6 +32,7 @@ enum Step {
     Submit {
         verb: Verb,
         who: Who,
+        options: &'static str,
         timeout: u64,
         request: u8,
     },
@@ -85,6 +86,21 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         Verb::Upgrade,
         Verb::Rm,
         Verb::Adopt,
+        Verb::Upgrade,
+        Verb::Drain,
+        Verb::Undrain,
+    ]);
+    let options = prop::sample::select(vec![
+        "",
+        "",
+        " --queue",
+        " --queue --force",
+        " --force --serial",
+        " --force --max-unavailable 2 --queue",
+        " --force --canary 1 --bake 20",
+        " --force --max-failures 1",
+        " --drain 30",
+        " --to-previous",
     ]);
     let roles = prop::sample::select(vec!["media-server-only", "ivr-server-only"]);
     let who = prop_oneof![
@@ -97,6 +113,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         OutcomeKind::Succeeded,
         OutcomeKind::Failed,
         OutcomeKind::RolledBack,
+        OutcomeKind::Declined,
     ]);
     let lies = prop::sample::select(vec![
         Lie::OldSession,
@@ -107,8 +124,15 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     ]);
     let timeout = 5_u64..90;
     let step = prop_oneof![
-        8 => (verbs, who, timeout.clone(), any::<u8>())
-            .prop_map(|(verb, who, timeout, request)| Step::Submit { verb, who, timeout, request }),
+        8 => (verbs, who, options, timeout.clone(), any::<u8>()).prop_map(
+            |(verb, who, options, timeout, request)| Step::Submit {
+                verb,
+                who,
+                options,
+                timeout,
+                request,
+            }
+        ),
         5 => (at.clone(), any::<bool>(), timeout, any::<u8>())
             .prop_map(|(at, image, timeout, request)| Step::Run { at, image, timeout, request }),
         3 => (0_usize..4).prop_map(Step::Cancel),
@@ -177,6 +201,7 @@ impl Model {
             Step::Submit {
                 verb,
                 who,
+                options,
                 timeout,
                 request,
             } => {
@@ -189,7 +214,7 @@ impl Model {
                         format!("-a {}", nodes.join(","))
                     }
                 };
-                self.submit(verb, &line, timeout, request);
+                self.submit(verb, &format!("{line}{options}"), timeout, request);
             }
             Step::Run {
                 at,
@@ -362,7 +387,7 @@ impl Model {
             self.step(Step::Connect(at));
         }
         // What an assignment leads to may lead to another.
-        for _ in 0..4 {
+        for _ in 0..24 {
             for at in 0..NODES.len() {
                 self.step(Step::Work(at, OutcomeKind::Succeeded));
             }

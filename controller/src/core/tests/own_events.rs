@@ -27,7 +27,7 @@ fn a_day_of_a_server_in_sentences() {
     bench.commit(turn);
     bench.join(media());
     bench.deploy("-s media-server-only -n media-server-1 -a 172.31.16.139");
-    let operation = bench.accept(Verb::Upgrade, "-i portsip/pbx:23");
+    let operation = bench.upgrade("-i portsip/pbx:23");
     bench.now = after(bench.now, Duration::from_secs(12));
     bench.work(media(), OutcomeKind::RolledBack, "it did not answer");
     bench.succeed(media());

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use extend_common::operation::Verb;
-use extend_common::status::ContainerState;
+use extend_common::status::{ContainerState, Health};
 use extend_common::wire::RefusalText;
 
 use super::bench::{Bench, GUIDE, node, submission};
@@ -24,15 +24,23 @@ fn plan(bench: &Bench, verb: Verb, line: &str) -> String {
         Admission::AlreadySo(plan) | Admission::Accept(plan) => {
             for target in plan.targets {
                 let already = if target.already_so { "=" } else { "~" };
+                let canary = if target.canary { " (canary)" } else { "" };
                 writeln!(
                     text,
-                    "{already} wave {} {} {:<17} {}",
+                    "{already} wave {}{canary} {} {:<17} {}",
                     target.wave, target.node, target.name, target.summary
                 )
                 .unwrap();
                 if target.image_before != target.image_after {
                     let (before, after) = (target.image_before, target.image_after);
                     writeln!(text, "    image {before:?} -> {after:?}").unwrap();
+                }
+                if target.identity_before != target.identity_after {
+                    let (before, after) = (target.identity_before, target.identity_after);
+                    writeln!(text, "    build {before:?} -> {after:?}").unwrap();
+                }
+                if !target.warning.is_empty() {
+                    writeln!(text, "    warning: {}", target.warning).unwrap();
                 }
                 for difference in target.differences {
                     let mark = if difference.usual { ' ' } else { '!' };
@@ -117,6 +125,78 @@ fn the_guides_commands_on_the_running_fleet() {
                 Verb::Run,
                 "-s media-server-only -n media-server-1 -a 172.31.16.139 -i portsip/pbx:22.4",
             ),
+        ],
+    );
+}
+
+/// Two servers of each role: the guide's, and their likes.
+fn eight() -> Bench {
+    let mut bench = Bench::guide();
+    for (number, (role, name, _)) in GUIDE.iter().enumerate() {
+        let at = format!("172.31.16.{}", 147 + number);
+        bench.join(node(&at));
+        let name = name.replace("-1", "-2");
+        bench.deploy(&format!("-s {role} -n {name} -a {at}"));
+    }
+    bench
+}
+
+#[test]
+fn the_guides_commands_on_eight_servers() {
+    let mut bench = eight();
+    // One of them has been upgraded before, so that there is something to go back to.
+    let media = "172.31.16.139";
+    let agent = bench.agents.get_mut(&node(media)).unwrap();
+    agent
+        .builds
+        .insert("portsip/pbx:22".to_owned(), "22".to_owned());
+    bench.upgrade(&format!("-a {media}"));
+    bench.succeed(node(media));
+    golden(
+        "eight-servers",
+        &bench,
+        &[
+            (Verb::Start, ""),
+            (Verb::Stop, ""),
+            (Verb::Stop, "--serial"),
+            (Verb::Restart, ""),
+            (Verb::Restart, "--serial"),
+            (Verb::Restart, "-s media-server-only --max-unavailable 100%"),
+            (Verb::Restart, "-s media-server-only --drain 600"),
+            (Verb::Upgrade, ""),
+            (Verb::Upgrade, "-i portsip/pbx:22.4 --canary 1"),
+            (Verb::Upgrade, &format!("-a {media} --to-previous")),
+            (Verb::Upgrade, "--to-previous"),
+            (Verb::Rm, "-s queue-server-only"),
+            (Verb::Drain, "-s media-server-only"),
+            (Verb::Drain, "-s vr-server-only"),
+            (Verb::Undrain, ""),
+        ],
+    );
+}
+
+#[test]
+fn plans_on_eight_servers_that_are_not_all_well() {
+    let mut bench = eight();
+    // One media server hangs, a queue server's node is away, and an IVR server is being stopped.
+    let media = node("172.31.16.149");
+    bench.agents.get_mut(&media).unwrap().health = Some(Health::Unhealthy);
+    bench.report(media);
+    bench.disconnect(node("172.31.16.138"));
+    bench.accept(Verb::Stop, "-a 172.31.16.140 -m CAB-123");
+    golden(
+        "eight-not-well",
+        &bench,
+        &[
+            (Verb::Restart, "-s media-server-only"),
+            (Verb::Restart, "-a 172.31.16.139"),
+            (Verb::Restart, "-a 172.31.16.139 --force"),
+            (Verb::Restart, "-a 172.31.16.149"),
+            (Verb::Upgrade, "-s queue-server-only"),
+            (Verb::Upgrade, "-a 172.31.16.148"),
+            (Verb::Restart, ""),
+            (Verb::Restart, "-s vr-server-only --queue"),
+            (Verb::Restart, "-a 172.31.16.150"),
         ],
     );
 }

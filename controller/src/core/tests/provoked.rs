@@ -7,7 +7,7 @@ use ulid::Ulid;
 use extend_common::clock::after;
 use extend_common::ids::OperationId;
 use extend_common::operation::Verb;
-use extend_common::status::{OutcomeKind, Unclaimed};
+use extend_common::status::{Health, OutcomeKind, Unclaimed};
 
 use super::bench::{Bench, facts, node, settings, submission};
 use crate::core::Settings;
@@ -27,6 +27,7 @@ pub(super) fn provoked() -> Vec<(String, Refusal)> {
     mismatches(&mut all);
     obstacles_of_run(&mut all);
     obstacles(&mut all);
+    rollouts(&mut all);
     withdrawals(&mut all);
     adoptions(&mut all);
     nodes(&mut all);
@@ -83,6 +84,14 @@ fn misuse(all: &mut Provoked) {
         Verb::Restart,
         "-s media-server-only --timeout 0",
     );
+    for line in ["--drain 0", "--drain 172800"] {
+        refuse(all, &mut bench, Verb::Stop, line);
+    }
+    refuse(all, &mut bench, Verb::Upgrade, "--canary 1 --bake 0");
+    refuse(all, &mut bench, Verb::Stop, "--max-unavailable 2");
+    refuse(all, &mut bench, Verb::Start, "--now");
+    let both = "--to-previous -i portsip/pbx:22.3";
+    refuse(all, &mut bench, Verb::Upgrade, both);
     let ttl = Some(Duration::from_secs(48 * 3600));
     let turn = bench
         .fleet
@@ -254,6 +263,35 @@ fn obstacles(all: &mut Provoked) {
     let turn = bench.fleet.revoke(queue, "anna", bench.now);
     bench.commit(turn).unwrap();
     refuse(all, &mut bench, Verb::Restart, "-s queue-server-only");
+}
+
+fn rollouts(all: &mut Provoked) {
+    let mut bench = Bench::guide();
+    refuse(all, &mut bench, Verb::Upgrade, "--to-previous");
+    refuse(all, &mut bench, Verb::Restart, "--drain role");
+    refuse(all, &mut bench, Verb::Drain, "-s queue-server-only");
+    // The other media server is not well, and the one after that is away.
+    for (name, at) in [
+        ("media-server-2", "172.31.16.141"),
+        ("media-server-3", "172.31.16.142"),
+    ] {
+        bench.join(node(at));
+        bench.deploy(&format!("-s media-server-only -n {name} -a {at}"));
+    }
+    let other = node("172.31.16.141");
+    bench.agents.get_mut(&other).unwrap().health = Some(Health::Unhealthy);
+    bench.report(other);
+    bench.disconnect(node("172.31.16.142"));
+    refuse(all, &mut bench, Verb::Restart, "-a 172.31.16.139");
+    let run = format!("{RUN_MEDIA} -i portsip/pbx:22.4");
+    refuse(all, &mut bench, Verb::Run, &run);
+    // One that is held, with a reason, and as many as may that wait for it.
+    bench.accept(Verb::Stop, "-a 172.31.16.138 -m CAB-123");
+    refuse(all, &mut bench, Verb::Start, "-a 172.31.16.138");
+    for _ in 0..8 {
+        bench.accept(Verb::Start, "-a 172.31.16.138 --queue");
+    }
+    refuse(all, &mut bench, Verb::Start, "-a 172.31.16.138 --queue");
 }
 
 fn withdrawals(all: &mut Provoked) {

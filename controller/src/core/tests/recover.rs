@@ -273,7 +273,7 @@ fn finishing_takes_back_who_is_left_and_shuts_the_door() {
 #[test]
 fn an_open_operation_of_the_older_state_is_ended() {
     let mut bench = Bench::guide();
-    let operation = bench.accept(Verb::Upgrade, "-a 172.31.16.139");
+    let operation = bench.upgrade("-a 172.31.16.139");
     let backup = bench.rows.clone();
     bench.succeed(media());
     bench.accept(Verb::Stop, "-a 172.31.16.139");

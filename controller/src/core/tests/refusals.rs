@@ -13,7 +13,7 @@ use crate::core::refusal::{
 };
 
 /// How many refusals there are: one for each arm below, which the compiler keeps complete.
-const VARIANTS: usize = 40;
+const VARIANTS: usize = 45;
 
 fn number(refusal: &Refusal) -> usize {
     match refusal {
@@ -25,6 +25,7 @@ fn number(refusal: &Refusal) -> usize {
             Misuse::BadImage { .. } => 4,
             Misuse::BadTimeout { .. } => 5,
             Misuse::BadTtl { .. } => 6,
+            Misuse::BadDuration { .. } => 40,
         },
         Refusal::Mismatch(mismatch) => match **mismatch {
             Mismatch::NoServers { .. } => 7,
@@ -55,6 +56,10 @@ fn number(refusal: &Refusal) -> usize {
             Obstacle::CannotAdopt { .. } => 35,
             Obstacle::NothingToAdopt { .. } => 36,
             Obstacle::NodeUnseen { .. } => 37,
+            Obstacle::LastHealthy { .. } => 41,
+            Obstacle::SessionsUncounted { .. } => 42,
+            Obstacle::NoPreviousImage { .. } => 43,
+            Obstacle::QueueFull { .. } => 44,
         },
         Refusal::Unfound(unfound) => match unfound {
             Unfound::NoSuchOperation { .. } => 24,

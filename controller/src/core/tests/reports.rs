@@ -99,7 +99,7 @@ fn reports_about_other_records_are_observations_only() {
 #[test]
 fn phases_are_durable_details_are_not_and_neither_grows_without_end() {
     let mut bench = Bench::guide();
-    let operation = bench.accept(Verb::Upgrade, "-a 172.31.16.139");
+    let operation = bench.upgrade("-a 172.31.16.139");
     let session = bench.agents[&media()].session.unwrap();
     let mut status = bench.agents[&media()].status().unwrap();
     let mut report = |bench: &mut Bench, phase, detail: &str| {
@@ -235,7 +235,7 @@ fn what_was_never_touched_was_kept_and_not_put_back() {
         (true, "22.3.1 serves again: the image cannot be pulled"),
     ] {
         let mut bench = Bench::guide();
-        let operation = bench.accept(Verb::Upgrade, "-a 172.31.16.139 -i portsip/pbx:22.4");
+        let operation = bench.upgrade("-a 172.31.16.139 -i portsip/pbx:22.4");
         let agent = bench.agents.get_mut(&media()).unwrap();
         if touched {
             let container = agent.container.as_mut().unwrap();

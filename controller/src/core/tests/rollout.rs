@@ -1,96 +1,95 @@
-//! The order in which targets begin, as a table.
+//! The order in which targets begin: what the rules say of some scenes, and what holds in all.
 
-use extend_common::operation::{Target, TargetState, Verb};
+mod always;
+mod scenes;
 
-use crate::core::rollout::{Advance, next};
+use std::collections::BTreeMap;
 
-/// Targets from letters: `m`edia, `q`ueue; then their states.
-fn targets(text: &str) -> Vec<Target> {
-    let one = |(number, word): (usize, &str)| {
-        let role = if word.starts_with('m') {
-            "media-server-only"
-        } else {
-            "queue-server-only"
-        };
-        let state = match word.get(2..).unwrap_or_default() {
-            "queued" => TargetState::Queued,
-            "waiting" => TargetState::Waiting,
-            "running" => TargetState::Running,
-            "succeeded" => TargetState::Succeeded,
-            "failed" => TargetState::Failed,
-            "skipped" => TargetState::Skipped,
-            other => panic!("{other}"),
-        };
-        Target {
+use extend_common::ids::{NodeAddr, RoleName, ServerName};
+use extend_common::operation::{Strategy, TargetState, Verb};
+
+use crate::core::rollout::{Item, Role, Scene, Stand};
+
+/// The roles by their letters, in the order of their definitions.
+const ROLES: [(&str, &str); 4] = [
+    ("m", "media-server-only"),
+    ("q", "queue-server-only"),
+    ("c", "meeting-server-only"),
+    ("i", "vr-server-only"),
+];
+
+/// A server of a scene.
+#[derive(Debug, Clone)]
+struct Server {
+    node: NodeAddr,
+    name: ServerName,
+    role: RoleName,
+    rank: u32,
+    /// None for a server that is no target.
+    stand: Option<Stand>,
+    healthy: bool,
+    ill: bool,
+    canary: bool,
+    unchanged: bool,
+}
+
+impl Server {
+    fn new(number: usize, letter: &str) -> Self {
+        let rank = ROLES.iter().position(|(l, _)| *l == letter).unwrap();
+        Self {
             node: format!("10.0.0.{}", number + 1).parse().unwrap(),
-            name: format!("server-{}", number + 1).parse().unwrap(),
-            role: role.parse().unwrap(),
-            state,
-            detail: String::new(),
-            reason: if state == TargetState::Failed {
-                "it broke".to_owned()
-            } else {
-                String::new()
-            },
-            evidence: None,
-            stamp: None,
-            begun: None,
-            ended: None,
-            phases: Vec::new(),
-            summary: String::new(),
-            image_before: String::new(),
-            image_after: String::new(),
-            late: String::new(),
-            warning: String::new(),
-            identity_before: String::new(),
-            identity_after: String::new(),
-            wave: 0,
+            name: format!("{letter}{}", number + 1).parse().unwrap(),
+            role: ROLES[rank].1.parse().unwrap(),
+            rank: u32::try_from(rank).unwrap(),
+            stand: Some(Stand::Ready),
+            healthy: true,
+            ill: false,
+            canary: false,
+            unchanged: false,
         }
-    };
-    text.split_whitespace().enumerate().map(one).collect()
+    }
+
+    /// Whether its process is about to be ended, or was.
+    fn is_taken(&self) -> bool {
+        self.stand == Some(Stand::UnderWay) && !self.unchanged
+    }
+
+    fn is_available(&self) -> bool {
+        self.healthy && !self.is_taken()
+    }
 }
 
-fn words(verb: Verb, text: &str) -> String {
-    let advances = next(verb, targets(text).iter());
-    let word = |advance: &Advance| match advance {
-        Advance::Begin(node) => format!("begin {}", node.ip().octets()[3]),
-        Advance::Skip(node, reason) => {
-            assert!(reason.ends_with(" failed"), "{reason}");
-            format!("skip {}", node.ip().octets()[3])
-        }
+fn scene<'a>(servers: &'a [Server], verb: Verb, strategy: Strategy, force: bool) -> Scene<'a> {
+    let mut roles: BTreeMap<&RoleName, Role> = BTreeMap::new();
+    for server in servers {
+        let role = roles.entry(&server.role).or_insert_with(|| Role {
+            rank: server.rank,
+            title: "server".to_owned(),
+            ..Role::default()
+        });
+        role.should += 1;
+        role.available += usize::from(server.is_available());
+        role.taken += usize::from(server.is_taken());
+    }
+    let targets = servers.iter().filter(|server| server.stand.is_some());
+    let item = |server: &'a Server| Item {
+        node: server.node,
+        name: &server.name,
+        role: &server.role,
+        stand: server.stand.unwrap_or(Stand::Ended(TargetState::Skipped)),
+        available: server.is_available(),
+        spares: server.unchanged,
+        canary: server.canary,
+        ailment: server
+            .ill
+            .then(|| "unhealthy: port 8840 is silent".to_owned()),
     };
-    advances.iter().map(word).collect::<Vec<_>>().join(", ")
-}
-
-#[test]
-fn targets_begin_in_order() {
-    for (verb, before, then) in [
-        (
-            Verb::Stop,
-            "m:queued m:queued q:queued",
-            "begin 1, begin 2, begin 3",
-        ),
-        (Verb::Stop, "m:failed m:queued q:running", "begin 2"),
-        (Verb::Rm, "m:succeeded m:succeeded", ""),
-        (
-            Verb::Restart,
-            "m:queued m:queued q:queued q:queued",
-            "begin 1, begin 3",
-        ),
-        (
-            Verb::Restart,
-            "m:running m:queued q:succeeded q:queued",
-            "begin 4",
-        ),
-        (Verb::Restart, "m:waiting m:queued", ""),
-        (Verb::Upgrade, "m:succeeded m:queued q:running", "begin 2"),
-        (
-            Verb::Upgrade,
-            "m:failed m:queued q:running q:queued",
-            "skip 2, skip 4",
-        ),
-        (Verb::Upgrade, "m:failed m:skipped q:succeeded", ""),
-    ] {
-        assert_eq!(words(verb, before), then, "{verb} {before}");
+    Scene {
+        verb,
+        strategy,
+        force,
+        items: targets.map(item).collect(),
+        roles,
+        baking: None,
     }
 }

@@ -1,0 +1,235 @@
+//! What waits: operations for a server that another one holds, canaries for their time, the last
+//! healthy server for another, and everything for sessions.
+
+use std::time::Duration;
+
+use extend_common::hint::split_hint;
+use extend_common::operation::{TargetState, Verb};
+use extend_common::record::{Drain, RunState};
+use extend_common::status::{Health, OutcomeKind};
+
+use super::bench::{Bench, node};
+
+const MEDIA: &str = "172.31.16.139";
+const SECOND: &str = "172.31.16.149";
+const IVR: &str = "172.31.16.140";
+
+fn two_media() -> Bench {
+    let mut bench = Bench::guide();
+    bench.join(node(SECOND));
+    bench.deploy(&format!(
+        "-s media-server-only -n media-server-2 -a {SECOND}"
+    ));
+    bench
+}
+
+#[test]
+fn an_operation_waits_for_the_one_that_holds_its_server() {
+    let mut bench = Bench::guide();
+    let first = bench.accept(Verb::Stop, &format!("-a {MEDIA} -m CAB-123"));
+    let second = bench.accept(Verb::Start, &format!("-a {MEDIA},{IVR} --queue"));
+    let third = bench.accept(Verb::Restart, &format!("-a {MEDIA} --queue"));
+    // What is free goes on.
+    let ivr = bench.target(second.id, node(IVR));
+    assert_eq!(ivr.state, TargetState::Succeeded, "it runs");
+    let waits = bench.target(second.id, node(MEDIA));
+    assert_eq!((waits.state, waits.stamp), (TargetState::Queued, None));
+    let words = format!(
+        "waits for stop {} of anna (CAB-123), begun 2026-11-18T11:06:40Z",
+        first.id.short()
+    );
+    assert_eq!(waits.reason, words);
+    // A controller that starts anew knows who was first.
+    bench.restart();
+    bench.connect(node(MEDIA));
+    bench.tick();
+    assert_eq!(
+        bench.target(first.id, node(MEDIA)).state,
+        TargetState::Running
+    );
+    assert_eq!(
+        bench.target(third.id, node(MEDIA)).state,
+        TargetState::Queued
+    );
+    bench.succeed(node(MEDIA));
+    bench.tick();
+    assert_eq!(
+        bench.target(second.id, node(MEDIA)).state,
+        TargetState::Running
+    );
+    let reason = bench.target(third.id, node(MEDIA)).reason;
+    assert!(
+        reason.starts_with(&format!("waits for start {}", second.id.short())),
+        "{reason}"
+    );
+    // One that is cancelled before its turn has left nothing.
+    bench.cancel(third.id);
+    let cancelled = bench.target(third.id, node(MEDIA));
+    assert_eq!(
+        (cancelled.state, cancelled.stamp),
+        (TargetState::Cancelled, None)
+    );
+    bench.succeed(node(MEDIA));
+    assert_eq!(bench.operation(second.id).summary(), "succeeded");
+    let record = bench.agents[&node(MEDIA)].record.clone().unwrap();
+    assert_eq!(record.desired.run_state, RunState::Running);
+}
+
+#[test]
+fn a_server_that_is_gone_when_its_turn_comes_is_not_made_again() {
+    let mut bench = Bench::guide();
+    bench.accept(Verb::Rm, &format!("-a {MEDIA}"));
+    let second = bench.accept(Verb::Rm, &format!("-a {MEDIA} --queue"));
+    bench.succeed(node(MEDIA));
+    bench.tick();
+    let target = bench.target(second.id, node(MEDIA));
+    assert_eq!(
+        (target.state, target.reason.as_str()),
+        (TargetState::Failed, "its server is gone")
+    );
+    assert!(bench.operation(second.id).ended.is_some());
+}
+
+#[test]
+fn the_last_healthy_server_waits_for_another() {
+    let mut bench = two_media();
+    bench.agents.get_mut(&node(SECOND)).unwrap().health = Some(Health::Unhealthy);
+    bench.report(node(SECOND));
+    let operation = bench.accept(Verb::Restart, "-s media-server-only");
+    let state = |bench: &Bench, at: &str| bench.target(operation.id, node(at)).state;
+    // What is broken has its turn first.
+    assert_eq!(state(&bench, SECOND), TargetState::Running);
+    bench.succeed(node(SECOND));
+    assert_eq!(state(&bench, SECOND), TargetState::Succeeded);
+    assert_eq!(
+        state(&bench, MEDIA),
+        TargetState::Queued,
+        "it is still unhealthy"
+    );
+    let note = bench.operation(operation.id).note;
+    assert_eq!(
+        note,
+        "media-server-1 waits: no other media server is healthy (--force would not wait)"
+    );
+    bench.agents.get_mut(&node(SECOND)).unwrap().health = None;
+    bench.report(node(SECOND));
+    bench.tick();
+    assert_eq!(state(&bench, MEDIA), TargetState::Running);
+}
+
+#[test]
+fn canaries_have_to_stay_healthy_also_across_a_restart_of_the_controller() {
+    let mut bench = two_media();
+    let operation = bench.accept(Verb::Restart, "-s media-server-only --canary 1 --bake 60");
+    let state = |bench: &Bench, at: &str| bench.target(operation.id, node(at)).state;
+    bench.succeed(node(MEDIA));
+    bench.pass(Duration::from_secs(30));
+    assert_eq!(state(&bench, SECOND), TargetState::Queued);
+    let note = bench.operation(operation.id).note;
+    assert_eq!(note, "the canaries have to stay healthy for 1m: 30s left");
+    bench.restart();
+    for at in [MEDIA, SECOND] {
+        bench.connect(node(at));
+        bench.report(node(at));
+    }
+    bench.pass(Duration::from_secs(59));
+    assert_eq!(
+        state(&bench, SECOND),
+        TargetState::Queued,
+        "nobody saw the time between"
+    );
+    bench.pass(Duration::from_secs(3));
+    assert_eq!(state(&bench, SECOND), TargetState::Running);
+}
+
+#[test]
+fn a_canary_that_falls_ill_ends_the_rollout() {
+    let mut bench = two_media();
+    let operation = bench.accept(Verb::Restart, "-s media-server-only --canary 1 --bake 60");
+    bench.succeed(node(MEDIA));
+    bench.pass(Duration::from_secs(30));
+    bench.agents.get_mut(&node(MEDIA)).unwrap().health = Some(Health::Unhealthy);
+    bench.report(node(MEDIA));
+    bench.tick();
+    let skipped = bench.target(operation.id, node(SECOND));
+    assert_eq!(skipped.state, TargetState::Skipped);
+    assert_eq!(
+        skipped.reason,
+        "not begun, because the canary media-server-1 at 172.31.16.139 did not stay healthy: \
+         unhealthy"
+    );
+    assert!(bench.operation(operation.id).ended.is_some());
+}
+
+#[test]
+fn a_server_with_sessions_left_is_left_running() {
+    let mut bench = two_media();
+    let operation = bench.accept(Verb::Restart, "-s media-server-only --drain 600");
+    assert_eq!(operation.drain, Some(Duration::from_secs(600)));
+    let desired = bench.agents[&node(MEDIA)].record.clone().unwrap().desired;
+    assert_eq!(desired.drain, Drain::First { limit_seconds: 600 });
+    assert!(desired.replace.is_some());
+    bench.work(
+        node(MEDIA),
+        OutcomeKind::Declined,
+        "41 sessions were left after 10m",
+    );
+    let target = bench.target(operation.id, node(MEDIA));
+    assert_eq!(target.state, TargetState::Failed);
+    let (words, hint) = split_hint(&target.reason);
+    assert_eq!(
+        words,
+        "41 sessions were left after 10m; it takes sessions again"
+    );
+    assert_eq!(
+        hint,
+        Some("to cut them: extend restart -a 172.31.16.139 --now")
+    );
+    assert_eq!(
+        bench.target(operation.id, node(SECOND)).state,
+        TargetState::Skipped
+    );
+    // The record does not go on waiting for its chance.
+    let desired = bench.agents[&node(MEDIA)].record.clone().unwrap().desired;
+    assert_eq!((desired.drain, desired.replace), (Drain::Off, None));
+}
+
+#[test]
+fn drained_and_undrained() {
+    let mut bench = two_media();
+    let drain = bench.accept(Verb::Drain, &format!("-a {MEDIA}"));
+    let desired = bench.agents[&node(MEDIA)].record.clone().unwrap().desired;
+    let hold = Drain::Hold {
+        limit_seconds: 1800,
+    };
+    assert_eq!(
+        (desired.run_state, desired.drain),
+        (RunState::Running, hold)
+    );
+    bench.succeed(node(MEDIA));
+    assert_eq!(bench.operation(drain.id).summary(), "succeeded");
+    // Nobody counts on it meanwhile.
+    let refusal = bench.refuse(Verb::Restart, &format!("-a {SECOND}"));
+    assert_eq!(refusal.code(), "last-healthy");
+    let undrain = bench.accept(Verb::Undrain, &format!("-a {MEDIA}"));
+    let desired = bench.agents[&node(MEDIA)].record.clone().unwrap().desired;
+    assert_eq!(desired.drain, Drain::Off);
+    bench.succeed(node(MEDIA));
+    assert_eq!(bench.operation(undrain.id).summary(), "succeeded");
+    bench.accept(Verb::Restart, &format!("-a {SECOND}"));
+    // A drain that is cancelled lets sessions in again.
+    let drain = bench.accept(Verb::Drain, &format!("-a {MEDIA}"));
+    bench.cancel(drain.id);
+    let desired = bench.agents[&node(MEDIA)].record.clone().unwrap().desired;
+    assert_eq!(desired.drain, Drain::Off);
+}
+
+#[test]
+fn a_stopped_server_is_not_started_to_be_drained() {
+    let mut bench = Bench::guide();
+    bench.accept(Verb::Stop, &format!("-a {MEDIA}"));
+    bench.succeed(node(MEDIA));
+    bench.accept(Verb::Drain, &format!("-a {MEDIA}"));
+    let desired = bench.agents[&node(MEDIA)].record.clone().unwrap().desired;
+    assert_eq!(desired.run_state, RunState::Stopped);
+}
