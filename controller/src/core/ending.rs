@@ -30,8 +30,9 @@ use super::turn::Turn;
 pub(super) const REVERSAL_BOUND: Duration = Duration::from_secs(420);
 
 /// An agent that is there and does not come forward for so long has got stuck: longer than a stop
-/// may take (300 s) and a start after it. Waiting for sessions has a limit of its own.
-pub(super) const STUCK: Duration = Duration::from_secs(600);
+/// may take (300 s) and a start after it, and than the ten minutes after which an agent gives up a
+/// step that does not end and does it again. Waiting for sessions has a limit of its own.
+pub(super) const STUCK: Duration = Duration::from_secs(900);
 
 impl Fleet {
     /// Ends an operation before its time.

@@ -264,7 +264,7 @@ fn an_agent_that_is_there_and_does_not_come_forward_is_given_up() {
     let mut bench = Bench::guide();
     let operation = bench.accept(Verb::Restart, &format!("-a {MEDIA}"));
     bench.report(node(MEDIA));
-    bench.pass(Duration::from_secs(599));
+    bench.pass(Duration::from_secs(899));
     assert_eq!(
         bench.states(operation.id),
         [TargetState::Running],
@@ -278,7 +278,7 @@ fn an_agent_that_is_there_and_does_not_come_forward_is_given_up() {
     assert_eq!(target.state, TargetState::Failed);
     assert_eq!(
         target.reason,
-        "it did not come forward for 10m (preparing: at it); the server was put back"
+        "it did not come forward for 15m (preparing: at it); the server was put back"
     );
 }
 
