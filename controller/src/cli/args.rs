@@ -158,7 +158,8 @@ pub(crate) struct SubmitArgs {
     #[arg(long)]
     pub(crate) detach: bool,
 
-    /// End the operation, and put back what is not done, after this time [default: 30m]
+    /// End the operation, and put back what is not done, after this time [default: 30m, and
+    /// more where it goes in many waves]
     #[arg(long, value_name = "DURATION", value_parser = parse_whole_seconds)]
     pub(crate) timeout: Option<Duration>,
 

@@ -57,7 +57,7 @@ fn rollout() -> v1::Operation {
 /// The same, ended: what drained failed, and nothing more was begun.
 fn ended() -> v1::Operation {
     let mut operation = rollout();
-    operation.note = String::new();
+    operation.note = "what it waited for last".to_owned();
     operation.ended_ms = BEGUN_MS + 72_000;
     let [drained, ready, held, _] = &mut operation.targets[..] else {
         panic!("four targets")
@@ -154,9 +154,9 @@ fn a_rollout_is_told_on_a_terminal() {
     let last: Vec<&str> = last.into_iter().rev().collect();
     insta::assert_snapshot!(last.join("\n"), @r"
     [J[5A[Jmeeting-server-1  172.31.16.137  draining       2h 30m  41 sessions
+    ivr-server-1      172.31.16.140  succeeded         12s
     queue-server-1    172.31.16.138  ready          2h 30m  wave 2; the image is there
     media-server-1    172.31.16.139  queued                 wave 2; waits for restart abcdef of bob, begun 2026-01-15 10:00:00
-    ivr-server-1      172.31.16.140  succeeded         12s
     the canaries have to stay healthy for 2m: 1m 10s left
     stopped watching upgrade 5nzq8c; the operation goes on
     hint: extend op watch 5nzq8c
@@ -183,9 +183,9 @@ fn a_rollout_is_shown_in_full() {
 
     NAME              TYPE                 ADDRESS        WAVE  STATE      TOOK    REASON
     meeting-server-1  meeting-server-only  172.31.16.137  1     failed     1m 12s  41 sessions were left after 30m; it takes sessions again
+    ivr-server-1      vr-server-only       172.31.16.140  1     succeeded  1m 12s  -
     queue-server-1    queue-server-only    172.31.16.138  2     skipped    1m 12s  not begun, because meeting-server-1 at 172.31.16.137 failed
     media-server-1    media-server-only    172.31.16.139  2     skipped    -       not begun, because meeting-server-1 at 172.31.16.137 failed
-    ivr-server-1      vr-server-only       172.31.16.140  1     succeeded  1m 12s  -
 
     meeting-server-1 (172.31.16.137):
         phases   2026-01-15 10:13:01 pulling 3s, ready 2s, draining 1m 6s
@@ -197,13 +197,13 @@ fn a_rollout_is_shown_in_full() {
         | tcp/8928 answers
         hint: to cut them: extend upgrade -a 172.31.16.137 --now
 
-    queue-server-1 (172.31.16.138):
-        phases   2026-01-15 10:13:01 pulling 4s, ready 1m 7s
+    ivr-server-1 (172.31.16.140):
+        phases   2026-01-15 10:13:01 pulling 2s, ready 3s, stopping 2s, verifying 4s
         from     portsip/pbx:22 (22.3.1) ab12cd34ef56
         to       portsip/pbx:22 (22.4.0) 0123456789ab
 
-    ivr-server-1 (172.31.16.140):
-        phases   2026-01-15 10:13:01 pulling 2s, ready 3s, stopping 2s, verifying 4s
+    queue-server-1 (172.31.16.138):
+        phases   2026-01-15 10:13:01 pulling 4s, ready 1m 7s
         from     portsip/pbx:22 (22.3.1) ab12cd34ef56
         to       portsip/pbx:22 (22.4.0) 0123456789ab
     ");

@@ -13,7 +13,7 @@ use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output::document;
 use crate::cli::view::operation::{Document, read};
-use crate::cli::view::operations::{heading, story, targets_table};
+use crate::cli::view::operations::{heading, in_order, story, targets_table};
 
 /// The options of `op show`.
 #[derive(Debug, clap::Args)]
@@ -51,7 +51,7 @@ pub(super) fn print(
         heading(operation, now).trim_end().to_owned(),
         table.render(context.output.stdout()),
     ];
-    for target in &operation.targets {
+    for target in in_order(operation) {
         let lines = story(target, now);
         if !lines.is_empty() {
             let head = format!("{} ({}):", target.name, target.node);

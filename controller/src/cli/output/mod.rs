@@ -14,6 +14,7 @@ pub(crate) mod terminal;
 pub(crate) mod text;
 mod tone;
 pub(crate) mod visible;
+pub(crate) mod warning;
 
 use std::io::{self, IsTerminal, Write};
 

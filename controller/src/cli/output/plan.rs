@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::table::{Cell, Table};
 use super::text::{count, local_times, short_hash, wrap};
+use super::warning::{self, Warned};
 use super::{Stream, Tone, terminal};
 use crate::cli::view::strategy;
 
@@ -120,15 +121,15 @@ fn hosts(shown: Shown<'_>) -> String {
 }
 
 fn warnings(shown: Shown<'_>) -> String {
-    let warned = shown
-        .plan
-        .iter()
-        .filter(|target| !target.warning.is_empty());
-    let lines = warned.flat_map(|target| {
-        let warning = local_times(&target.warning, shown.now);
-        let sentence = format!("warning: {} ({}): {warning}", target.name, target.node);
-        shown.wrapped(&sentence, 0)
+    let warned = in_order(shown.plan).into_iter().map(|target| Warned {
+        name: &target.name,
+        node: target.node,
+        warning: &target.warning,
     });
+    let sentences = warning::sentences(warned, shown.now);
+    let lines = sentences
+        .iter()
+        .flat_map(|sentence| shown.wrapped(sentence, 0));
     let text: String = lines.map(|line| format!("\n{line}")).collect();
     if text.is_empty() {
         text
@@ -271,7 +272,9 @@ pub(crate) fn odd_differences(plan: &[PlannedTarget]) -> Vec<String> {
 /// The servers, in the order of their turns; a wide table has all columns whatever the terminal.
 fn table(shown: Shown<'_>) -> String {
     let Shown { plan, wide, .. } = shown;
-    let in_turns = plan.iter().any(|target| target.wave > 0 || target.canary);
+    let in_turns = plan
+        .iter()
+        .any(|target| !target.already_so && (target.wave > 0 || target.canary));
     let mut heading = vec!["NAME", "TYPE", "ADDRESS"];
     if in_turns {
         heading.push("WAVE");

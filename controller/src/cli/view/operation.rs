@@ -186,7 +186,7 @@ impl From<&Operation> for Document {
             strategy: (&operation.strategy).into(),
             drain_seconds: operation.drain.map(|limit| limit.as_secs()),
             retry_of: operation.retry_of,
-            note: some(&operation.note),
+            note: some(&operation.note).filter(|_| !ended),
             targets: operation.targets.iter().map(Target::from).collect(),
         }
     }

@@ -78,7 +78,7 @@ pub(crate) fn targets_table(operation: &Operation, wide: bool, now: Timestamp) -
     heading.push("REASON");
     let spare = if wide { &[] } else { SPARE_OF_TARGETS };
     let mut table = Table::new(heading).sparing(spare);
-    for target in &operation.targets {
+    for target in in_order(operation) {
         let mut cells = vec![
             Cell::from(target.name.as_str()),
             target.role.as_str().into(),
@@ -109,6 +109,13 @@ pub(crate) fn targets_table(operation: &Operation, wide: bool, now: Timestamp) -
     table
 }
 
+/// The targets in the order of their turns.
+pub(crate) fn in_order(operation: &Operation) -> Vec<&operation::Target> {
+    let mut targets: Vec<&operation::Target> = operation.targets.iter().collect();
+    targets.sort_by_key(|target| target.wave);
+    targets
+}
+
 /// The facts of an operation above its table.
 pub(crate) fn heading(operation: &Operation, now: Timestamp) -> String {
     let ended = operation
@@ -121,6 +128,7 @@ pub(crate) fn heading(operation: &Operation, now: Timestamp) -> String {
             until(operation.deadline, now)
         )
     });
+    let waits = some(&local_times(&operation.note, now)).filter(|_| operation.ended.is_none());
     let several = operation.targets.len() > 1;
     let rollout = several.then(|| strategy::in_words(operation.verb, &operation.strategy));
     let sessions = operation.drain.map(|limit| {
@@ -132,7 +140,7 @@ pub(crate) fn heading(operation: &Operation, now: Timestamp) -> String {
         ("Verb", Some(operation.verb.to_string())),
         ("Servers", Some(operation.selector.to_string())),
         ("State", Some(state_of(operation))),
-        ("Waits", some(&local_times(&operation.note, now))),
+        ("Waits", waits),
         ("By", Some(operation.by.clone())),
         ("Message", some(&operation.message)),
         ("Retry of", operation.retry_of.map(|first| first.short())),
@@ -154,9 +162,10 @@ pub(crate) fn story(target: &operation::Target, now: Timestamp) -> Vec<String> {
     let begun = target.phases.iter().find(|entry| is_told(entry.phase));
     let phases = begun.map(|first| format!("{} {}", moment(first.at, now), phases(target, now)));
     let (before, after) = images(target);
+    let before_what = if after.is_some() { "from" } else { "image" };
     let facts = [
         ("phases", phases),
-        ("from", before),
+        (before_what, before),
         ("to", after),
         ("warning", some(&local_times(&target.warning, now))),
     ];

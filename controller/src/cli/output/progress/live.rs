@@ -98,7 +98,7 @@ struct Look {
     most: usize,
 }
 
-/// The lines of an operation. In the order of the targets where all have room; otherwise those at
+/// The lines of an operation. In the order of their turns where all have room; otherwise those at
 /// work first, then those that failed.
 fn lines(operation: &Operation, now: Timestamp, look: Look) -> Vec<String> {
     let look = Look {
@@ -107,7 +107,10 @@ fn lines(operation: &Operation, now: Timestamp, look: Look) -> Vec<String> {
     };
     let mut targets: Vec<&Target> = operation.targets.iter().collect();
     let fit = targets.len() <= look.most;
-    if !fit {
+    if fit {
+        // Without waves all have the same.
+        targets.sort_by_key(|target| target.wave);
+    } else {
         targets.sort_by_key(|target| urgency(target.state));
     }
     let (shown, rest) = targets.split_at(if fit { targets.len() } else { look.most });

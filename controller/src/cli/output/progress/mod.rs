@@ -9,7 +9,8 @@ use extend_common::operation::Operation;
 use jiff::Timestamp;
 
 use super::Output;
-use super::text::{count, local_times};
+use super::text::count;
+use super::warning::{self, Warned};
 use live::Live;
 use plain::Plain;
 
@@ -62,20 +63,20 @@ impl Progress {
         }
     }
 
-    /// Says what is to be known before, once.
+    /// Says what is to be known before.
     fn warn(&mut self, operation: &Operation, now: Timestamp) {
         let open = operation.targets.iter();
-        let warned: Vec<_> = open
-            .filter(|target| !target.warning.is_empty() && !target.state.has_ended())
-            .collect();
-        for target in warned.iter().take(MAX_WARNINGS) {
-            let warning = local_times(&target.warning, now);
-            self.output.say(&format!(
-                "warning: {} ({}): {warning}",
-                target.name, target.node
-            ));
+        let open = open.filter(|target| !target.state.has_ended());
+        let warned = open.map(|target| Warned {
+            name: &target.name,
+            node: target.node,
+            warning: &target.warning,
+        });
+        let sentences = warning::sentences(warned, now);
+        for sentence in sentences.iter().take(MAX_WARNINGS) {
+            self.output.say(sentence);
         }
-        let more = warned.len().saturating_sub(MAX_WARNINGS);
+        let more = sentences.len().saturating_sub(MAX_WARNINGS);
         if more > 0 {
             self.output.say(&format!(
                 "and {} more: extend op show {}",

@@ -40,7 +40,10 @@ impl Plain {
     pub(super) fn update(&mut self, operation: &Operation, now: Timestamp) -> Vec<String> {
         let mut lines: Vec<(Timestamp, String)> = Vec::new();
         let waves = has_waves(operation);
-        for target in &operation.targets {
+        // What was skipped was so because of another that ended at the same moment.
+        let mut targets: Vec<&Target> = operation.targets.iter().collect();
+        targets.sort_by_key(|target| target.state == TargetState::Skipped);
+        for target in targets {
             let told = self.told.entry(target.node).or_default();
             lines.extend(told.phases(target, waves, now));
             lines.extend(told.sessions(target, now));
@@ -61,6 +64,8 @@ impl Plain {
         let words = operation.note.split_whitespace();
         let kind: String = words
             .filter(|word| !word.starts_with(|c: char| c.is_ascii_digit()))
+            // One server, several servers.
+            .map(|word| word.trim_end_matches([',', 's']))
             .collect();
         if kind == self.note {
             return None;

@@ -51,7 +51,7 @@ fn what_all_wait_for_is_told_once_however_its_numbers_change() {
     };
     let fetching = "fetching the image on 4 servers, while everything serves";
     assert_eq!(after(fetching), [fetching]);
-    assert!(after("fetching the image on 3 servers, while everything serves").is_empty());
+    assert!(after("fetching the image on 1 server, while everything serves").is_empty());
     let bake = "the canaries have to stay healthy for 2m: 1m 10s left";
     assert_eq!(after(bake), [bake]);
     assert!(after("the canaries have to stay healthy for 2m: 59s left").is_empty());
@@ -97,4 +97,18 @@ fn a_target_that_another_operation_holds_says_so_once() {
     assert!(told(&mut plain, &operation(vec![held.clone()]), 2).is_empty());
     held.reason = "waits for stop fedcba of bob".to_owned();
     assert_eq!(told(&mut plain, &operation(vec![held]), 3).len(), 1);
+}
+
+#[test]
+fn what_was_skipped_stands_behind_what_it_was_skipped_for() {
+    let ended = |index, state| Target {
+        ended: Some(at(7)),
+        ..target(index, state)
+    };
+    let targets = vec![
+        ended(9, TargetState::Skipped),
+        ended(10, TargetState::Failed),
+    ];
+    let lines = told(&mut Plain::default(), &operation(targets), 8);
+    assert!(lines[0].ends_with("failed"), "{lines:?}");
 }
