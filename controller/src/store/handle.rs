@@ -15,7 +15,10 @@ use std::thread;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Batch, CommitError, Entry, Epoch, MemoryStore, Revision, Store, StoreError, StoreId};
+use super::{
+    Batch, CommitError, Entry, Epoch, MemoryStore, Page, Range, Revision, Store, StoreError,
+    StoreId,
+};
 
 /// The most requests waiting for the store. The engine gathers what arrives during a commit into
 /// the next batch, so that a handful wait at most; more means that the disk has stopped.
@@ -51,6 +54,10 @@ enum Request {
     Load {
         prefix: String,
         answer: oneshot::Sender<Result<Vec<Entry>, StoreError>>,
+    },
+    Range {
+        range: Range,
+        answer: oneshot::Sender<Result<Page, StoreError>>,
     },
     RaiseEpoch {
         at_least: u64,
@@ -126,6 +133,13 @@ impl StoreHandle {
             answer,
         })
         .await;
+        outcome.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// A page of a range.
+    pub async fn range(&self, range: Range) -> Result<Page, StoreError> {
+        let (answer, outcome) = oneshot::channel();
+        self.submit(Request::Range { range, answer }).await;
         outcome.await.unwrap_or(Err(StoreError::Closed))
     }
 
@@ -211,6 +225,7 @@ fn serve(store: &mut impl Store, request: Request) {
     match request {
         Request::Commit { batch, answer } => reply(answer, store.commit(batch)),
         Request::Load { prefix, answer } => reply(answer, store.load(&prefix)),
+        Request::Range { range, answer } => reply(answer, store.range(&range)),
         Request::RaiseEpoch { at_least, answer } => reply(answer, store.raise_epoch(at_least)),
         Request::Snapshot { path, answer } => reply(answer, store.snapshot_to(&path)),
         // Only the thread is asked this, and its loop has seen to it.

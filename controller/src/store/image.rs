@@ -4,9 +4,12 @@
 //! Holds the meaning of a commit in its plainest form; must not know files, queues or faults.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::ops::Bound;
 
-use super::{Batch, Change, CommitError, Entry, Epoch, Revision, StoreError, StoreId};
+use super::{
+    Batch, Change, CommitError, Entry, Epoch, Order, Page, Range, Revision, StoreError, StoreId,
+};
 
 /// Everything in a store at one moment. Opaque: take it from one [`super::MemoryStore`] and put
 /// it into another.
@@ -77,6 +80,35 @@ impl Image {
                 revision: record.revision,
             })
             .collect()
+    }
+
+    /// A page of the records of a range.
+    pub(super) fn range(&self, range: &Range) -> Page {
+        let bounds = range.bounds();
+        if bounds.are_empty() {
+            return Page::default();
+        }
+        let low = match bounds.low_is_in {
+            true => Bound::Included(bounds.low.as_str()),
+            false => Bound::Excluded(bounds.low.as_str()),
+        };
+        let high = match &bounds.high {
+            Some(high) => Bound::Excluded(high.as_str()),
+            None => Bound::Unbounded,
+        };
+        let meant = self.records.range::<str, _>((low, high));
+        let entry = |(key, record): (&String, &Record)| {
+            Ok::<_, Infallible>(Entry {
+                key: key.clone(),
+                value: record.value.clone(),
+                revision: record.revision,
+            })
+        };
+        let Ok(page) = match range.order {
+            Order::Ascending => Page::fill(range, meant.map(entry)),
+            Order::Descending => Page::fill(range, meant.rev().map(entry)),
+        };
+        page
     }
 
     /// Raises the epoch.

@@ -9,7 +9,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::sqlite::write_image;
-use super::{Batch, CommitError, Entry, Epoch, Image, Revision, Store, StoreError, StoreId};
+use super::{
+    Batch, CommitError, Entry, Epoch, Image, Page, Range, Revision, Store, StoreError, StoreId,
+};
 
 /// A handle on content in memory; clones share it.
 #[derive(Debug, Clone)]
@@ -103,6 +105,10 @@ impl Store for MemoryStore {
 
     fn load(&mut self, prefix: &str) -> Result<Vec<Entry>, StoreError> {
         Ok(self.disk().image.load(prefix))
+    }
+
+    fn range(&mut self, range: &Range) -> Result<Page, StoreError> {
+        Ok(self.disk().image.range(range))
     }
 
     fn raise_epoch(&mut self, at_least: u64) -> Result<Epoch, StoreError> {

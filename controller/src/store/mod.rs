@@ -20,6 +20,7 @@
 //! | here                | there                                                   |
 //! |---------------------|---------------------------------------------------------|
 //! | `load(prefix)`      | a range read; `revision` is the key's mod revision      |
+//! | `range(range)`      | a range read with a limit and an order                  |
 //! | `commit(batch)`     | one transaction: compares, then writes                  |
 //! | `Expect::At(r)`     | compare mod revision with `r`                           |
 //! | `Expect::Absent`    | compare create revision with 0                          |
@@ -31,6 +32,7 @@ mod error;
 mod handle;
 mod image;
 mod memory;
+mod range;
 mod sqlite;
 #[cfg(test)]
 mod tests;
@@ -49,6 +51,7 @@ pub use error::{BatchError, CommitError, StoreError};
 pub use handle::{MAX_QUEUED, PendingCommit, StoreHandle};
 pub use image::Image;
 pub use memory::{CommitFault, MemoryStore};
+pub use range::{MAX_PAGE, MAX_PAGE_BYTES, Order, Page, Range};
 pub use sqlite::SqliteStore;
 
 /// The highest epoch or revision: SQLite's integers are signed, and the memory store must refuse
@@ -67,6 +70,10 @@ pub trait Store: Send + 'static {
 
     /// Every record whose key starts with `prefix`, sorted by key. The empty prefix is everything.
     fn load(&mut self, prefix: &str) -> Result<Vec<Entry>, StoreError>;
+
+    /// Some records of a range, in its order: no more than it asks for, and no more than make
+    /// [`MAX_PAGE_BYTES`]. Reads no others, so that commits wait for a page and not for the range.
+    fn range(&mut self, range: &Range) -> Result<Page, StoreError>;
 
     /// Makes the epoch the higher of its present value plus one and `at_least`, durably. From then
     /// on every batch of another epoch is refused.

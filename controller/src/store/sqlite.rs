@@ -17,7 +17,8 @@ use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 
 use super::{
-    Batch, Change, CommitError, Entry, Epoch, Expect, Revision, Store, StoreError, StoreId, Write,
+    Batch, Change, CommitError, Entry, Epoch, Expect, Order, Page, Range, Revision, Store,
+    StoreError, StoreId, Write,
 };
 use format::{META_EPOCH, META_REVISION};
 
@@ -82,6 +83,11 @@ impl Store for SqliteStore {
     fn load(&mut self, prefix: &str) -> Result<Vec<Entry>, StoreError> {
         load(&self.connection, prefix)
             .map_err(|source| StoreError::sqlite("load from", &self.path, source))
+    }
+
+    fn range(&mut self, wanted: &Range) -> Result<Page, StoreError> {
+        range(&self.connection, wanted)
+            .map_err(|source| StoreError::sqlite("read from", &self.path, source))
     }
 
     fn raise_epoch(&mut self, at_least: u64) -> Result<Epoch, StoreError> {
@@ -153,17 +159,44 @@ fn load(connection: &Connection, prefix: &str) -> Result<Vec<Entry>, rusqlite::E
     let mut rows = statement.query([prefix])?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
-        let key: String = row.get(0)?;
-        if !key.starts_with(prefix) {
+        let entry = entry(row)?;
+        if !entry.key.starts_with(prefix) {
             break;
         }
-        entries.push(Entry {
-            key,
-            value: row.get(1)?,
-            revision: Revision(counter(row, 2)?),
-        });
+        entries.push(entry);
     }
     Ok(entries)
+}
+
+fn range(connection: &Connection, range: &Range) -> Result<Page, rusqlite::Error> {
+    let bounds = range.bounds();
+    if bounds.are_empty() {
+        return Ok(Page::default());
+    }
+    // Written out: with a bound that may be none, SQLite would not look it up but walk to it.
+    let from = if bounds.low_is_in { ">=" } else { ">" };
+    let to = bounds.high.as_ref().map_or("", |_| "AND key < ?2");
+    let order = match range.order {
+        Order::Ascending => "ASC",
+        Order::Descending => "DESC",
+    };
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT key, value, revision FROM kv WHERE key {from} ?1 {to} ORDER BY key {order}"
+    ))?;
+    let rows = match &bounds.high {
+        Some(high) => statement.query_map([&bounds.low, high], entry)?,
+        None => statement.query_map([&bounds.low], entry)?,
+    };
+    // The statement walks as far as it is asked to.
+    Page::fill(range, rows)
+}
+
+fn entry(row: &Row<'_>) -> Result<Entry, rusqlite::Error> {
+    Ok(Entry {
+        key: row.get(0)?,
+        value: row.get(1)?,
+        revision: Revision(counter(row, 2)?),
+    })
 }
 
 fn read_meta<T: FromSql>(connection: &Connection, name: &str) -> Result<T, rusqlite::Error> {

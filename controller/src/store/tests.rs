@@ -21,6 +21,7 @@ mod damage;
 mod durability;
 mod handle;
 mod model;
+mod range;
 
 use std::path::PathBuf;
 

@@ -17,8 +17,8 @@ use crate::core::tests::bench::{facts, node};
 use crate::engine::session::{self, SESSION_QUEUE};
 use crate::engine::{Engine, EngineError, EngineFailure, NoCrash};
 use crate::store::{
-    Batch, CommitError, Entry, Epoch, MemoryStore, Revision, Store, StoreError, StoreHandle,
-    StoreId,
+    Batch, CommitError, Entry, Epoch, MemoryStore, Page, Range, Revision, Store, StoreError,
+    StoreHandle, StoreId,
 };
 
 #[tokio::test(start_paused = true)]
@@ -312,6 +312,10 @@ impl Store for Slow {
 
     fn load(&mut self, prefix: &str) -> Result<Vec<Entry>, StoreError> {
         self.0.load(prefix)
+    }
+
+    fn range(&mut self, range: &Range) -> Result<Page, StoreError> {
+        self.0.range(range)
     }
 
     fn raise_epoch(&mut self, at_least: u64) -> Result<Epoch, StoreError> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use super::*;
-use crate::store::{CommitFault, MAX_QUEUED, PendingCommit, StoreError, StoreHandle};
+use crate::store::{CommitFault, MAX_QUEUED, Page, PendingCommit, Range, StoreError, StoreHandle};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -59,6 +59,10 @@ impl Store for Gate {
 
     fn load(&mut self, prefix: &str) -> Result<Vec<Entry>, StoreError> {
         self.inner.load(prefix)
+    }
+
+    fn range(&mut self, range: &Range) -> Result<Page, StoreError> {
+        self.inner.range(range)
     }
 
     fn raise_epoch(&mut self, at_least: u64) -> Result<Epoch, StoreError> {

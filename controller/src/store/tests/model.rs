@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::store::Change;
+use crate::store::{Change, Order, Range};
 
 const KEYS: [&str; 6] = ["a", "a/1", "a/2", "ab", "b", "é"];
 
@@ -133,6 +133,22 @@ impl Model {
     }
 }
 
+impl Model {
+    fn range(&self, range: &Range, after: &str) -> (Vec<Entry>, bool) {
+        let mut meant = self.load(&range.prefix);
+        match range.order {
+            Order::Ascending => meant.retain(|entry| entry.key.as_str() > after),
+            Order::Descending => {
+                meant.retain(|entry| entry.key.as_str() < after);
+                meant.reverse();
+            }
+        }
+        let more = meant.len() > range.limit;
+        meant.truncate(range.limit);
+        (meant, more)
+    }
+}
+
 /// What a store said, in the words of the model.
 fn told(outcome: Result<Revision, CommitError>) -> Result<u64, String> {
     outcome
@@ -171,6 +187,11 @@ fn check<D: Disk>(history: &[Event]) -> Result<(), TestCaseError> {
         }
         for prefix in ["", "a", "a/", "é", "z"] {
             prop_assert_eq!(holder.load(prefix).unwrap(), model.load(prefix));
+            for (order, after) in [(Order::Ascending, "a"), (Order::Descending, "a/2")] {
+                let range = Range::under(prefix, order).after(after).limit(2);
+                let page = holder.range(&range).unwrap();
+                prop_assert_eq!((page.entries, page.more), model.range(&range, after));
+            }
         }
     }
     Ok(())
