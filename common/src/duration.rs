@@ -1,17 +1,22 @@
-//! Durations as people write them: `300s`, `10m`, `1h 30m`.
+//! Durations as people write them: `300s`, `10m`, `1h 30m`, `7d`.
 
 use std::time::Duration;
 
+use jiff::SpanRelativeTo;
 use jiff::fmt::friendly::{Designator, Spacing, SpanParser, SpanPrinter};
 
-/// Parses a duration with units; a bare number is refused, since nobody knows its unit.
+/// Parses a duration with units; a bare number is refused, since nobody knows its unit. A day has
+/// 24 hours; how long a month is, nobody knows either.
 ///
 /// # Errors
 /// A sentence for the user.
 pub fn parse(text: &str) -> Result<Duration, String> {
-    SpanParser::new()
-        .parse_unsigned_duration(text.trim())
-        .map_err(|_| format!("`{text}` is no duration: write 90s, 10m or 1h"))
+    let days = SpanRelativeTo::days_are_24_hours();
+    let parsed = SpanParser::new().parse_span(text.trim());
+    parsed
+        .and_then(|span| span.to_duration(days))
+        .and_then(Duration::try_from)
+        .map_err(|_| format!("`{text}` is no duration: write 90s, 10m, 1h or 7d"))
 }
 
 /// Prints a duration in whole seconds, compactly: `4m 10s`.
@@ -58,6 +63,9 @@ mod tests {
         assert_eq!(parse("300s"), Ok(Duration::from_secs(300)));
         assert_eq!(parse("1h 30m"), Ok(Duration::from_secs(5400)));
         assert_eq!(parse("200ms"), Ok(Duration::from_millis(200)));
+        assert_eq!(parse("365d"), Ok(Duration::from_secs(365 * 86_400)));
+        assert_eq!(parse("1w 1d"), Ok(Duration::from_secs(8 * 86_400)));
+        assert!(parse("1y").is_err() && parse("2 months").is_err() && parse("5s ago").is_err());
         assert!(parse("300").is_err() && parse("soon").is_err() && parse("-5s").is_err());
         assert_eq!(show(Duration::from_millis(250_400)), "4m 10s");
         assert_eq!(show(Duration::from_millis(400)), "400ms");

@@ -3,6 +3,7 @@
 mod strategy;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -237,6 +238,10 @@ pub struct Operation {
     pub selector: Selector,
     /// Who asked, as the socket's peer credentials name them.
     pub by: String,
+    /// From where, as the operator's command line says; nothing proves it. None when it does not
+    /// say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<IpAddr>,
     /// Why, in the operator's words (`-m`).
     pub message: String,
     /// When it was submitted.

@@ -63,6 +63,9 @@ pub struct Config {
     /// How often and how long.
     #[serde(default)]
     pub timing: Timing,
+    /// What is kept for an audit.
+    #[serde(default)]
+    pub audit: Audit,
 }
 
 /// The table `[pbx]`.
@@ -116,6 +119,23 @@ impl Default for Timing {
         Self {
             heartbeat: Duration::from_secs(1),
             leaf_lifetime: LEAF_LIFETIME,
+        }
+    }
+}
+
+/// The table `[audit]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Audit {
+    /// How long it is kept who did what and when.
+    #[serde(deserialize_with = "values::audit_keep")]
+    pub keep: Duration,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self {
+            keep: Duration::from_secs(365 * 24 * 60 * 60),
         }
     }
 }

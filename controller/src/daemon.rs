@@ -42,6 +42,7 @@ use self::socket::OperatorSocket;
 use self::state::{State, StateLock};
 use crate::ca::{LeafIssuer, OwnCertificate};
 use crate::config::Config;
+use crate::core::Kept;
 use crate::engine::{CrashHook, Engine, EngineConfig, EngineFailure, EngineHandle, NoCrash};
 use crate::logs::Broker;
 use crate::package::Shelf;
@@ -291,6 +292,8 @@ fn engine_config(
         pbx_address: config.pbx.address.clone(),
         heartbeat: config.timing.heartbeat,
         controllers: config.controllers().into(),
+        kept: Kept::default(),
+        keep: config.audit.keep,
         recovering,
         clock: options.clock,
         crash: Arc::clone(&options.crash),

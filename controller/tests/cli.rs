@@ -4,6 +4,8 @@
 
 #[path = "cli/adopt.rs"]
 mod adopt;
+#[path = "cli/archive.rs"]
+mod archive;
 #[path = "cli/backup.rs"]
 mod backup;
 #[path = "cli/bootstrap.rs"]

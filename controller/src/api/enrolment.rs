@@ -210,7 +210,7 @@ fn refused(node: NodeAddr, reason: impl Display) -> Status {
 fn engine_refused(node: NodeAddr, error: EngineError) -> Status {
     match error {
         EngineError::Refused(refusal) => refused(node, refusal),
-        EngineError::Stopped | EngineError::StoreFailed(_) => {
+        EngineError::Stopped | EngineError::StoreFailed(_) | EngineError::Unread(_) => {
             tracing::error!(%node, %error, "cannot enrol");
             Status::unavailable("the controller cannot give certificates at this moment; try again")
         }

@@ -34,10 +34,6 @@ use crate::package::Shelf;
 
 /// The status of a fleet of 10,000 servers has about 10 MiB. What comes in is bounded as everywhere.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
-/// How many operations are listed when nobody says how many.
-const LISTED: usize = 20;
-/// As many as the controller keeps.
-const MOST_LISTED: usize = 1_000;
 /// More people than look at one fleet at a time.
 const MOST_READERS: usize = 64;
 
@@ -100,7 +96,7 @@ impl Operator for OperatorApi {
     type ReadLogsStream = Pieces;
 
     async fn submit(&self, request: Request<v1::SubmitRequest>) -> Answer<v1::SubmitResponse> {
-        let by = caller::name(&request).await?;
+        let by = (caller::name(&request).await?, caller::from(&request));
         let submission = parsed(wire::submission(request.into_inner(), by))?;
         let submitted = self.engine.submit(submission).await?;
         Ok(Response::new(show::submitted(submitted)))
@@ -110,7 +106,7 @@ impl Operator for OperatorApi {
         &self,
         request: Request<v1::RetryRequest>,
     ) -> Answer<v1::SubmitResponse> {
-        let by = caller::name(&request).await?;
+        let by = (caller::name(&request).await?, caller::from(&request));
         let retry = parsed(wire::retry(request.into_inner(), by))?;
         let submitted = self.engine.retry(retry).await?;
         Ok(Response::new(show::submitted(submitted)))
@@ -147,14 +143,9 @@ impl Operator for OperatorApi {
         &self,
         request: Request<v1::ListOperationsRequest>,
     ) -> Answer<v1::ListOperationsResponse> {
-        let v1::ListOperationsRequest { limit, open_only } = request.into_inner();
-        let limit = match usize::try_from(limit).unwrap_or(MOST_LISTED) {
-            0 => LISTED,
-            limit => limit.min(MOST_LISTED),
-        };
-        let operations = self.engine.operations(limit, open_only).await?;
-        let operations = operations.into_iter().map(Into::into).collect();
-        Ok(Response::new(v1::ListOperationsResponse { operations }))
+        let filter = parsed(wire::operations(request.into_inner()))?;
+        let list = self.engine.list(filter).await?;
+        Ok(Response::new(show::operations(list)))
     }
 
     async fn get_operation(&self, request: Request<v1::OperationRequest>) -> Answer<v1::Operation> {

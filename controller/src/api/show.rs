@@ -7,7 +7,7 @@ use extend_proto::v1;
 use jiff::Timestamp;
 
 use crate::core::request::{Submitted, ToAgent};
-use crate::core::view::{HostSample, NodeView, ServerView, ServersView};
+use crate::core::view::{HostSample, NodeView, OperationList, ServerView, ServersView};
 use crate::package::{AgentPackage, PackageError};
 
 pub(super) fn to_agent(message: ToAgent) -> v1::ControllerMessage {
@@ -49,6 +49,13 @@ pub(super) fn submitted(submitted: Submitted) -> v1::SubmitResponse {
     v1::SubmitResponse {
         plan: submitted.plan.into_iter().map(Into::into).collect(),
         operation: submitted.operation.map(Into::into),
+    }
+}
+
+pub(super) fn operations(list: OperationList) -> v1::ListOperationsResponse {
+    v1::ListOperationsResponse {
+        operations: list.operations.into_iter().map(Into::into).collect(),
+        cut_ms: optional_ms(list.cut),
     }
 }
 

@@ -22,6 +22,9 @@ impl From<EngineError> for Status {
         match error {
             EngineError::Refused(refusal) => from_refusal(&refusal),
             EngineError::Stopped => Status::unavailable("the controller is stopping"),
+            EngineError::Unread(cause) => {
+                Status::internal(format!("the controller's archive cannot be read: {cause}"))
+            }
             EngineError::StoreFailed(cause) => Status::internal(format!(
                 "the controller's store failed, and it is not certain that this was recorded: \
                  {cause}"

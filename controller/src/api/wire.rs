@@ -4,6 +4,7 @@
 //! parsed or made fit to be shown.
 
 use std::fmt::Display;
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -20,7 +21,12 @@ use jiff::Timestamp;
 use crate::core::request::{
     DrainWish, EventsWanted, Heartbeat, Hello, Retry, SelectorWords, ShimMended, Submission,
 };
+use crate::core::view::OperationFilter;
 
+/// How many operations are listed when nobody says how many.
+const LISTED: usize = 20;
+/// With all their targets they are one message.
+const MOST_LISTED: usize = 1_000;
 /// A selector cannot name more nodes than a fleet has.
 const MAX_NODES: usize = 10_000;
 /// An agent knows the built-in roles and a handful of its administrator's.
@@ -116,7 +122,11 @@ pub(super) fn shim_mended(request: v1::NoteShimRequest) -> Result<ShimMended, Wi
     })
 }
 
-pub(super) fn submission(request: v1::SubmitRequest, by: String) -> Result<Submission, WireError> {
+/// `by` is who asks, and from where.
+pub(super) fn submission(
+    request: v1::SubmitRequest,
+    (by, from): (String, Option<IpAddr>),
+) -> Result<Submission, WireError> {
     if request.image.len() > MAX_REFERENCE {
         return Err(WireError::new(
             "image",
@@ -145,11 +155,15 @@ pub(super) fn submission(request: v1::SubmitRequest, by: String) -> Result<Submi
         to_previous: request.to_previous,
         retry_of: None,
         by,
+        from,
     })
 }
 
 /// A request to submit an operation again.
-pub(super) fn retry(request: v1::RetryRequest, by: String) -> Result<Retry, WireError> {
+pub(super) fn retry(
+    request: v1::RetryRequest,
+    (by, from): (String, Option<IpAddr>),
+) -> Result<Retry, WireError> {
     Ok(Retry {
         request: parse("request_id", &request.request_id)?,
         operation: request.id,
@@ -159,6 +173,7 @@ pub(super) fn retry(request: v1::RetryRequest, by: String) -> Result<Retry, Wire
         message: shown_text(request.message),
         queue: request.queue,
         by,
+        from,
     })
 }
 
@@ -175,6 +190,29 @@ pub(super) fn events(request: &v1::WatchEventsRequest) -> Result<EventsWanted, W
         kinds: kinds.collect::<Result<_, _>>()?,
         tail: usize::try_from(request.tail).unwrap_or(usize::MAX),
         after: request.after,
+        since: optional_time("since_ms", request.since_ms)?,
+        until: optional_time("until_ms", request.until_ms)?,
+    })
+}
+
+/// Which operations are to be listed.
+pub(super) fn operations(request: v1::ListOperationsRequest) -> Result<OperationFilter, WireError> {
+    let v1::ListOperationsRequest {
+        limit,
+        open_only,
+        since_ms,
+        until_ms,
+        by,
+    } = request;
+    Ok(OperationFilter {
+        limit: match usize::try_from(limit).unwrap_or(MOST_LISTED) {
+            0 => LISTED,
+            limit => limit.min(MOST_LISTED),
+        },
+        open_only,
+        since: optional_time("since_ms", since_ms)?,
+        until: optional_time("until_ms", until_ms)?,
+        by: by.chars().take(MAX_WORD).collect(),
     })
 }
 

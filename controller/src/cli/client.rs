@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,6 +24,10 @@ use super::failure::{Failure, LOOK_AT_CONTROLLER};
 
 /// Who called sudo. The controller believes it of root only, and only as hearsay.
 const SUDO_USER: &str = "extend-sudo-user";
+/// From where the operator came. Hearsay as well.
+const SSH_CLIENT: &str = "extend-ssh-client";
+/// What the SSH server tells the sessions that it begins.
+const SSH_CONNECTION: &str = "SSH_CONNECTION";
 /// Longer user names do not exist on Linux.
 const MAX_USER: usize = 256;
 /// The controller answers within a few disk writes; one that is silent for so long hangs.
@@ -99,10 +104,11 @@ pub(crate) async fn ask<T>(
         .map_err(|status| Failure::from_status(what, &status))
 }
 
-/// Names who called sudo on every request.
+/// Names who called sudo, and from where they came, on every request.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     sudo_user: Option<MetadataValue<Ascii>>,
+    ssh_client: Option<MetadataValue<Ascii>>,
 }
 
 impl Caller {
@@ -111,6 +117,7 @@ impl Caller {
         let usable = |name: &String| !name.is_empty() && name.len() <= MAX_USER;
         Self {
             sudo_user: name.filter(usable).and_then(|name| name.parse().ok()),
+            ssh_client: ssh_client().and_then(|from| from.to_string().parse().ok()),
         }
     }
 }
@@ -120,8 +127,31 @@ impl Interceptor for Caller {
         if let Some(user) = &self.sudo_user {
             request.metadata_mut().insert(SUDO_USER, user.clone());
         }
+        if let Some(from) = &self.ssh_client {
+            request.metadata_mut().insert(SSH_CLIENT, from.clone());
+        }
         Ok(request)
     }
+}
+
+/// Where the SSH server says that its client is: of this process, or of sudo, which hides it from
+/// what it starts.
+fn ssh_client() -> Option<IpAddr> {
+    if let Ok(connection) = std::env::var(SSH_CONNECTION) {
+        return client_of(&connection);
+    }
+    std::env::var_os("SUDO_USER")?;
+    let sudo = std::os::unix::process::parent_id();
+    let environment = std::fs::read(format!("/proc/{sudo}/environ")).ok()?;
+    let name = format!("{SSH_CONNECTION}=");
+    let mut variables = environment.split(|byte| *byte == 0);
+    let connection = variables.find_map(|variable| variable.strip_prefix(name.as_bytes()))?;
+    client_of(std::str::from_utf8(connection).ok()?)
+}
+
+/// The client's address is the first word.
+fn client_of(connection: &str) -> Option<IpAddr> {
+    connection.split_whitespace().next()?.parse().ok()
 }
 
 /// Nothing listens, or we may not talk to it.
@@ -184,6 +214,17 @@ impl From<ConnectError> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_ssh_server_names_its_client_first() {
+        let client = client_of("203.0.113.7 50122 172.31.16.133 22").unwrap();
+        assert_eq!(client.to_string(), "203.0.113.7");
+        assert_eq!(
+            client_of("2001:db8::7 1 ::1 22").unwrap().to_string(),
+            "2001:db8::7"
+        );
+        assert!(client_of("").is_none() && client_of("somewhere 1 2 3").is_none());
+    }
 
     #[test]
     fn no_permission_leads_to_the_group() {

@@ -18,6 +18,7 @@ use super::output::text::span;
 use super::patience::{Patience, Wait};
 use super::reconnect::{Came, Lasting, Lost, over_connections};
 use super::view::event::{Event, Events, events_table, read};
+use super::when::PeriodArgs;
 
 /// The options of `events`.
 #[derive(Debug, clap::Args)]
@@ -26,17 +27,21 @@ pub(crate) struct Args {
     selector: SelectorArgs,
 
     /// Go on with what happens, until Ctrl-C. A crash that repeats is told less and less often
-    #[arg(short = 'f', long)]
+    #[arg(short = 'f', long, conflicts_with = "until")]
     follow: bool,
 
-    /// How many of the newest events to show first
+    /// How many of the newest events to show first; with --since or --until all are shown
     #[arg(
         long,
+        conflicts_with_all = ["since", "until"],
         value_name = "N",
         default_value_t = 50,
         value_parser = clap::value_parser!(u32).range(0..=10_000)
     )]
     tail: u32,
+
+    #[command(flatten)]
+    period: PeriodArgs,
 
     /// Only events of this kind: health, crash, restart, quarantine, docker-restart, docker,
     /// agent, node, operation, controller or access
@@ -159,7 +164,14 @@ impl<'a> Reader<'a> {
     }
 
     fn request(&self) -> v1::WatchEventsRequest {
+        let (since_ms, until_ms) = self.args.period.to_wire(self.context.clock.now());
         v1::WatchEventsRequest {
+            since_ms: if until_ms == 0 {
+                since_ms
+            } else {
+                since_ms.max(1)
+            },
+            until_ms,
             selector: Some(self.args.selector.to_wire()),
             tail: self.args.tail,
             follow: self.args.follow,
@@ -181,13 +193,15 @@ impl<'a> Reader<'a> {
         let failed = |status: &Status| Failure::from_status(&self.what(), status);
         let mut stream = self.open(&mut client).await.map_err(|s| failed(&s))?;
         let mut events = Vec::new();
+        let mut passed_over = 0_u64;
         while let Some(message) = stream.message().await.map_err(|status| failed(&status))? {
             if message.event.is_some() {
                 events.push(read(message)?);
             } else {
-                self.tell_passed_over(message.passed_over);
+                passed_over = passed_over.saturating_add(message.passed_over);
             }
         }
+        self.tell_passed_over(passed_over);
         self.events = events;
         Ok(())
     }

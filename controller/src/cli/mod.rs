@@ -26,6 +26,7 @@ mod status;
 mod usage;
 mod view;
 mod watch;
+mod when;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

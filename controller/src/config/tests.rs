@@ -80,6 +80,7 @@ fn the_example_names_every_key() {
         "listen.http",
         "timing.heartbeat",
         "timing.leaf_lifetime",
+        "audit.keep",
     ];
     for key in keys {
         let (table, name) = key.rsplit_once('.').unwrap_or(("", key));
@@ -112,6 +113,9 @@ fn an_error_names_file_line_key_cause_and_hint() {
 #[test]
 fn each_wrong_value_is_told_at_its_key() {
     let cases = [
+        ("audit.keep = \"12h\"", "audit.keep", "too short"),
+        ("audit.keep = \"11000d\"", "audit.keep", "too long"),
+        ("audit.keep = \"1y\"", "audit.keep", "is no duration"),
         ("address = \"pbx\"", "address", "no IPv4 address"),
         (
             "address = \"0.0.0.0\"",

@@ -18,6 +18,10 @@ const HEARTBEAT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duratio
 /// Shorter than this, a certificate ends before it is used; longer, it is not a short-lived one.
 const LIFETIME: RangeInclusive<Duration> =
     Duration::from_secs(10)..=Duration::from_secs(30 * 24 * 60 * 60);
+/// Shorter than this, yesterday's deeds would be gone in the morning; longer, nobody knows who the
+/// people were.
+const AUDIT: RangeInclusive<Duration> =
+    Duration::from_secs(24 * 60 * 60)..=Duration::from_secs(10 * 365 * 24 * 60 * 60);
 /// Docker's own bound is 255 for the name; a digest and a tag come on top.
 const MAX_REFERENCE: usize = 512;
 /// The longest name that DNS allows.
@@ -142,17 +146,33 @@ pub(super) fn leaf_lifetime<'de, D: Deserializer<'de>>(from: D) -> Result<Durati
     within(from, &LIFETIME)
 }
 
+pub(super) fn audit_keep<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    let hint = "write a duration from 1d to 3650d, such as \"365d\"";
+    within_words(from, &AUDIT, hint)
+}
+
 fn within<'de, D: Deserializer<'de>>(
     from: D,
     range: &RangeInclusive<Duration>,
 ) -> Result<Duration, D::Error> {
-    let text = String::deserialize(from)?;
     let (least, most) = (duration::show(*range.start()), duration::show(*range.end()));
-    let hint = format!("write a duration from {least} to {most}");
+    within_words(
+        from,
+        range,
+        &format!("write a duration from {least} to {most}"),
+    )
+}
+
+fn within_words<'de, D: Deserializer<'de>>(
+    from: D,
+    range: &RangeInclusive<Duration>,
+    hint: &str,
+) -> Result<Duration, D::Error> {
+    let text = String::deserialize(from)?;
     let duration = duration::parse(&text).map_err(|_| {
         refused(
             format_args!("`{}` is no duration", text.escape_debug()),
-            &hint,
+            hint,
         )
     })?;
     if !range.contains(&duration) {
@@ -161,7 +181,7 @@ fn within<'de, D: Deserializer<'de>>(
         } else {
             "too long"
         };
-        return Err(refused(format_args!("{text} is {size}"), &hint));
+        return Err(refused(format_args!("{text} is {size}"), hint));
     }
     Ok(duration)
 }

@@ -14,9 +14,6 @@ use super::refusal::moment;
 use super::rollout::{self, Advance};
 use super::row::TargetRow;
 
-/// So many ended operations are kept; with the next one the oldest goes.
-pub(super) const KEPT: usize = 1_000;
-
 /// How a target ends.
 pub(super) struct End {
     pub(super) state: TargetState,
@@ -60,7 +57,6 @@ impl Fleet {
             self.draft.changed(id);
             self.note(told);
             self.paced.remove(&id);
-            self.forget_old();
         }
     }
 
@@ -187,29 +183,11 @@ impl Fleet {
         let result = self.operations.get_mut(&id)?.change(node, change)?;
         self.write(Key::Target(id, node));
         self.draft.changed(id);
-        Some(result)
-    }
-
-    /// Drops the oldest ended operations beyond the bound.
-    fn forget_old(&mut self) {
-        while self.ended > KEPT {
-            let oldest = self
-                .operations
-                .iter()
-                .find(|(_, entry)| entry.row.ended.is_some());
-            let Some(id) = oldest.map(|(id, _)| *id) else {
-                return;
-            };
-            let Some(entry) = self.operations.remove(&id) else {
-                return;
-            };
-            self.ended -= 1;
-            self.requests.remove(&entry.row.request);
-            self.write(Key::Operation(id));
-            for row in entry.targets() {
-                self.draft.writes.insert(Key::Target(id, row.target.node));
-            }
+        if self.moving.as_ref().is_some_and(|m| m.operation == id) {
+            // What was copied of it is not what it is now.
+            self.moving = None;
         }
+        Some(result)
     }
 }
 

@@ -19,9 +19,6 @@ use super::fleet::Fleet;
 use super::key::Key;
 use super::node::Node;
 
-/// So many events are kept; with the next one the oldest goes. Months of a quiet fleet, and with
-/// the largest rows 40 MiB.
-pub(super) const KEPT: usize = 10_000;
 /// So many of one node are kept: a crash loop must not push out what the others have told.
 pub(super) const SHARE: usize = 1_000;
 /// A sentence is cut here, in bytes.
@@ -35,15 +32,27 @@ const MAX_LINE: usize = 512;
 const MAX_NAME: usize = 128;
 
 /// The kept events.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Events {
     kept: BTreeMap<u64, StoredEvent>,
     /// Which of them are about a node, oldest first.
     of_node: HashMap<NodeAddr, VecDeque<u64>>,
     last: u64,
+    /// So many are kept; with the next one the oldest goes.
+    most: usize,
 }
 
 impl Events {
+    /// None yet, and never more than `most`.
+    pub(super) fn new(most: usize) -> Self {
+        Self {
+            kept: BTreeMap::new(),
+            of_node: HashMap::new(),
+            last: 0,
+            most,
+        }
+    }
+
     /// One of the kept ones.
     pub(super) fn get(&self, sequence: u64) -> Option<&StoredEvent> {
         self.kept.get(&sequence)
@@ -72,8 +81,8 @@ impl Events {
         self.kept.insert(stored.sequence, stored);
     }
 
-    /// Adds one, and answers the numbers of all that changed: its own, and of those that went.
-    fn add(&mut self, event: Event, told: Timestamp) -> Vec<u64> {
+    /// Adds one, and answers its number and those that went.
+    fn add(&mut self, event: Event, told: Timestamp) -> (u64, Vec<StoredEvent>) {
         let sequence = self.last.saturating_add(1);
         let node = event.node;
         self.load(StoredEvent {
@@ -81,23 +90,22 @@ impl Events {
             told,
             event,
         });
-        let mut changed = vec![sequence];
+        let mut gone = Vec::new();
         let share = node.and_then(|node| self.of_node.get_mut(&node));
         if let Some(share) = share
             && share.len() > SHARE
             && let Some(oldest) = share.pop_front()
         {
-            self.kept.remove(&oldest);
-            changed.push(oldest);
+            gone.extend(self.kept.remove(&oldest));
         }
-        while self.kept.len() > KEPT {
+        while self.kept.len() > self.most {
             let Some((oldest, stored)) = self.kept.pop_first() else {
                 break;
             };
-            changed.push(oldest);
             self.drop_share(stored.event.node, oldest);
+            gone.push(stored);
         }
-        changed
+        (sequence, gone)
     }
 
     fn drop_share(&mut self, node: Option<NodeAddr>, sequence: u64) {
@@ -129,8 +137,11 @@ pub(super) fn own(kind: EventKind, now: Timestamp, text: impl Into<String>) -> E
 impl Fleet {
     /// Keeps an event that was heard of at `told`.
     pub(super) fn keep(&mut self, event: Event, told: Timestamp) {
-        for sequence in self.events.add(fitted(event), told) {
-            self.write(Key::Event(sequence));
+        let (sequence, gone) = self.events.add(fitted(event), told);
+        self.write(Key::Event(sequence));
+        for stored in gone {
+            self.write(Key::Event(stored.sequence));
+            self.archive_event(&stored);
         }
         self.draft.events();
     }

@@ -12,6 +12,7 @@ use extend_common::ids::{NodeAddr, OperationId, RequestId};
 use extend_common::operation::Operation;
 use extend_common::record::{Desired, RecordId, ServerRecord, Stamp};
 
+use super::archive::Moving;
 use super::event::Events;
 use super::key::Key;
 use super::node::Node;
@@ -22,6 +23,7 @@ use super::request::{SessionNumber, ToAgent};
 use super::row::{Mark, TokenRow};
 use super::settings::Settings;
 use super::turn::{CloseReason, Draft, Effect, Turn};
+use super::view::OperationFilter;
 use crate::store::StoreId;
 
 /// Up to so many targets, showing a whole operation costs next to nothing.
@@ -46,6 +48,8 @@ pub struct Fleet {
     pub(super) paced: BTreeSet<OperationId>,
     /// How many operations have ended.
     pub(super) ended: usize,
+    /// The one that is on its way into the archive.
+    pub(super) moving: Option<Moving>,
     pub(super) last_session: u64,
     pub(super) started: Timestamp,
     /// Whether agents have had the time to come back since the start.
@@ -126,13 +130,23 @@ impl Fleet {
         }
     }
 
-    /// The newest operations first.
+    /// The newest operations in memory first.
     pub fn newest(&self, limit: usize, open_only: bool) -> Vec<Operation> {
+        self.list(&OperationFilter {
+            limit,
+            open_only,
+            ..OperationFilter::default()
+        })
+    }
+
+    /// The newest operations in memory that a filter means, the newest first.
+    pub fn list(&self, filter: &OperationFilter) -> Vec<Operation> {
         self.operations
             .values()
             .rev()
-            .filter(|entry| !open_only || entry.row.ended.is_none())
-            .take(limit)
+            .filter(|entry| !filter.open_only || entry.row.ended.is_none())
+            .filter(|entry| filter.means_one(&entry.row.by, entry.row.begun))
+            .take(filter.limit)
             .map(OperationEntry::operation)
             .collect()
     }
@@ -149,10 +163,15 @@ impl Fleet {
         {
             self.note(event);
         }
-        let Draft { writes, effects } = std::mem::take(&mut self.draft);
+        let Draft {
+            writes,
+            archived,
+            effects,
+        } = std::mem::take(&mut self.draft);
         Turn {
             answer,
             writes,
+            archived,
             effects,
         }
     }

@@ -28,7 +28,7 @@ pub enum Key {
 }
 
 /// The digits of the largest number of an event.
-const SEQUENCE_DIGITS: usize = 20;
+pub(super) const SEQUENCE_DIGITS: usize = 20;
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -23,8 +23,9 @@ use super::settings::Settings;
 use super::turn::Draft;
 use crate::store::StoreId;
 
-/// What our keys begin with.
-const PREFIXES: [&str; 7] = ["node", "op", "token", "meta", "removed", "away", "event"];
+/// What the keys of the memory begin with, up to their first `/`. Whoever loads the store reads
+/// these and nothing else: the archive is not for the memory.
+pub const PREFIXES: [&str; 7] = ["node", "op", "token", "meta", "removed", "away", "event"];
 
 /// What a fleet is made from beside its rows.
 #[derive(Debug, Clone)]
@@ -123,7 +124,6 @@ impl Fleet {
 
     fn empty(loading: Loading, now: Timestamp) -> Self {
         Self {
-            settings: loading.settings,
             store: loading.store,
             epoch: loading.epoch,
             nodes: BTreeMap::new(),
@@ -135,13 +135,15 @@ impl Fleet {
             backlog: BTreeSet::new(),
             paced: BTreeSet::new(),
             ended: 0,
+            moving: None,
             last_session: loading.last_session,
             started: now,
             warm: false,
             ticked: now,
             door_changes: None,
-            events: Events::default(),
+            events: Events::new(loading.settings.kept.events),
             unsaid: None,
+            settings: loading.settings,
             comings: Comings::default(),
             draft: Draft::default(),
         }

@@ -16,6 +16,7 @@
 
 pub mod admit;
 mod advance;
+pub mod archive;
 mod begin;
 mod door;
 mod ending;
@@ -51,9 +52,10 @@ mod words;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use archive::{ArchiveKey, Kept};
 pub use fleet::Fleet;
 pub use key::Key;
-pub use load::{LoadError, Loading};
+pub use load::{LoadError, Loading, PREFIXES};
 pub use settings::Settings;
 pub use tick::TICK;
 pub use turn::{CloseReason, Effect, Turn};

@@ -106,6 +106,7 @@ impl OperationEntry {
             verb: self.row.verb,
             selector: self.row.selector.clone(),
             by: self.row.by.clone(),
+            from: self.row.from,
             message: self.row.message.clone(),
             begun: self.row.begun,
             ended: self.row.ended,

@@ -4,7 +4,7 @@
 //! for anything.
 
 use std::fmt;
-use std::net::SocketAddrV4;
+use std::net::{IpAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,6 +70,8 @@ pub struct Submission {
     pub retry_of: Option<OperationId>,
     /// Who asks, as the socket's peer credentials name them.
     pub by: String,
+    /// From where, as they say.
+    pub from: Option<IpAddr>,
 }
 
 /// What the operator said about the sessions of servers whose process is ended.
@@ -105,6 +107,8 @@ pub struct Retry {
     pub queue: bool,
     /// Who asks.
     pub by: String,
+    /// From where, as they say.
+    pub from: Option<IpAddr>,
 }
 
 /// The answer to a submission.
@@ -136,8 +140,12 @@ pub struct EventsWanted {
     pub kinds: Vec<EventKind>,
     /// So many of the newest ones,
     pub tail: usize,
-    /// or all after this one, if it is not 0.
+    /// or all after this one, if it is not 0,
     pub after: u64,
+    /// or all that happened at this time or later,
+    pub since: Option<Timestamp>,
+    /// and before this one.
+    pub until: Option<Timestamp>,
 }
 
 hash_type!(

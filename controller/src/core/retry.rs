@@ -76,6 +76,7 @@ impl Fleet {
             to_previous: options.to_previous,
             retry_of: Some(first),
             by: retry.by.clone(),
+            from: retry.from,
         })
     }
 }

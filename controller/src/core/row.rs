@@ -4,6 +4,7 @@
 //! damage what a newer version wrote.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -136,6 +137,8 @@ pub(super) struct OperationRow {
     pub(super) selector: Selector,
     pub(super) options: Options,
     pub(super) by: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) from: Option<IpAddr>,
     pub(super) message: String,
     pub(super) begun: Timestamp,
     pub(super) ended: Option<Timestamp>,

@@ -7,6 +7,8 @@ use std::time::Duration;
 use extend_common::record::PullPolicy;
 use extend_common::roles::RoleSet;
 
+use super::archive::Kept;
+
 /// A node that has said nothing for so many heartbeats is suspect.
 const SUSPECT_HEARTBEATS: u32 = 3;
 /// Below this, a few lost packets would raise an alarm. TCP repeats what is lost about every 200 ms
@@ -35,6 +37,8 @@ pub struct Settings {
     pub heartbeat_interval: Duration,
     /// Where agents dial this controller, and then those that it may be restored at.
     pub controllers: Arc<[SocketAddrV4]>,
+    /// How much of the past stays in memory.
+    pub kept: Kept,
 }
 
 impl Settings {

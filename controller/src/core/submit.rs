@@ -82,6 +82,7 @@ impl Fleet {
                 to_previous: submission.to_previous,
             },
             by: submission.by.clone(),
+            from: submission.from,
             message: submission.message.clone(),
             begun: now,
             ended: None,

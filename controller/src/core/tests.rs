@@ -3,6 +3,7 @@
 
 mod adoption;
 pub(crate) mod agent;
+mod archive;
 pub(crate) mod bench;
 mod deployments;
 mod ending;

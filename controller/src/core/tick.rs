@@ -26,6 +26,7 @@ impl Fleet {
             self.advance(id, now);
         }
         self.tell_many(now);
+        self.archive_old(now);
         let wake = self.next_wake(now);
         self.turn(wake)
     }

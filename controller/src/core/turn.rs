@@ -1,10 +1,11 @@
 //! What one input leads to: an answer, rows to commit, and effects that wait for the commit.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use extend_common::ids::{NodeAddr, OperationId};
 
+use super::archive::ArchiveKey;
 use super::key::Key;
 use super::request::{SessionNumber, ToAgent};
 
@@ -18,8 +19,17 @@ pub struct Turn<T> {
     /// ([`super::Fleet::value`]), so that a row changed by several turns of a batch is written
     /// once.
     pub writes: BTreeSet<Key>,
+    /// Rows of the archive, whole: what they tell of has left the memory, or is about to.
+    pub archived: BTreeMap<ArchiveKey, Vec<u8>>,
     /// What happens after the commit, in this order.
     pub effects: Vec<Effect>,
+}
+
+impl<T> Turn<T> {
+    /// Whether nothing is to be committed and nothing released.
+    pub fn is_quiet(&self) -> bool {
+        self.writes.is_empty() && self.archived.is_empty() && self.effects.is_empty()
+    }
 }
 
 impl Turn<()> {
@@ -28,6 +38,7 @@ impl Turn<()> {
         Self {
             answer: (),
             writes: BTreeSet::new(),
+            archived: BTreeMap::new(),
             effects: vec![Effect::Changed(id)],
         }
     }
@@ -115,6 +126,7 @@ impl fmt::Display for CloseReason {
 #[derive(Debug, Default)]
 pub(super) struct Draft {
     pub(super) writes: BTreeSet<Key>,
+    pub(super) archived: BTreeMap<ArchiveKey, Vec<u8>>,
     pub(super) effects: Vec<Effect>,
 }
 

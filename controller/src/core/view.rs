@@ -7,10 +7,10 @@ use std::net::Ipv4Addr;
 
 use jiff::{SignedDuration, Timestamp};
 
-use extend_common::event::{EventKind, StoredEvent};
+use extend_common::event::{Event, EventKind, StoredEvent};
 use extend_common::host::HostFigures;
 use extend_common::ids::{NodeAddr, OperationId, RoleName, ServerName};
-use extend_common::operation::Selector;
+use extend_common::operation::{Operation, Selector, Target};
 use extend_common::record::{ServerRecord, Stamp};
 use extend_common::status::{NodeState, ServerStatus, Unclaimed};
 
@@ -88,13 +88,118 @@ pub struct NodeView {
     pub clock_ahead: Option<SignedDuration>,
 }
 
+/// Which operations somebody lists.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OperationFilter {
+    /// So many at most, the newest ones.
+    pub limit: usize,
+    /// Only those that have not ended.
+    pub open_only: bool,
+    /// Only those that were begun at this time or later,
+    pub since: Option<Timestamp>,
+    /// and before this one.
+    pub until: Option<Timestamp>,
+    /// Only those of this operator, also where sudo names it. Empty is everybody's.
+    pub by: String,
+}
+
+impl OperationFilter {
+    /// Whether an operation is meant, open or not.
+    pub fn means(&self, operation: &Operation) -> bool {
+        self.means_one(&operation.by, operation.begun)
+    }
+
+    pub(super) fn means_one(&self, by: &str, begun: Timestamp) -> bool {
+        let is_theirs = || by == self.by || by == says(&self.by);
+        (self.by.is_empty() || is_theirs())
+            && self.since.is_none_or(|since| begun >= since)
+            && self.until.is_none_or(|until| begun < until)
+    }
+}
+
+/// Some operations, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OperationList {
+    /// The ones that are meant.
+    pub operations: Vec<Operation>,
+    /// Older ones than this were not looked at, though fewer were found than were asked for.
+    pub cut: Option<Timestamp>,
+}
+
+/// How root is written down behind whom sudo names somebody.
+pub fn says(name: &str) -> String {
+    format!("root (says {name})")
+}
+
 /// Which events somebody reads, with the role under its own name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EventFilter {
     /// Of which servers and nodes.
     pub selector: Selector,
     /// Of which kinds; empty is all.
     pub kinds: Vec<EventKind>,
+    /// Only what happened at this time or later,
+    pub since: Option<Timestamp>,
+    /// and before this one.
+    pub until: Option<Timestamp>,
+}
+
+/// Whether a filter means an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meant {
+    /// It does.
+    Yes,
+    /// It does not.
+    No,
+    /// If this operation has a target that is meant; it has left the memory.
+    ByTarget(OperationId),
+}
+
+impl EventFilter {
+    /// Whether an event is meant, of whose operation nothing is known beyond its id.
+    pub fn means(&self, event: &Event) -> Meant {
+        let Self {
+            selector, kinds, ..
+        } = self;
+        let is_of_kind = kinds.is_empty() || kinds.contains(&event.kind);
+        let is_of_time = self.since.is_none_or(|since| event.at >= since)
+            && self.until.is_none_or(|until| event.at < until);
+        if !is_of_kind || !is_of_time {
+            return Meant::No;
+        }
+        if means(
+            selector,
+            event.node,
+            event.name.as_ref(),
+            event.role.as_ref(),
+        ) {
+            return Meant::Yes;
+        }
+        // An operation on several servers is an event of each of them.
+        match event.operation {
+            Some(id) if event.kind == EventKind::Operation => Meant::ByTarget(id),
+            _ => Meant::No,
+        }
+    }
+
+    /// Whether a target is meant.
+    pub fn means_target(&self, target: &Target) -> bool {
+        let (name, role) = (Some(&target.name), Some(&target.role));
+        means(&self.selector, Some(target.node), name, role)
+    }
+}
+
+/// Whether something on this node, of this name and role, is meant.
+pub(super) fn means(
+    selector: &Selector,
+    node: Option<NodeAddr>,
+    name: Option<&ServerName>,
+    role: Option<&RoleName>,
+) -> bool {
+    let nodes = &selector.nodes;
+    (nodes.is_empty() || node.is_some_and(|node| nodes.contains(&node)))
+        && (selector.name.is_none() || selector.name.as_ref() == name)
+        && (selector.role.is_none() || selector.role.as_ref() == role)
 }
 
 /// Where somebody begins to read the events.
@@ -104,6 +209,8 @@ pub struct EventsBegin {
     pub filter: EventFilter,
     /// From the one after this on.
     pub after: u64,
+    /// What is wanted may begin before the oldest one in memory, which is this one.
+    pub before: Option<u64>,
     /// The newest one there is.
     pub last: u64,
 }
@@ -113,10 +220,14 @@ pub struct EventsBegin {
 pub struct EventsPage {
     /// The ones that are meant.
     pub events: Vec<StoredEvent>,
+    /// Those that may be, if their operations have targets that are.
+    pub doubtful: Vec<(StoredEvent, OperationId)>,
     /// Everything up to this one has been looked at.
     pub upto: u64,
     /// So many before the first are no longer kept.
     pub passed_over: u64,
+    /// So many up to `upto` are not in memory: the archive may have some of them.
+    pub missing: u64,
 }
 
 /// Something with what else is to be said about it, a sentence each.

@@ -3,14 +3,13 @@
 use jiff::Timestamp;
 use ulid::Ulid;
 
-use extend_common::ids::OperationId;
-
 use super::EngineError;
 use super::batch::Gathering;
 use super::command::{NodeCommand, Opening, OperationCommand, Question, SessionCommand};
 use super::crash::InputKind;
 use super::sessions::Sessions;
 use crate::core::Fleet;
+use crate::core::archive::operation_id;
 use crate::core::refusal::Refusal;
 use crate::core::request::Submitted;
 
@@ -29,13 +28,13 @@ impl Ground<'_> {
         let kind = command.kind();
         match command {
             OperationCommand::Submit { submission, reply } => {
-                let id = OperationId(Ulid::generate());
+                let id = operation_id(now, Ulid::generate().random());
                 let answer = gathering.add(kind, fleet.submit(&submission, id, now));
                 tell_submitted(&answer);
                 gathering.answer(reply, refused(answer));
             }
             OperationCommand::Retry { retry, reply } => {
-                let id = OperationId(Ulid::generate());
+                let id = operation_id(now, Ulid::generate().random());
                 let answer = gathering.add(kind, fleet.retry(&retry, id, now));
                 tell_submitted(&answer);
                 gathering.answer(reply, refused(answer));
@@ -165,12 +164,8 @@ impl Ground<'_> {
             Question::Operation { id, reply } => {
                 gathering.answer(reply, refused(fleet.show_operation(&id)));
             }
-            Question::Operations {
-                limit,
-                open_only,
-                reply,
-            } => {
-                gathering.answer(reply, Ok(fleet.newest(limit, open_only)));
+            Question::Operations { filter, reply } => {
+                gathering.answer(reply, Ok(fleet.list(&filter)));
             }
             Question::Watch { id, reply } => match fleet.find_operation(&id) {
                 Ok(id) => gathering.subscribe((id, reply)),

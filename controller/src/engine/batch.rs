@@ -14,7 +14,7 @@ use super::command::Reply;
 use super::crash::InputKind;
 use super::watch::Watchers;
 use crate::core::view::DoorSets;
-use crate::core::{Effect, Fleet, Key, Turn};
+use crate::core::{ArchiveKey, Effect, Fleet, Key, Turn};
 use crate::store::{Batch, Epoch, Expect, Revision, Write};
 
 /// A batch that has so many rows takes no more turns until it is committed. Far below the store's
@@ -29,6 +29,24 @@ const MOST_ANSWERS: usize = 4_096;
 /// A row to be committed, with its value; none is to be deleted.
 pub(super) type Row = (Key, Option<Vec<u8>>);
 
+/// A row of the archive to be committed, in the same form.
+type ArchiveRow = (ArchiveKey, Option<Vec<u8>>);
+
+/// The rows of one commit.
+#[derive(Default)]
+pub(super) struct Rows {
+    /// What the memory holds.
+    pub(super) live: Vec<Row>,
+    /// What it does not.
+    archive: Vec<ArchiveRow>,
+}
+
+impl Rows {
+    pub(super) fn is_empty(&self) -> bool {
+        self.live.is_empty() && self.archive.is_empty()
+    }
+}
+
 /// An answer that waits for the commit: called with the failure, or without one.
 type Answer = Box<dyn FnOnce(Option<&EngineError>) + Send + Sync>;
 
@@ -40,6 +58,7 @@ type Subscriber = (OperationId, Reply<watch::Receiver<Arc<Operation>>>);
 pub(super) struct Gathering {
     pub(super) kinds: BTreeSet<InputKind>,
     writes: BTreeSet<Key>,
+    archive: BTreeMap<ArchiveKey, Option<Vec<u8>>>,
     effects: Vec<Effect>,
     answers: Vec<Answer>,
     subscribers: Vec<Subscriber>,
@@ -50,6 +69,9 @@ impl Gathering {
     pub(super) fn add<T>(&mut self, kind: InputKind, turn: Turn<T>) -> T {
         self.kinds.insert(kind);
         self.writes.extend(turn.writes);
+        let archived = turn.archived.into_iter();
+        self.archive
+            .extend(archived.map(|(key, value)| (key, Some(value))));
         self.effects.extend(turn.effects);
         turn.answer
     }
@@ -68,6 +90,12 @@ impl Gathering {
         }));
     }
 
+    /// Takes in that rows of the archive are to be deleted.
+    pub(super) fn prune(&mut self, keys: Vec<ArchiveKey>) {
+        self.kinds.insert(InputKind::Prune);
+        self.archive.extend(keys.into_iter().map(|key| (key, None)));
+    }
+
     pub(super) fn subscribe(&mut self, subscriber: Subscriber) {
         self.subscribers.push(subscriber);
     }
@@ -78,7 +106,8 @@ impl Gathering {
 
     pub(super) fn is_full(&self) -> bool {
         let answers = self.answers.len() + self.subscribers.len();
-        self.writes.len() >= FULL || answers >= MOST_ANSWERS || self.effects.len() >= MOST_ANSWERS
+        let rows = self.writes.len() + self.archive.len();
+        rows >= FULL || answers >= MOST_ANSWERS || self.effects.len() >= MOST_ANSWERS
     }
 
     /// Tells everybody who waits that it failed.
@@ -97,12 +126,12 @@ impl Gathering {
         fleet: &Fleet,
         clock: &Clock,
         watchers: &mut Watchers,
-    ) -> (Vec<Row>, Sealed) {
-        let rows = self
-            .writes
-            .iter()
-            .map(|key| (*key, fleet.value(key)))
-            .collect();
+    ) -> (Rows, Sealed) {
+        let live = self.writes.iter().map(|key| (*key, fleet.value(key)));
+        let rows = Rows {
+            live: live.collect(),
+            archive: self.archive.into_iter().collect(),
+        };
         let changed: BTreeSet<_> = self.effects.iter().filter_map(Effect::changed).collect();
         let shown = changed
             .into_iter()
@@ -167,19 +196,26 @@ impl Revisions {
     }
 
     /// The batch for the store. A row that neither was nor is to be there needs no write.
-    pub(super) fn batch(&self, fence: Epoch, rows: Vec<Row>) -> Batch {
+    pub(super) fn batch(&self, fence: Epoch, rows: Rows) -> Batch {
         let mut batch = Batch::new(fence);
-        batch.writes = rows
-            .into_iter()
-            .filter_map(|(key, value)| match (self.0.get(&key), value) {
-                (Some(at), Some(value)) => {
-                    Some(Write::put(key.to_string(), Expect::At(*at), value))
-                }
-                (None, Some(value)) => Some(Write::put(key.to_string(), Expect::Absent, value)),
-                (Some(at), None) => Some(Write::delete(key.to_string(), Expect::At(*at))),
-                (None, None) => None,
-            })
-            .collect();
+        let live =
+            rows.live
+                .into_iter()
+                .filter_map(|(key, value)| match (self.0.get(&key), value) {
+                    (Some(at), Some(value)) => {
+                        Some(Write::put(key.to_string(), Expect::At(*at), value))
+                    }
+                    (None, Some(value)) => Some(Write::put(key.to_string(), Expect::Absent, value)),
+                    (Some(at), None) => Some(Write::delete(key.to_string(), Expect::At(*at))),
+                    (None, None) => None,
+                });
+        // Whatever is there: a row of the archive is written once, and once more only when nobody
+        // knows whether it was. Nothing that is decided rests on it.
+        let archive = rows.archive.into_iter().map(|(key, value)| match value {
+            Some(value) => Write::put(key.to_string(), Expect::Any, value),
+            None => Write::delete(key.to_string(), Expect::Any),
+        });
+        batch.writes = live.chain(archive).collect();
         batch
     }
 

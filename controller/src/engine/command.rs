@@ -16,12 +16,15 @@ use super::EngineError;
 use super::batch::send;
 use super::crash::InputKind;
 use super::session::SessionSender;
+use crate::core::ArchiveKey;
 use crate::core::refusal::Known;
 use crate::core::request::{
     EventsWanted, Heartbeat, Hello, KeyHash, LogsWanted, PeerFacts, Recovered, Retry,
     SelectorWords, SessionEnd, SessionNumber, ShimMended, Submission, Submitted,
 };
-use crate::core::view::{EventFilter, EventsBegin, EventsPage, NodeView, Noted, ServersView};
+use crate::core::view::{
+    EventFilter, EventsBegin, EventsPage, NodeView, Noted, OperationFilter, ServersView,
+};
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
 
@@ -31,6 +34,11 @@ pub(super) enum Command {
     Node(NodeCommand),
     Session(SessionCommand),
     Question(Question),
+    /// Rows of the archive that are too old, from the task that looks for them.
+    Prune {
+        keys: Vec<ArchiveKey>,
+        reply: Reply<()>,
+    },
     /// Not for the core alone: the store's epoch is raised in the middle of it.
     Recover(Recovery),
 }
@@ -131,8 +139,7 @@ pub(super) enum Question {
         reply: Reply<Operation>,
     },
     Operations {
-        limit: usize,
-        open_only: bool,
+        filter: OperationFilter,
         reply: Reply<Vec<Operation>>,
     },
     Watch {
@@ -215,6 +222,7 @@ impl Command {
             Self::Question(Question::LogsOf { reply, .. }) => send(reply, Err(error)),
             Self::Question(Question::Servers { reply, .. }) => send(reply, Err(error)),
             Self::Question(Question::Nodes { reply, .. }) => send(reply, Err(error)),
+            Self::Prune { reply, .. } => send(reply, Err(error)),
             Self::Recover(recovery) => send(recovery.reply, Err(error)),
         }
     }

@@ -10,7 +10,7 @@ use extend_common::record::PullPolicy;
 use extend_common::roles::RoleSet;
 
 use super::crash::CrashHook;
-use crate::core::Settings;
+use crate::core::{Kept, Settings};
 
 /// The configuration of the engine; filled in by the daemon.
 #[derive(Clone)]
@@ -30,6 +30,10 @@ pub struct EngineConfig {
     /// The store was made just now, and the certificate authority was there already: nodes may
     /// know more than the store, and are let in to be taken back.
     pub recovering: bool,
+    /// How much of the past stays in memory.
+    pub kept: Kept,
+    /// How long the archive is kept.
+    pub keep: Duration,
     /// The time.
     pub clock: Clock,
     /// Where to die, in tests.
@@ -45,6 +49,7 @@ impl EngineConfig {
             pbx_address: self.pbx_address.clone(),
             heartbeat_interval: self.heartbeat,
             controllers: self.controllers.clone(),
+            kept: self.kept,
         }
     }
 }

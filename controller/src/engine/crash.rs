@@ -57,6 +57,8 @@ kinds! {
     SessionClosed => "session-closed",
     /// `extend controller recover`
     Recover => "recover",
+    /// Rows of the archive are too old.
+    Prune => "prune",
     /// Time has passed.
     Tick => "tick",
 }

@@ -16,17 +16,20 @@ use extend_common::ids::NodeAddr;
 use extend_common::operation::Operation;
 use extend_common::status::ServerStatus;
 
+use super::archive::{Archive, Listed};
 use super::command::{
     Command, NodeCommand, Opening, OperationCommand, Question, Recovery, Reply, SessionCommand,
 };
 use super::session::SessionSender;
-use crate::core::refusal::{Known, Refusal};
+use crate::core::archive::{cancel_refused, retry_refused};
+use crate::core::refusal::{Known, Refusal, Unfound};
 use crate::core::request::{
     EventsWanted, Heartbeat, Hello, KeyHash, LogsWanted, PeerFacts, Recovered, Retry,
     SelectorWords, SessionEnd, SessionNumber, ShimMended, Submission, Submitted,
 };
 use crate::core::view::{
-    DoorSets, EventFilter, EventsBegin, EventsPage, NodeView, Noted, ServersView,
+    DoorSets, EventFilter, EventsBegin, EventsPage, NodeView, Noted, OperationFilter,
+    OperationList, ServersView,
 };
 use crate::store::{StoreError, StoreHandle, StoreId};
 
@@ -50,6 +53,20 @@ pub enum EngineError {
     /// sent again with the same request id.
     #[error("the store failed: {0}")]
     StoreFailed(String),
+    /// The archive cannot be read. Nothing was to be changed.
+    #[error("the archive cannot be read: {0}")]
+    Unread(String),
+}
+
+/// Whether the memory does not have the operation that was named.
+fn is_unfound(error: &EngineError) -> bool {
+    let refusal = match error {
+        EngineError::Refused(refusal) => refusal,
+        EngineError::Stopped | EngineError::StoreFailed(_) | EngineError::Unread(_) => {
+            return false;
+        }
+    };
+    matches!(refusal, Refusal::Unfound(Unfound::NoSuchOperation { .. }))
 }
 
 /// A cheap handle on the running engine.
@@ -59,6 +76,7 @@ pub struct EngineHandle {
     pub(super) door: watch::Receiver<Arc<DoorSets>>,
     pub(super) events: watch::Receiver<u64>,
     pub(super) store: StoreHandle,
+    pub(super) archive: Archive,
 }
 
 impl EngineHandle {
@@ -74,45 +92,106 @@ impl EngineHandle {
 
     /// Submits an operation again, with its options and on its servers.
     pub async fn retry(&self, retry: Retry) -> Result<Submitted, EngineError> {
-        self.ask(|reply| OperationCommand::Retry {
+        let id = retry.operation.clone();
+        let answer = self.ask(|reply| OperationCommand::Retry {
             retry: Box::new(retry),
             reply,
-        })
-        .await
+        });
+        self.unless_archived(&id, answer.await, retry_refused).await
     }
 
     /// One operation, by its id or an unambiguous ending of it.
+    /// The archive is looked through when the memory has none.
     pub async fn operation(&self, id: &str) -> Result<Operation, EngineError> {
-        self.ask(|reply| Question::Operation {
+        let answer = self.ask(|reply| Question::Operation {
             id: id.to_owned(),
             reply,
-        })
-        .await
+        });
+        match answer.await {
+            Err(error) if is_unfound(&error) => self.archived(id).await?.ok_or(error),
+            answer => answer,
+        }
     }
 
-    /// The newest operations first.
+    /// The newest operations in memory first.
     pub async fn operations(
         &self,
         limit: usize,
         open_only: bool,
     ) -> Result<Vec<Operation>, EngineError> {
-        self.ask(|reply| Question::Operations {
+        let filter = OperationFilter {
             limit,
             open_only,
-            reply,
-        })
-        .await
+            ..OperationFilter::default()
+        };
+        self.ask(|reply| Question::Operations { filter, reply })
+            .await
+    }
+
+    /// The newest operations first, from the archive where the memory has too few.
+    pub async fn list(&self, filter: OperationFilter) -> Result<OperationList, EngineError> {
+        let wanted = filter.clone();
+        let mut operations = self
+            .ask(|reply| Question::Operations { filter, reply })
+            .await?;
+        if wanted.open_only || operations.len() >= wanted.limit {
+            return Ok(OperationList {
+                operations,
+                cut: None,
+            });
+        }
+        let Listed {
+            operations: archived,
+            cut,
+        } = self.archive.operations(&wanted, &operations).await?;
+        // One that was open for long is in memory with older ones in the archive.
+        operations.extend(archived);
+        operations.sort_by_key(|operation| std::cmp::Reverse(operation.id));
+        operations.truncate(wanted.limit);
+        Ok(OperationList { operations, cut })
+    }
+
+    /// An operation of the archive, by its whole id or by the ending of a newer one.
+    async fn archived(&self, text: &str) -> Result<Option<Operation>, EngineError> {
+        let wanted = text.trim().to_ascii_uppercase();
+        if let Ok(id) = wanted.parse() {
+            return self.archive.operation(id).await;
+        }
+        match self.archive.ending(&wanted).await?.as_slice() {
+            [] => Ok(None),
+            [only] => self.archive.operation(*only).await,
+            several => {
+                let (text, ids) = (text.to_owned(), several.to_vec());
+                Err(Refusal::from(Unfound::AmbiguousOperation { text, ids }).into())
+            }
+        }
+    }
+
+    /// What is to be said of an operation that the memory does not have, if the archive has it.
+    async fn unless_archived<T>(
+        &self,
+        id: &str,
+        answer: Result<T, EngineError>,
+        refusal: fn(&Operation) -> Refusal,
+    ) -> Result<T, EngineError> {
+        match answer {
+            Err(error) if is_unfound(&error) => match self.archived(id).await? {
+                Some(operation) => Err(refusal(&operation).into()),
+                None => Err(error),
+            },
+            answer => answer,
+        }
     }
 
     /// Ends an operation before its time: what has not begun is not begun, what is under way is
     /// put back.
     pub async fn cancel(&self, id: &str, by: &str) -> Result<Operation, EngineError> {
-        self.ask(|reply| OperationCommand::Cancel {
+        let answer = self.ask(|reply| OperationCommand::Cancel {
             id: id.to_owned(),
             by: by.to_owned(),
             reply,
-        })
-        .await
+        });
+        self.unless_archived(id, answer.await, cancel_refused).await
     }
 
     /// Keeps an event of the shim's repair. Told again, it is kept once.
@@ -125,11 +204,18 @@ impl EngineHandle {
     /// has `ended` set. When the receiver finds its sender gone before that, the engine has lost
     /// its memory and the operation has to be looked up again.
     pub async fn watch(&self, id: &str) -> Result<watch::Receiver<Arc<Operation>>, EngineError> {
-        self.ask(|reply| Question::Watch {
+        let answer = self.ask(|reply| Question::Watch {
             id: id.to_owned(),
             reply,
-        })
-        .await
+        });
+        match answer.await {
+            Err(error) if is_unfound(&error) => {
+                let operation = self.archived(id).await?.ok_or(error)?;
+                // Its end is all that there is to see.
+                Ok(watch::channel(Arc::new(operation)).1)
+            }
+            answer => answer,
+        }
     }
 
     /// The servers that a selector means; without one, all of them.
@@ -319,22 +405,31 @@ impl EngineHandle {
 
     /// Where to begin to read the events that are wanted.
     pub async fn begin_events(&self, wanted: EventsWanted) -> Result<EventsBegin, EngineError> {
-        self.ask(|reply| Question::BeginEvents { wanted, reply })
-            .await
+        let since = wanted.since;
+        let mut begin = self
+            .ask(|reply| Question::BeginEvents { wanted, reply })
+            .await?;
+        if let (Some(since), Some(oldest)) = (since, begin.before) {
+            begin.after = self.archive.before(since, oldest).await?;
+        }
+        Ok(begin)
     }
 
-    /// A page of the events after a place.
+    /// A page of the events after a place: what is in memory of them, and what the archive has.
     pub async fn events_after(
         &self,
         filter: EventFilter,
         after: u64,
     ) -> Result<EventsPage, EngineError> {
-        self.ask(|reply| Question::EventsAfter {
-            filter,
-            after,
-            reply,
-        })
-        .await
+        let wanted = filter.clone();
+        let page = self
+            .ask(|reply| Question::EventsAfter {
+                filter,
+                after,
+                reply,
+            })
+            .await?;
+        self.archive.complete(page, after, &wanted).await
     }
 
     /// The number of the newest committed event. It may fall when the store is read again.

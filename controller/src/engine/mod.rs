@@ -15,11 +15,13 @@
 //! Decides nothing about servers: that is [`crate::core`].
 
 mod apply;
+mod archive;
 mod batch;
 mod command;
 mod config;
 mod crash;
 mod handle;
+mod prune;
 mod release;
 mod revival;
 pub mod session;
@@ -89,15 +91,24 @@ impl Engine {
         let (commands, queue) = mpsc::channel(handle::QUEUE);
         let (door_sender, door) = latest::channel(Arc::default());
         let (events_sender, events) = latest::channel(0);
+        let pruner = prune::Pruner {
+            store: store.clone(),
+            commands: commands.downgrade(),
+            keep: config.keep,
+            clock: config.clock,
+            shutdown: shutdown.clone(),
+        };
         let inputs = (queue, shutdown);
         let task =
             task::Task::start(store.clone(), config, (door_sender, events_sender), inputs).await?;
+        tokio::spawn(pruner.run());
         let running = tokio::spawn(task.run());
         Ok((
             EngineHandle {
                 commands,
                 door,
                 events,
+                archive: archive::Archive::new(store.clone()),
                 store,
             },
             running,

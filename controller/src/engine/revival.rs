@@ -13,7 +13,7 @@ use super::config::EngineConfig;
 use super::crash::CrashPoint;
 use super::task::{Task, with_sources};
 use super::{EngineError, EngineFailure, StartError};
-use crate::core::{CloseReason, Fleet, Loading};
+use crate::core::{CloseReason, Fleet, Loading, PREFIXES};
 use crate::store::{Epoch, StoreHandle};
 
 /// How long to wait before a store that failed is tried again.
@@ -40,7 +40,11 @@ pub(super) async fn load(
     if at_start {
         config.crash.at(CrashPoint::EpochRaised).await;
     }
-    let entries = store.load("").await?;
+    // One picture, though read in pieces: nobody else may write under this epoch.
+    let mut entries = Vec::new();
+    for prefix in PREFIXES {
+        entries.extend(store.load(&format!("{prefix}/")).await?);
+    }
     let loading = Loading {
         settings: config.settings(),
         store: store.identity(),

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use extend_common::clock::Clock;
 
 use super::apply::Ground;
-use super::batch::{Gathering, Revisions, Row, Sealed, send};
+use super::batch::{Gathering, Revisions, Rows, Sealed, send};
 use super::command::{Command, Recovery};
 use super::config::EngineConfig;
 use super::crash::{CrashPoint, InputKind, Moment};
@@ -225,6 +225,10 @@ impl Task {
                 Command::Node(command) => ground.node(command, now),
                 Command::Session(command) => ground.session(command, now),
                 Command::Question(question) => ground.answer(question, now),
+                Command::Prune { keys, reply } => {
+                    ground.gathering.prune(keys);
+                    ground.gathering.answer(reply, Ok(()));
+                }
                 Command::Recover(_) => return self.waiting.push_front(command),
             }
         }
@@ -243,7 +247,7 @@ impl Task {
             self.gathering.add(InputKind::Tick, Turn::showing(id));
         }
         let turn = self.fleet.tick(now);
-        if turn.writes.is_empty() && turn.effects.is_empty() {
+        if turn.is_quiet() {
             self.wake = turn.answer;
         } else {
             self.wake = self.gathering.add(InputKind::Tick, turn);
@@ -304,7 +308,7 @@ impl Task {
     }
 
     /// Closes the gathered batch, if there is one.
-    async fn seal(&mut self) -> Option<(Vec<Row>, Sealed)> {
+    async fn seal(&mut self) -> Option<(Rows, Sealed)> {
         let gathering = std::mem::take(&mut self.gathering);
         if gathering.is_empty() {
             return None;
@@ -315,8 +319,9 @@ impl Task {
     }
 
     /// Gives a batch to the store.
-    fn depart(&self, rows: Vec<Row>, sealed: Sealed) -> Flight {
+    fn depart(&self, rows: Rows, sealed: Sealed) -> Flight {
         let keys: Vec<_> = rows
+            .live
             .iter()
             .map(|(key, value)| (*key, value.is_some()))
             .collect();

@@ -294,6 +294,7 @@ pub(crate) fn operation(verb: v1::Verb, targets: Vec<v1::Target>) -> v1::Operati
         strategy: None,
         drain_seconds: 0,
         retry_of: String::new(),
+        from: String::new(),
         note: String::new(),
     }
 }

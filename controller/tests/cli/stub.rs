@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use extend_proto::v1;
@@ -87,6 +87,8 @@ pub(crate) struct Script {
     pub(crate) asked: Mutex<Vec<String>>,
     /// Who called sudo, as each submission said.
     pub(crate) sudo_users: Mutex<Vec<Option<String>>>,
+    /// From where whoever had an operation shown said to come.
+    pub(crate) ssh_clients: Mutex<Vec<Option<String>>>,
     /// Answers to submissions; the last one is repeated.
     pub(crate) on_submit: Mutex<VecDeque<OnSubmit>>,
     /// Answers to everything else, if it is not what the fixtures say.
@@ -109,6 +111,11 @@ pub(crate) struct Script {
     pub(crate) operation: watch::Sender<v1::Operation>,
     /// The operations that are listed.
     pub(crate) listed: Mutex<Vec<v1::Operation>>,
+    /// Where a list was ended early.
+    pub(crate) cut_ms: AtomicI64,
+    /// Requests for lists and events, in order.
+    pub(crate) lists: Mutex<Vec<v1::ListOperationsRequest>>,
+    pub(crate) readings: Mutex<Vec<v1::WatchEventsRequest>>,
     /// The events there are; their numbers have no gaps.
     pub(crate) events: watch::Sender<Vec<v1::StoredEvent>>,
     pub(crate) watches: AtomicUsize,
@@ -121,6 +128,7 @@ impl Script {
             retries: Mutex::default(),
             asked: Mutex::default(),
             sudo_users: Mutex::default(),
+            ssh_clients: Mutex::default(),
             on_submit: Mutex::default(),
             refuse: Mutex::default(),
             servers: Mutex::new(fixtures::fleet()),
@@ -133,6 +141,9 @@ impl Script {
             backup: Mutex::new((vec![b"archive".to_vec()], None)),
             operation: watch::Sender::new(fixtures::succeeded()),
             listed: Mutex::new(fixtures::operations()),
+            cut_ms: AtomicI64::new(0),
+            lists: Mutex::default(),
+            readings: Mutex::default(),
             events: watch::Sender::new(fixtures::events()),
             watches: AtomicUsize::new(0),
         })
@@ -332,6 +343,7 @@ impl Operator for Face {
             "events tail {} after {} follow {} kinds {:?}",
             request.tail, request.after, request.follow, request.kinds
         ))?;
+        self.0.readings.lock().unwrap().push(request.clone());
         let wanted = move |event: &v1::StoredEvent| event.sequence > request.after;
         let told = WatchStream::new(self.0.events.subscribe());
         if !request.follow {
@@ -361,14 +373,21 @@ impl Operator for Face {
             "list operations {} {}",
             request.limit, request.open_only
         ))?;
+        self.0.lists.lock().unwrap().push(request);
         let operations = self.0.listed.lock().unwrap().clone();
-        Ok(Response::new(v1::ListOperationsResponse { operations }))
+        Ok(Response::new(v1::ListOperationsResponse {
+            operations,
+            cut_ms: self.0.cut_ms.load(Ordering::SeqCst),
+        }))
     }
 
     async fn get_operation(
         &self,
         request: Request<v1::OperationRequest>,
     ) -> Result<Response<v1::Operation>, Status> {
+        let from = request.metadata().get("extend-ssh-client");
+        let from = from.map(|from| from.to_str().unwrap().to_owned());
+        self.0.ssh_clients.lock().unwrap().push(from);
         self.0.ask(format!("get {}", request.into_inner().id))?;
         Ok(Response::new(self.0.operation.borrow().clone()))
     }

@@ -86,10 +86,16 @@ impl Operator {
         let request = v1::ListOperationsRequest {
             limit: 1,
             open_only: true,
+            ..v1::ListOperationsRequest::default()
         };
         let deadline = Instant::now() + bound;
         loop {
-            let open = self.0.clone().list_operations(request).await?.into_inner();
+            let open = self
+                .0
+                .clone()
+                .list_operations(request.clone())
+                .await?
+                .into_inner();
             if open.operations.is_empty() {
                 return Ok(());
             }

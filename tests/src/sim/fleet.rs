@@ -19,6 +19,7 @@ use extend_controller::api::agent::{AgentSettings, service};
 use extend_controller::api::connection::AgentPeer;
 use extend_controller::api::operator::OperatorSettings;
 use extend_controller::ca::LeafIssuer;
+use extend_controller::core::Kept;
 use extend_controller::core::request::{
     DrainWish, KeyHash, PeerFacts, SelectorWords, Submission, Submitted,
 };
@@ -155,6 +156,8 @@ impl Fleet {
             pbx_address: Some("54.151.30.9".to_owned()),
             heartbeat: HEARTBEAT,
             controllers: Arc::new([]),
+            kept: Kept::default(),
+            keep: Duration::from_secs(365 * 24 * 3_600),
             recovering: self.recovering,
             clock: self.clock,
             crash: Arc::new(self.trap.clone()),
@@ -250,6 +253,7 @@ impl Fleet {
             drain: DrainWish::Unsaid,
             queue: false,
             to_previous: false,
+            from: None,
             retry_of: None,
         }
     }

@@ -42,6 +42,8 @@ impl World {
             pbx_address: None,
             heartbeat: SECOND,
             controllers: Arc::new([]),
+            kept: crate::core::Kept::default(),
+            keep: Duration::from_secs(365 * 24 * 3_600),
             recovering: false,
             clock,
             crash: Arc::new(NoCrash),

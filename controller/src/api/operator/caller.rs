@@ -4,6 +4,7 @@
 //! in the environment is hearsay, and written down as such. Called for every method that changes
 //! something.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use nix::unistd::{Uid, User};
@@ -11,7 +12,10 @@ use tonic::metadata::MetadataMap;
 use tonic::{Request, Status};
 
 use crate::api::connection::OperatorPeer;
+use crate::core::view::says;
 
+/// Where the command line puts what the SSH server says.
+const SSH_CLIENT: &str = "extend-ssh-client";
 /// Where the command line puts what sudo says.
 const SUDO_USER: &str = "extend-sudo-user";
 /// Names longer than this do not exist on Linux.
@@ -44,12 +48,19 @@ pub(super) async fn name<T>(request: &Request<T>) -> Result<String, Status> {
     Ok(name.unwrap_or_else(|| format!("user {uid}")))
 }
 
+/// From where the caller came over SSH, as the caller says: nothing proves it. What is no address
+/// is as good as unsaid.
+pub(super) fn from<T>(request: &Request<T>) -> Option<IpAddr> {
+    let said = request.metadata().get(SSH_CLIENT)?;
+    said.to_str().ok()?.parse().ok()
+}
+
 fn root(metadata: &MetadataMap) -> String {
-    let says = metadata
+    let said = metadata
         .get(SUDO_USER)
         .and_then(|value| value.to_str().ok());
-    match says.filter(|name| is_name(name) && *name != "root") {
-        Some(name) => format!("root (says {name})"),
+    match said.filter(|name| is_name(name) && *name != "root") {
+        Some(name) => says(name),
         None => "root".to_owned(),
     }
 }
@@ -96,6 +107,26 @@ mod tests {
         }
         let long = "x".repeat(MAX_NAME + 1);
         assert_eq!(name(&request(Some(0), Some(&long))).await.unwrap(), "root");
+    }
+
+    #[test]
+    fn where_somebody_comes_from_is_an_address_or_nothing() {
+        for (said, expected) in [
+            (None, None),
+            (Some("203.0.113.7"), Some("203.0.113.7")),
+            (Some("2001:db8::7"), Some("2001:db8::7")),
+            (Some("203.0.113.7 50122 172.31.16.133 22"), None),
+            (Some("my laptop"), None),
+            (Some(""), None),
+        ] {
+            let mut request = Request::new(());
+            if let Some(said) = said {
+                let value = said.parse().unwrap();
+                request.metadata_mut().insert(SSH_CLIENT, value);
+            }
+            let expected = expected.map(|text| text.parse::<IpAddr>().unwrap());
+            assert_eq!(from(&request), expected, "{said:?}");
+        }
     }
 
     #[tokio::test]

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
 use super::*;
+use crate::core::Kept;
 use crate::core::request::EventsWanted;
 use crate::engine::{Engine, EngineConfig, NoCrash};
 use crate::store::{CommitFault, MemoryStore, StoreHandle};
@@ -37,6 +38,8 @@ impl World {
             pbx_address: None,
             heartbeat: Duration::from_secs(1),
             controllers: Arc::new([]),
+            kept: Kept::default(),
+            keep: Duration::from_secs(365 * 24 * 3_600),
             recovering: false,
             clock: Clock::system(),
             crash: Arc::new(NoCrash),

@@ -109,7 +109,11 @@ fn operations_where(
     meant: impl Fn(&Operation) -> bool,
 ) -> impl Iterator<Item = (String, String)> {
     let limit = OPERATIONS;
-    let request = v1::ListOperationsRequest { limit, open_only };
+    let request = v1::ListOperationsRequest {
+        limit,
+        open_only,
+        ..v1::ListOperationsRequest::default()
+    };
     let answer = ask(async |client: &mut Client| client.rpc().list_operations(request).await);
     let operations = answer.into_iter().flat_map(|answer| answer.operations);
     operations

@@ -2,6 +2,7 @@
 
 use extend_common::exit::Exit;
 use extend_common::operation::Operation;
+use extend_common::wire::optional_time;
 use extend_proto::v1;
 
 use crate::cli::args::{Format, FormatArgs};
@@ -9,8 +10,11 @@ use crate::cli::client::ask;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output::document;
+use crate::cli::output::text::moment;
+use crate::cli::view::not_understood;
 use crate::cli::view::operation::{Document, Operations, read};
 use crate::cli::view::operations::operations_table;
+use crate::cli::when::PeriodArgs;
 
 /// The options of `op list`.
 #[derive(Debug, clap::Args)]
@@ -19,7 +23,14 @@ pub(crate) struct Args {
     #[arg(long)]
     open: bool,
 
-    /// How many at most
+    #[command(flatten)]
+    period: PeriodArgs,
+
+    /// Only those of this operator
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+
+    /// How many at most, the newest ones
     #[arg(
         long,
         value_name = "N",
@@ -34,11 +45,17 @@ pub(crate) struct Args {
 
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let mut client = context.client().await?;
+    let narrowed = !args.period.is_open() || args.by.is_some();
+    let (since_ms, until_ms) = args.period.to_wire(context.clock.now());
     let request = v1::ListOperationsRequest {
         limit: args.limit,
         open_only: args.open,
+        since_ms,
+        until_ms,
+        by: args.by.unwrap_or_default(),
     };
     let answer = ask("list operations", client.rpc().list_operations(request)).await?;
+    let cut = optional_time("cut_ms", answer.cut_ms).map_err(|error| not_understood(&error))?;
     let operations: Result<Vec<Operation>, Failure> =
         answer.operations.into_iter().map(read).collect();
     let operations = operations?;
@@ -49,10 +66,11 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     if let Some(text) = document::render(format, &document)? {
         context.output.data(&text)?;
     } else if operations.is_empty() {
-        let which = if args.open {
-            "open operations"
-        } else {
-            "operations yet"
+        let which = match (args.open, narrowed) {
+            (true, false) => "open operations",
+            (true, true) => "such open operations",
+            (false, true) => "such operations",
+            (false, false) => "operations yet",
         };
         context.output.say(&format!("there are no {which}"));
     } else {
@@ -60,6 +78,14 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
         context
             .output
             .data(&table.render(context.output.stdout()))?;
+    }
+    if let Some(cut) = cut {
+        let now = context.clock.now();
+        context.output.say(&format!(
+            "operations begun before {} were not looked at",
+            moment(cut, now)
+        ));
+        context.output.hint("extend op list --until TIME");
     }
     Ok(Exit::Done)
 }

@@ -1,5 +1,7 @@
 //! Operations as documents, as `extend op` and the verbs print them.
 
+use std::net::IpAddr;
+
 use extend_common::ids::{NodeAddr, OperationId, RoleName, ServerName};
 use extend_common::operation::{self, Operation, PhaseEntry, TargetState, Verb};
 use extend_common::status::{self, Phase};
@@ -31,6 +33,8 @@ pub(crate) struct Document {
     pub(crate) selector: Selector,
     /// Who asked.
     pub(crate) by: String,
+    /// From where, as the operator's command line said.
+    pub(crate) from: Option<IpAddr>,
     /// Why, in the operator's words.
     pub(crate) message: Option<String>,
     /// When it was submitted.
@@ -179,6 +183,7 @@ impl From<&Operation> for Document {
                 name: selector.name.clone(),
             },
             by: operation.by.clone(),
+            from: operation.from,
             message: some(&operation.message),
             begun_at: operation.begun,
             ended_at: operation.ended,

@@ -142,6 +142,10 @@ pub(crate) fn heading(operation: &Operation, now: Timestamp) -> String {
         ("State", Some(state_of(operation))),
         ("Waits", waits),
         ("By", Some(operation.by.clone())),
+        (
+            "From",
+            operation.from.map(|from| format!("{from} (as they say)")),
+        ),
         ("Message", some(&operation.message)),
         ("Retry of", operation.retry_of.map(|first| first.short())),
         ("Rollout", rollout),

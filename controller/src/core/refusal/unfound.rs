@@ -36,6 +36,11 @@ pub enum Unfound {
         /// Which.
         operation: OperationId,
     },
+    /// It ended so long ago that it is only kept for reading.
+    OperationArchived {
+        /// Which.
+        operation: OperationId,
+    },
     /// Every target of it succeeded.
     NothingToRetry {
         /// Which.
@@ -62,6 +67,7 @@ impl Unfound {
             Self::AmbiguousOperation { .. }
             | Self::OperationEnded { .. }
             | Self::OperationOpen { .. }
+            | Self::OperationArchived { .. }
             | Self::NothingToRetry { .. } => RefusalKind::Rule,
         }
     }
@@ -76,7 +82,12 @@ impl Unfound {
                 ),
                 "extend op list".to_owned(),
             )
-            .because("ended operations are kept until 1,000 newer ones have ended"),
+            .because(
+                "operations are kept for a year, unless [audit] in controller.toml says otherwise",
+            )
+            .because(
+                "an ending is looked for among the newest 10,000 or so; a whole id is always found",
+            ),
             Self::AmbiguousOperation { text, ids } => ambiguous(text, ids),
             Self::OperationEnded {
                 operation,
@@ -100,6 +111,15 @@ impl Unfound {
                 ),
                 format!("extend op watch {}", operation.short()),
             ),
+            Self::OperationArchived { operation } => Text::new(
+                "operation-archived",
+                format!(
+                    "cannot retry operation {}: it is in the archive",
+                    operation.short()
+                ),
+                format!("extend op show {}", operation.to_string().to_lowercase()),
+            )
+            .because("of what ended so long ago only the account is kept, not what was typed"),
             Self::NothingToRetry { operation } => Text::new(
                 "nothing-to-retry",
                 format!(

@@ -23,7 +23,7 @@ use crate::core::request::{
     sha256,
 };
 use crate::core::turn::{CloseReason, Effect, Turn};
-use crate::core::{Fleet, Key, Loading, Settings};
+use crate::core::{Fleet, Kept, Key, Loading, Settings};
 use crate::store::StoreId;
 
 pub(crate) const START: i64 = 1_795_000_000;
@@ -48,6 +48,7 @@ pub(crate) fn settings() -> Settings {
         pbx_address: Some("54.151.30.9".to_owned()),
         heartbeat_interval: Duration::from_secs(1),
         controllers: Arc::new([SocketAddrV4::new([172, 31, 16, 133].into(), 7443)]),
+        kept: Kept::default(),
     }
 }
 
@@ -77,6 +78,7 @@ pub(crate) fn submission(verb: Verb, line: &str) -> Submission {
         drain: DrainWish::Unsaid,
         queue: false,
         to_previous: false,
+        from: None,
         retry_of: None,
     };
     while let Some(option) = words.next() {
@@ -250,6 +252,15 @@ impl Bench {
     }
 
     pub(crate) fn submit(&mut self, submission: Submission) -> Result<Submitted, Refusal> {
+        let turn = self.submitting(submission);
+        self.commit(turn)
+    }
+
+    /// A submission that is not committed yet.
+    pub(crate) fn submitting(
+        &mut self,
+        submission: Submission,
+    ) -> Turn<Result<Submitted, Refusal>> {
         self.counter += 1;
         let submission = if submission.request.0 == Ulid::nil() {
             Submission {
@@ -259,8 +270,7 @@ impl Bench {
         } else {
             submission
         };
-        let turn = self.fleet.submit(&submission, self.next_id(), self.now);
-        self.commit(turn)
+        self.fleet.submit(&submission, self.next_id(), self.now)
     }
 
     /// Ids that differ in their endings and grow.
@@ -373,6 +383,9 @@ impl Bench {
                 Some(value) => drop(self.rows.insert(key.to_string(), value)),
                 None => drop(self.rows.remove(&key.to_string())),
             }
+        }
+        for (key, value) in &turn.archived {
+            self.rows.insert(key.to_string(), value.clone());
         }
         self.last_writes.clone_from(&turn.writes);
     }

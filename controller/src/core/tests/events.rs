@@ -9,7 +9,8 @@ use extend_common::status::Evidence;
 
 use super::bench::{Bench, node};
 use super::told::journal_part;
-use crate::core::event::{KEPT, SHARE};
+use crate::core::Kept;
+use crate::core::event::SHARE;
 use crate::core::request::{EventsWanted, ToAgent};
 use crate::core::{Effect, Key};
 
@@ -254,17 +255,18 @@ fn one_node_does_not_push_out_what_others_told() {
 
 #[test]
 fn the_oldest_events_go() {
+    let most = Kept::default().events;
     let mut bench = Bench::new();
-    for number in 0..KEPT + 10 {
+    for number in 0..most + 10 {
         let turn = bench
             .fleet
             .say_started(after(bench.now, Duration::from_secs(number as u64)));
         bench.commit(turn);
-        assert_eq!(bench.last_writes.len(), if number < KEPT { 1 } else { 2 });
+        assert_eq!(bench.last_writes.len(), if number < most { 1 } else { 2 });
     }
     let events = bench.events();
-    assert_eq!(events.len(), KEPT);
-    assert_eq!((events[0].sequence, bench.rows.len()), (11, KEPT));
+    assert_eq!(events.len(), most);
+    assert_eq!((events[0].sequence, bench.rows.len()), (11, most + 10));
     // Who comes too late is told how many were missed, and numbers go on after a restart.
     let begin = bench.fleet.begin_events(&EventsWanted::default()).unwrap();
     let page = bench.fleet.events_after(&begin.filter, 4);
@@ -273,7 +275,7 @@ fn the_oldest_events_go() {
     bench.restart();
     let turn = bench.fleet.say_started(bench.now);
     bench.commit(turn);
-    assert_eq!(bench.fleet.last_event(), u64::try_from(KEPT).unwrap() + 11);
+    assert_eq!(bench.fleet.last_event(), u64::try_from(most).unwrap() + 11);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use extend_common::status::{Health, OutcomeKind, Unclaimed};
 
 use super::bench::{Bench, facts, node, settings, submission};
 use crate::core::Settings;
+use crate::core::archive;
 use crate::core::refusal::{Mismatch, Refusal};
 use crate::core::request::{EventsWanted, KeyHash, PeerFacts, Retry, SelectorWords};
 
@@ -411,6 +412,7 @@ fn operations(all: &mut Provoked) {
             message: String::new(),
             queue: false,
             by: "anna".to_owned(),
+            from: None,
         };
         let new = OperationId(Ulid(id.0.0 + (1 << 50)));
         let turn = bench.fleet.retry(&retry, new, bench.now);
@@ -419,6 +421,8 @@ fn operations(all: &mut Provoked) {
             bench.commit(turn).unwrap_err(),
         ));
     }
+    let archived = archive::retry_refused(&bench.operation(id));
+    all.push((format!("extend op retry {id}"), archived));
 }
 
 fn strangers(all: &mut Provoked) {

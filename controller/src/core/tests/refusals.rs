@@ -13,7 +13,7 @@ use crate::core::refusal::{
 };
 
 /// How many refusals there are: one for each arm below, which the compiler keeps complete.
-const VARIANTS: usize = 45;
+const VARIANTS: usize = 46;
 
 fn number(refusal: &Refusal) -> usize {
     match refusal {
@@ -69,6 +69,7 @@ fn number(refusal: &Refusal) -> usize {
             Unfound::NoEvents { .. } => 32,
             Unfound::OperationOpen { .. } => 38,
             Unfound::NothingToRetry { .. } => 39,
+            Unfound::OperationArchived { .. } => 45,
         },
         Refusal::Stranger(stranger) => match stranger {
             Stranger::Token {

@@ -1,5 +1,7 @@
 //! Large fleets: turns stay small enough for one transaction, and nothing is kept without end.
 
+use std::time::Duration;
+
 use extend_common::ids::NodeAddr;
 use extend_common::operation::{TargetState, Verb};
 use extend_common::record::{Desired, ServerRecord};
@@ -16,7 +18,7 @@ fn address(number: u32) -> NodeAddr {
 }
 
 /// A fleet of media servers, all away: the first was deployed, the others are its likes.
-fn fleet(size: u32) -> Bench {
+pub(super) fn fleet(size: u32) -> Bench {
     let mut bench = Bench::new();
     bench.join(address(0));
     bench.deploy(&format!(
@@ -92,6 +94,7 @@ fn a_thousand_ended_operations_are_kept() {
         bench.accept(Verb::Restart, "-a 172.31.16.139");
         bench.succeed(at);
     }
+    bench.pass(Duration::from_secs(61));
     assert_eq!(bench.fleet.operations.len(), 1_000);
     assert_eq!(bench.fleet.requests.len(), 1_000);
     assert_eq!(bench.fleet.operation(first), None);

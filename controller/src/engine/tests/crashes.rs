@@ -15,14 +15,17 @@ use extend_common::record::RunState;
 use ulid::Ulid;
 
 use super::rig::{DieAt, QUEUE, Rig, config, media};
+use crate::core::archive::operation_id;
 use crate::core::request::{Heartbeat, Retry, SessionEnd, ShimMended, Submission, sha256};
 use crate::core::tests::bench::{facts, node, submission};
 use crate::core::tests::told::journal_part;
-use crate::engine::{CrashPoint, EngineError, InputKind, Moment, NoCrash};
-use crate::store::MemoryStore;
+use crate::core::view::OperationFilter;
+use crate::core::{ArchiveKey, Kept};
+use crate::engine::{CrashPoint, EngineConfig, EngineError, InputKind, Moment, NoCrash};
+use crate::store::{Batch, Epoch, Expect, MemoryStore, Store, Write};
 
 /// One deed of the day. Each can be done again: what a person or an agent does who got no answer.
-const DEEDS: usize = 15;
+const DEEDS: usize = 18;
 
 fn wanted(number: u128, verb: Verb, line: &str) -> Submission {
     Submission {
@@ -41,7 +44,20 @@ fn again(number: u128, operation: OperationId) -> Retry {
         message: String::new(),
         queue: false,
         by: "anna".to_owned(),
+        from: None,
     }
+}
+
+/// A day's memory is small: the first operations leave it before the end.
+const KEPT: Kept = Kept {
+    operations: 2,
+    events: 10_000,
+};
+
+/// A row of the archive from long before the day.
+fn old_row() -> (String, Vec<u8>) {
+    let id = operation_id(Timestamp::UNIX_EPOCH, 1);
+    (ArchiveKey::Operation(id).to_string(), b"{}".to_vec())
 }
 
 /// Does one deed; an error means that nobody answered.
@@ -98,11 +114,16 @@ async fn deed(rig: &mut Rig, deed: usize) -> Result<(), EngineError> {
             connect(rig).await?;
             rig.succeed(media()).await;
         }
-        _ => {
+        14 => {
             let newest = rig.handle.operations(1, false).await?;
             rig.handle.retry(again(4, newest[0].id)).await?;
             connect(rig).await?;
             rig.succeed(media()).await;
+        }
+        _ => {
+            // What is in the archive for too long is dropped a minute after a start.
+            tokio::time::sleep(Duration::from_secs(50)).await;
+            connect(rig).await?;
         }
     }
     // Whatever was said without an answer is taken in before the next deed.
@@ -138,7 +159,20 @@ async fn revoke_another(rig: &mut Rig) -> Result<(), EngineError> {
 
 /// What must be true at the end of the day, however it went.
 async fn check(rig: &mut Rig, point: CrashPoint) {
-    let operations = rig.handle.operations(100, false).await.unwrap();
+    let filter = OperationFilter {
+        limit: 100,
+        ..OperationFilter::default()
+    };
+    let operations = rig.handle.list(filter).await.unwrap().operations;
+    let in_memory = rig.handle.operations(100, false).await.unwrap();
+    assert_eq!(
+        in_memory.len(),
+        KEPT.operations,
+        "{point}: the others are in the archive"
+    );
+    let (key, _) = old_row();
+    let archived = rig.store.clone().load(&key).unwrap();
+    assert!(archived.is_empty(), "{point}: it was too old");
     let verbs: Vec<_> = operations
         .iter()
         .rev()
@@ -210,11 +244,15 @@ async fn check_events(rig: &Rig, point: CrashPoint) {
 async fn day(point: CrashPoint) -> bool {
     let hook = DieAt::new(point);
     let store = MemoryStore::new();
-    let starting = Rig::on(store.clone(), Arc::clone(&hook) as _);
+    let (key, value) = old_row();
+    let writes = vec![Write::put(key, Expect::Absent, value)];
+    let fence = Epoch(0);
+    store.clone().commit(Batch { fence, writes }).unwrap();
+    let starting = Rig::keeping(KEPT, store.clone(), Arc::clone(&hook) as _);
     let mut rig = match timeout(Duration::from_secs(5), starting).await {
         Ok(rig) => rig,
         // It died while it started: a successor starts on what it left.
-        Err(_) => Rig::on(store, Arc::new(NoCrash)).await,
+        Err(_) => Rig::keeping(KEPT, store, Arc::new(NoCrash)).await,
     };
     for number in 0..DEEDS {
         let mut tries = 0;
@@ -226,12 +264,16 @@ async fn day(point: CrashPoint) -> bool {
                 rig.agent(media()).epoch += 1;
                 let _ = timeout(Duration::from_secs(3), connect(&mut rig)).await;
             }
-            match timeout(Duration::from_secs(20), deed(&mut rig, number)).await {
+            match timeout(Duration::from_secs(60), deed(&mut rig, number)).await {
                 Ok(Ok(())) => break,
                 Ok(Err(error)) => panic!("{point}: deed {number}: {error}"),
                 Err(_) => {
                     assert!(hook.was_reached(), "{point}: deed {number} hangs by itself");
-                    rig.start_again(config(rig.clock, Arc::new(NoCrash))).await;
+                    let config = EngineConfig {
+                        kept: KEPT,
+                        ..config(rig.clock, Arc::new(NoCrash))
+                    };
+                    rig.start_again(config).await;
                     if rig.links.contains_key(&media()) && number > 0 {
                         connect(&mut rig).await.unwrap();
                     }

@@ -19,6 +19,7 @@ use extend_common::operation::{Operation, Verb};
 use extend_common::status::OutcomeKind;
 use ulid::Ulid;
 
+use crate::core::Kept;
 use crate::core::request::{EventsWanted, SessionNumber, Submission, sha256};
 use crate::core::tests::agent::Agent;
 use crate::core::tests::bench::{START, facts, node, settings, submission};
@@ -96,6 +97,8 @@ pub(super) fn config(clock: Clock, crash: Arc<dyn CrashHook>) -> EngineConfig {
         pbx_address: settings.pbx_address,
         heartbeat: settings.heartbeat_interval,
         controllers: settings.controllers,
+        kept: Kept::default(),
+        keep: Duration::from_secs(365 * 24 * 3_600),
         recovering: false,
         clock,
         crash,
@@ -108,8 +111,17 @@ impl Rig {
     }
 
     pub(super) async fn on(store: MemoryStore, crash: Arc<dyn CrashHook>) -> Self {
+        Self::keeping(Kept::default(), store, crash).await
+    }
+
+    /// With so much of the past in memory.
+    pub(super) async fn keeping(kept: Kept, store: MemoryStore, crash: Arc<dyn CrashHook>) -> Self {
         let clock = Clock::starting_at(Timestamp::from_second(START).unwrap());
-        let (handle, task, shutdown) = begin(&store, config(clock, crash)).await;
+        let config = EngineConfig {
+            kept,
+            ..config(clock, crash)
+        };
+        let (handle, task, shutdown) = begin(&store, config).await;
         Self {
             store,
             clock,
