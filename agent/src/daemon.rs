@@ -34,6 +34,7 @@ use crate::reconciler::{self, Parts};
 use crate::session::controllers::Controllers;
 use crate::session::dial::TlsDial;
 use crate::session::{self, About, Dial};
+use crate::sessions::{KernelSessions, SessionSource};
 use crate::watchdog::{self, Link, ServiceManager, Watchdog};
 
 /// What a running agent consists of, apart from its identity and its files: the real ones here,
@@ -45,6 +46,8 @@ pub struct World {
     pub host: Arc<dyn Host>,
     /// Connects to ports.
     pub prober: Arc<dyn Prober>,
+    /// Knows of sessions.
+    pub sessions: Arc<dyn SessionSource>,
     /// How the machine does.
     pub figures: Figures,
     /// The way to the controller.
@@ -102,6 +105,7 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
             docker: engine.clone(),
             host: host(config),
             prober: Arc::new(TcpProber::default()),
+            sessions: Arc::new(KernelSessions::default()),
             figures: figures.anew(),
             dial: Arc::new(dial),
             clock,
@@ -163,6 +167,7 @@ pub async fn live(
         executor,
         settings: settings.clone(),
         prober: world.prober,
+        sessions: world.sessions,
         file: opened.file,
         ledger,
         damage,

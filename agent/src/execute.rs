@@ -95,6 +95,7 @@ impl Executor {
         let desired = &entry.record.desired;
         match step {
             Step::EndStop
+            | Step::Drain { .. }
             | Step::Promote { .. }
             | Step::MarkProven
             | Step::Quarantine { .. }
@@ -145,7 +146,7 @@ impl Executor {
                 container, kind, ..
             } => {
                 let mut seen = self.look_at(container.as_deref(), observed).await;
-                if desired.run_state.is_tombstone() {
+                if desired.run_state.is_tombstone() && *kind != OutcomeKind::Declined {
                     seen.data_bytes = self.data_size(desired).await;
                     // What was not taken over after all has left the host as it was.
                     let is_left =

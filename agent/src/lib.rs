@@ -20,4 +20,5 @@ pub mod logs;
 pub mod probe;
 pub mod reconciler;
 pub mod session;
+pub mod sessions;
 pub mod watchdog;

@@ -584,7 +584,7 @@ async fn every_point_of_the_agent_is_swept() {
         .collect();
     // Taking stock after a lost ledger, noting a late first answer, and what the agent does by
     // itself have tests of their own; images fetched ahead and removed again have theirs in
-    // `sim_ahead`.
+    // `sim_ahead`, waits for sessions in `sim_draining`.
     let elsewhere = |point: &FaultPoint| {
         let words = point.to_string();
         [
@@ -595,6 +595,7 @@ async fn every_point_of_the_agent_is_swept() {
             "Release",
             "Stage",
             "RemoveImage",
+            "Drain",
         ]
         .iter()
         .any(|kind| words.contains(kind))

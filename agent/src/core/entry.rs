@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use extend_common::clock::{after, since};
-use extend_common::record::{Deployment, Instance, ServerRecord, Stamp};
-use extend_common::status::{Evidence, Outcome, OutcomeKind, ResolvedImage};
+use extend_common::record::{Deployment, Drain, Instance, ServerRecord, Stamp};
+use extend_common::status::{Evidence, Outcome, ResolvedImage};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -100,6 +100,14 @@ pub struct Stopping {
     pub signalled: bool,
 }
 
+/// Sessions are waited for: written before waiting begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Draining {
+    /// Until when.
+    pub until: Timestamp,
+}
+
 /// What was wrong with a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -186,6 +194,9 @@ pub struct Entry {
     /// The images that the agent has fetched and not removed, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub brought: Vec<Brought>,
+    /// Set from when the record began to wait for sessions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draining: Option<Draining>,
 }
 
 /// More restarts than the budget are never looked at.
@@ -212,12 +223,13 @@ impl Entry {
             staged: None,
             previous: None,
             brought: Vec::new(),
+            draining: None,
         }
     }
 
     /// Takes a newer record. What serves, and a stop in flight, are facts that outlive it.
     pub fn take(&mut self, record: ServerRecord) {
-        if self.record.desired.run_state.is_tombstone() && self.outcome.is_some() {
+        if self.run_state().is_tombstone() && self.outcome.is_some() {
             // What was removed is another story.
             self.restarts_total = 0;
             self.incident = None;
@@ -230,6 +242,7 @@ impl Entry {
         self.attempt = None;
         self.outcome = None;
         self.staged = None;
+        self.draining = None;
         self.data_bytes = None;
         // An operator's word gives the budget back.
         self.healing = None;
@@ -250,6 +263,14 @@ impl Entry {
         if let Some(incident) = &mut self.incident {
             incident.at = incident.at.min(now);
         }
+        let limit = match self.record.desired.drain {
+            Drain::Off => 0,
+            Drain::First { limit_seconds } | Drain::Hold { limit_seconds } => limit_seconds,
+        };
+        if let Some(draining) = &mut self.draining {
+            let latest = after(now, Duration::from_secs(limit.into()));
+            draining.until = draining.until.min(latest);
+        }
     }
 
     /// Whether the record's own deployment is still to be brought about.
@@ -263,15 +284,7 @@ impl Entry {
             .serving
             .as_ref()
             .is_some_and(|served| served.deployment == wanted);
-        !spent && !serves
-    }
-
-    /// Whether an image is to be fetched ahead for the record, and the record has not come to its
-    /// end. What serves is looked after as if it had.
-    pub fn is_staging(&self) -> bool {
-        let desired = &self.record.desired;
-        let stays = !desired.run_state.is_tombstone();
-        self.outcome.is_none() && stays && desired.staged.is_some()
+        !spent && !serves && !self.is_declined()
     }
 
     /// What has to be on disk before the step's effect, if anything.
@@ -297,6 +310,10 @@ impl Entry {
                     self.healing = Some(instance.clone());
                     self.note_restart(*at);
                 }
+                true
+            }
+            Step::Drain { until } => {
+                self.draining = Some(Draining { until: *until });
                 true
             }
             Step::Kill { again, .. } => {
@@ -399,27 +416,7 @@ impl Entry {
                 self.restarts.clear();
             }
             (Step::Settle { kind, reason, .. }, Done::Seen(seen)) => {
-                let spent = self.spent.as_ref().filter(|_| !self.is_staging());
-                let evidence = seen
-                    .evidence
-                    .or_else(|| spent.and_then(|s| s.evidence.clone()));
-                let evidence = evidence.filter(|_| *kind != OutcomeKind::Succeeded);
-                let warning = seen.warning.filter(|_| reason.is_empty());
-                self.outcome = Some(Outcome {
-                    kind: *kind,
-                    reason: warning.unwrap_or_else(|| reason.clone()),
-                    evidence,
-                    at: now,
-                });
-                let is_done = *kind == OutcomeKind::Succeeded;
-                if self.record.desired.run_state.is_tombstone() && is_done {
-                    self.serving = None;
-                    self.candidate = None;
-                    self.spent = None;
-                    self.adopted = None;
-                    self.previous = None;
-                    self.data_bytes = seen.data_bytes;
-                }
+                self.settle(*kind, reason, seen, now);
             }
             _ => return false,
         }

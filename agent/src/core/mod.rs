@@ -3,6 +3,7 @@
 
 pub mod accept;
 pub mod adopt;
+mod course;
 pub mod entry;
 pub mod health;
 pub mod image;

@@ -207,18 +207,25 @@ impl Teller<'_> {
             Health::Healthy => before != Some(Health::Healthy),
             Health::Stopped => before.is_some_and(|before| before != Health::Stopped),
             Health::Unhealthy => before == Some(Health::Healthy),
+            // Whoever hung answers again, and takes no new sessions.
+            Health::Draining => {
+                matches!(before, Some(Health::Unhealthy | Health::Quarantined))
+            }
             _ => false,
         };
         if !is_told {
             return;
         }
-        self.mark.health = Some(health);
+        self.mark.health = Some(match health {
+            Health::Draining => Health::Healthy,
+            other => other,
+        });
         let text = match (health, before) {
             (Health::Healthy, _) if self.should_be_stopped() => {
                 "started by hand: it should be stopped, and is stopped again".to_owned()
             }
             (Health::Unhealthy, _) => format!("unhealthy: {}", condition.reason),
-            (Health::Healthy, Some(Health::Unhealthy | Health::Quarantined)) => {
+            (Health::Healthy | Health::Draining, Some(Health::Unhealthy | Health::Quarantined)) => {
                 "healthy again".to_owned()
             }
             _ => health.to_string(),
@@ -230,9 +237,9 @@ impl Teller<'_> {
 impl Teller<'_> {
     /// Whether an operator has stopped it, and it was stopped.
     fn should_be_stopped(&self) -> bool {
-        self.known.entry.is_some_and(|entry| {
-            entry.record.desired.run_state == RunState::Stopped && entry.outcome.is_some()
-        })
+        self.known
+            .entry
+            .is_some_and(|entry| entry.run_state() == RunState::Stopped && entry.outcome.is_some())
     }
 }
 

@@ -14,6 +14,7 @@ use super::health::Verdict;
 use super::plan::{Decision, View, ending_words};
 use super::restart::BUDGET;
 use crate::docker::Container;
+use crate::sessions::Tally;
 
 /// Health and the reason for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,13 +41,13 @@ impl Condition {
 
 /// Tells how the server is.
 pub fn condition(view: &View<'_>, decision: &Decision, now: Timestamp) -> Condition {
-    let should_run = view.entry.record.desired.run_state == RunState::Running;
+    let should_run = view.entry.run_state() == RunState::Running;
     let current = view
         .observed
         .current
         .as_ref()
         .filter(|c| view.owner.owns(c));
-    let is_settled = decision.phase == Phase::Settled || view.entry.is_staging();
+    let is_settled = decision.phase == Phase::Settled || view.is_settled();
     let Some(current) = current else {
         return match (should_run, is_settled) {
             (true, true) => Condition::new(Health::Unhealthy, refused(view, "it has no container")),
@@ -80,11 +81,18 @@ fn running(view: &View<'_>, should_run: bool, now: Timestamp) -> Condition {
     if let Some(why) = view.ailment(now) {
         return Condition::new(Health::Unhealthy, why);
     }
+    let or_draining = |health| {
+        if view.is_held() {
+            Health::Draining
+        } else {
+            health
+        }
+    };
     match view.verdict {
-        Verdict::Healthy => Condition::new(Health::Healthy, healed(view, now)),
-        Verdict::Starting => Condition::new(Health::Starting, ""),
+        Verdict::Healthy => Condition::new(or_draining(Health::Healthy), healed(view, now)),
+        Verdict::Starting => Condition::new(or_draining(Health::Starting), ""),
         Verdict::NotProven => Condition::new(
-            Health::Starting,
+            or_draining(Health::Starting),
             "not proven: it runs, and no port has answered yet",
         ),
         Verdict::Unhealthy(why) => Condition::new(Health::Unhealthy, why.clone()),
@@ -216,7 +224,10 @@ pub fn status(
             unchanged: view.would_find_nothing_to_change(staged),
         }),
         previous_image: entry.previous.clone(),
-        sessions: None,
+        sessions: view.is_draining().then(|| {
+            let counted = view.sessions.cloned();
+            counted.unwrap_or_else(Tally::begun).count
+        }),
     }
 }
 

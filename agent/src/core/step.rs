@@ -39,6 +39,11 @@ pub enum Step {
         /// Docker's count of restarts by its own policy: those are nothing new.
         restart_count: u64,
     },
+    /// Write until when the sessions of what serves are waited for.
+    Drain {
+        /// Until when.
+        until: Timestamp,
+    },
     /// Change a container's restart policy.
     SetPolicy {
         /// Which container.
@@ -151,6 +156,7 @@ pub enum StepKind {
     Stage,
     Recall,
     Adopt,
+    Drain,
     SetPolicy,
     Stop,
     Kill,
@@ -170,12 +176,13 @@ pub enum StepKind {
 
 impl StepKind {
     /// Every kind. The match in [`Step::kind`] and the test beside it keep this complete.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::EndStop,
         Self::Resolve,
         Self::Stage,
         Self::Recall,
         Self::Adopt,
+        Self::Drain,
         Self::SetPolicy,
         Self::Stop,
         Self::Kill,
@@ -203,6 +210,7 @@ impl Step {
             Self::Stage { .. } => StepKind::Stage,
             Self::Recall => StepKind::Recall,
             Self::Adopt { .. } => StepKind::Adopt,
+            Self::Drain { .. } => StepKind::Drain,
             Self::SetPolicy { .. } => StepKind::SetPolicy,
             Self::Stop { .. } => StepKind::Stop,
             Self::Kill { .. } => StepKind::Kill,
@@ -235,6 +243,7 @@ impl Step {
             | Self::Stage { .. }
             | Self::Recall
             | Self::Adopt { .. }
+            | Self::Drain { .. }
             | Self::Create { .. }
             | Self::RemoveImage { .. }
             | Self::Spend { .. }

@@ -183,9 +183,8 @@ impl Means {
             None => Observed::default(),
         };
         // A confirmed tombstone claims nothing any more.
-        let claimed = entry.filter(|entry| {
-            !(entry.record.desired.run_state.is_tombstone() && entry.outcome.is_some())
-        });
+        let claimed =
+            entry.filter(|entry| !(entry.run_state().is_tombstone() && entry.outcome.is_some()));
         let unclaimed = self.executor.unclaimed(claimed).await?;
         Ok(Box::new((observed, unclaimed)))
     }

@@ -133,6 +133,7 @@ impl Reconciler {
             death: judged.death.as_ref(),
             trouble: self.trouble.as_ref(),
             aside: self.aside.trouble.as_ref(),
+            sessions: self.counting.tally.as_ref(),
         }))
     }
 }

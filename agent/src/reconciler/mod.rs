@@ -4,7 +4,7 @@
 //! The loop itself never waits for an effect. The ledger has no other writer. Beside this file:
 //! `taking` (what sessions say), `judging` (what probes and looks say), `setbacks` (what was
 //! refused), `telling` (status and events), `job` (what is in flight), `aside` (what goes on beside
-//! it).
+//! it), `counting` (sessions that are waited for).
 //!
 //! ```text
 //!   command, Docker's hint, probe round, timer, end of a job
@@ -17,6 +17,7 @@
 //! ```
 
 mod aside;
+mod counting;
 mod hints;
 mod job;
 mod judging;
@@ -51,8 +52,10 @@ use crate::faults::Faults;
 use crate::journal::Journal;
 use crate::ledger::LedgerFile;
 use crate::probe::{self, Aim, Prober, Round};
+use crate::sessions::SessionSource;
 use crate::watchdog::Watchdog;
 use aside::Aside;
+use counting::Counting;
 use job::{Ended, Job, Running};
 use judging::Judged;
 use setbacks::RETRY;
@@ -93,6 +96,8 @@ pub struct Parts {
     pub settings: Arc<Settings>,
     /// Connects to ports.
     pub prober: Arc<dyn Prober>,
+    /// Knows of sessions.
+    pub sessions: Arc<dyn SessionSource>,
     /// Where the agent remembers.
     pub file: LedgerFile,
     /// What it remembers.
@@ -158,6 +163,7 @@ pub struct Reconciler {
     look_at: Timestamp,
     job: Option<Running>,
     aside: Aside,
+    counting: Counting,
     pulse: Pulse,
 }
 
@@ -168,6 +174,7 @@ pub fn new(parts: Parts) -> (Reconciler, Handle) {
     let (aims, aims_from) = watch::channel(None);
     let (view, view_from) = watch::channel(AgentView::of(&parts.ledger));
     tokio::spawn(probe::run(parts.prober.clone(), aims_from, rounds_to));
+    let counting = Counting::start(parts.sessions.clone());
     let look_at = parts.clock.now();
     let ledger_trouble = parts.damage.clone().unwrap_or_default();
     let pulse = Pulse::of(parts.watchdog.limit());
@@ -194,6 +201,7 @@ pub fn new(parts: Parts) -> (Reconciler, Handle) {
         look_at,
         job: None,
         aside: Aside::default(),
+        counting,
         pulse,
     };
     (
@@ -221,6 +229,7 @@ impl Reconciler {
                     self.look_at = self.parts.clock.now();
                 }
                 Some(round) = self.rounds.recv() => self.note_round(round),
+                Ok(()) = self.counting.found.changed() => {}
                 ended = job::ended(&mut self.job) => self.note_end(ended),
                 ended = job::ended(&mut self.aside.running) => self.note_end(ended),
                 () = tokio::time::sleep(sleep) => {}
@@ -272,6 +281,7 @@ impl Reconciler {
 
     fn decide(&mut self, now: Timestamp) -> Timestamp {
         self.judge(now);
+        self.count_sessions();
         let Some(mut decision) = self.with_view(|view| plan(view, now)) else {
             self.aim(None);
             self.publish(None, now);

@@ -56,7 +56,8 @@ impl Reconciler {
         // Once the record has ended nobody waits any more: the agent goes on trying, with
         // patience, and tells what is in the way.
         let server = self.parts.ledger.server.as_ref();
-        let is_settled = server.is_some_and(|entry| entry.outcome.is_some() || entry.is_staging());
+        let is_settled =
+            server.is_some_and(|entry| entry.outcome.is_some() || entry.is_beside_the_server());
         if tries < MAX_TRIES || is_settled {
             self.back_off(now);
         }

@@ -11,7 +11,7 @@ mod set;
 pub use definition::{
     ContainerDefinition, Digest, DirectoryDefinition, FirewallDefinition, ImageRules, LogLimits,
     MountDefinition, PreflightLimits, ProbeDefinition, ProbeKind, RestartPolicy, RoleDefinition,
-    Timing,
+    SessionsDefinition, Timing,
 };
 pub use host::HostDefinition;
 pub use ports::PortRange;

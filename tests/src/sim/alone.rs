@@ -13,6 +13,7 @@ use extend_agent::host::MemoryHost;
 use extend_agent::journal::Journal;
 use extend_agent::ledger::LedgerFile;
 use extend_agent::reconciler::{self, Command, Handle, Parts};
+use extend_agent::sessions::MemorySessions;
 use extend_agent::watchdog::NoWatchdog;
 use extend_common::clock::Clock;
 use extend_common::ids::{NodeAddr, RoleName};
@@ -38,6 +39,8 @@ pub struct Alone {
     pub docker: MemoryDocker,
     /// Its host.
     pub host: MemoryHost,
+    /// The sessions of its server.
+    pub sessions: MemorySessions,
     /// Where it can be stopped.
     pub trap: Trap<FaultPoint>,
     /// The record that it was given last.
@@ -50,8 +53,19 @@ pub struct Alone {
 
 impl Alone {
     /// A node with the image of version 22.3.0 on it and a media server deployed from that.
+    ///
+    /// # Panics
+    /// When it does not come up.
     pub async fn deployed() -> Self {
-        let mut alone = Self::with_role("media-server-only");
+        Self::deployed_as("media-server-only").await
+    }
+
+    /// The same with a server of this role.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub async fn deployed_as(role: &str) -> Self {
+        let mut alone = Self::with_role(role);
         alone.docker.add_image(IMAGE, image("22.3.0"));
         alone.start();
         alone.give().await;
@@ -104,6 +118,7 @@ impl Alone {
         Self {
             docker: MemoryDocker::new(roles.clone()),
             host: MemoryHost::new(),
+            sessions: MemorySessions::new(),
             trap: Trap::default(),
             record: ServerRecord::seal(first, desired),
             clock: Clock::starting_at(start),
@@ -137,6 +152,7 @@ impl Alone {
             executor: Executor::new(docker, host, settings.clone()),
             settings,
             prober: Arc::new(MemoryProber(self.docker.clone())),
+            sessions: Arc::new(self.sessions.clone()),
             file: opened.file,
             ledger: opened.ledger,
             damage: opened.damage,

@@ -13,6 +13,7 @@ use extend_agent::faults::FaultPoint;
 use extend_agent::host::MemoryHost;
 use extend_agent::host::figures::Figures;
 use extend_agent::probe::Prober;
+use extend_agent::sessions::MemorySessions;
 use extend_agent::watchdog::{NoWatchdog, Watchdog};
 use extend_common::clock::Clock;
 use extend_common::ids::NodeAddr;
@@ -55,6 +56,8 @@ pub struct Node {
     pub docker: MemoryDocker,
     /// Its host.
     pub host: MemoryHost,
+    /// The sessions of its server.
+    pub sessions: MemorySessions,
     /// Minds whether its agent's loop turns, from its next start on.
     pub watchdog: Arc<dyn Watchdog>,
     /// Where its agent can be stopped.
@@ -72,6 +75,7 @@ impl Node {
             addr,
             docker,
             host: MemoryHost::new(),
+            sessions: MemorySessions::new(),
             watchdog: Arc::new(NoWatchdog),
             trap: Trap::default(),
             official: BTreeSet::new(),
@@ -119,6 +123,7 @@ impl Node {
             docker: Arc::new(self.docker.clone()),
             host: Arc::new(self.host.clone()),
             prober: Arc::new(MemoryProber(self.docker.clone())),
+            sessions: Arc::new(self.sessions.clone()),
             figures: Figures::none(),
             dial: Arc::new(NetDial {
                 net: net.clone(),

@@ -8,7 +8,7 @@ use extend_common::roles::RestartPolicy;
 use extend_common::status::{ContainerState, Phase};
 use jiff::Timestamp;
 
-use super::{Decision, View, ending_words};
+use super::{Decision, View, drain, ending_words};
 use crate::core::entry::Served;
 use crate::core::health::Verdict;
 use crate::core::observed::Place;
@@ -69,7 +69,7 @@ impl View<'_> {
             return false;
         }
         let runs = current.state == ContainerState::Running
-            && self.desired().run_state == RunState::Running
+            && self.run_state() == RunState::Running
             && !matches!(self.verdict, Verdict::Unhealthy(_));
         let is_known = serving
             .recalled_for
@@ -95,6 +95,11 @@ fn make_room(view: &View<'_>, now: Timestamp) -> Option<Decision> {
             format!("removing the old {}", c.name),
         )
     };
+    if let Some(current) = view.current().filter(|c| serves(c) && c.state.is_live())
+        && let Some(wait) = drain::first(view, current, now)
+    {
+        return Some(wait);
+    }
     if let Some(failed) = view.failed() {
         return Some(remove(failed, now));
     }

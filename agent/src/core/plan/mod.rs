@@ -6,6 +6,7 @@
 //!   a stop in flight ── wait, kill at the deadline
 //!   to be taken over ── adopt: remembered as it is, nothing is done to it
 //!   image ahead ─────── stage: fetched beside whatever `tend` does
+//!   to take no calls ── drain: none left, or declined; `first` holds the others back
 //!   tombstone ───────── remove: stop and remove what is ours
 //!   new deployment ──── deploy: resolve → old aside → create → start → verify → promote
 //!   otherwise ───────── serve: the serving container under the official name, run state as wanted
@@ -14,6 +15,7 @@
 
 mod adopt;
 mod deploy;
+mod drain;
 mod remove;
 mod serve;
 mod stage;
@@ -23,7 +25,7 @@ use std::time::Duration;
 
 use extend_common::clock::after;
 use extend_common::hint::with_hint;
-use extend_common::record::{Desired, Stamp};
+use extend_common::record::{Desired, RunState, Stamp};
 use extend_common::roles::{RestartPolicy, Timing};
 use extend_common::status::{ContainerState, OutcomeKind, Phase};
 use jiff::Timestamp;
@@ -33,6 +35,7 @@ use super::health::Verdict;
 use super::observed::{Observed, Owner};
 use super::step::{Step, StepKind};
 use crate::docker::{Container, Death};
+use crate::sessions::Tally;
 
 /// A step that the Engine or the host refuses is tried so often before the record fails.
 pub const MAX_TRIES: u32 = 3;
@@ -81,6 +84,8 @@ pub struct View<'a> {
     pub trouble: Option<&'a Trouble>,
     /// The same of those that go on beside others.
     pub aside: Option<&'a Trouble>,
+    /// What is known of the sessions, while they are counted.
+    pub sessions: Option<&'a Tally>,
 }
 
 /// What comes next.
@@ -151,7 +156,10 @@ fn next(view: &View<'_>, now: Timestamp) -> Decision {
     if let Some(decision) = stage::plan(view, now) {
         return decision;
     }
-    if view.desired().run_state.is_tombstone() {
+    if let Some(decision) = drain::hold(view, now) {
+        return decision;
+    }
+    if view.run_state().is_tombstone() {
         return remove::plan(view, now, given_up);
     }
     if view.entry.is_deploying() {
@@ -240,7 +248,11 @@ impl View<'_> {
     /// Whether nothing is to be done for the record any more, or nothing that the server itself
     /// would notice.
     pub(crate) fn is_settled(&self) -> bool {
-        self.entry.outcome.is_some() || self.entry.is_staging()
+        self.entry.outcome.is_some() || self.entry.is_beside_the_server()
+    }
+
+    fn run_state(&self) -> RunState {
+        self.entry.run_state()
     }
 
     /// The step that takes stock of a container when the ledger was lost.
@@ -312,7 +324,7 @@ impl View<'_> {
     }
 
     fn stopping_phase(&self) -> Phase {
-        match self.desired().run_state {
+        match self.run_state() {
             state if state.is_tombstone() => Phase::Removing,
             _ if self.entry.spent.is_some() => Phase::RollingBack,
             _ => Phase::Stopping,

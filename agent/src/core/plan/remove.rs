@@ -4,7 +4,7 @@ use extend_common::record::RunState;
 use extend_common::status::{OutcomeKind, Phase};
 use jiff::Timestamp;
 
-use super::{Decision, View};
+use super::{Decision, View, drain};
 use crate::core::observed::Place;
 use crate::core::step::Step;
 
@@ -12,9 +12,12 @@ pub(super) fn plan(view: &View<'_>, now: Timestamp, given_up: Option<&str>) -> D
     if let Some(reason) = given_up {
         return view.fail(format!("removing it: {reason}"), None);
     }
-    let withdrawn = view.desired().run_state == RunState::Withdrawn;
+    let withdrawn = view.run_state() == RunState::Withdrawn;
     if let Some(current) = view.current() {
         if current.state.is_live() {
+            if let Some(wait) = drain::first(view, current, now) {
+                return wait;
+            }
             let grace = if withdrawn {
                 view.timing.short_grace
             } else {

@@ -7,7 +7,7 @@ use extend_common::roles::RestartPolicy;
 use extend_common::status::{OutcomeKind, Phase};
 use jiff::Timestamp;
 
-use super::{Decision, View, adopt, tend};
+use super::{Decision, View, adopt, drain, tend};
 use crate::core::entry::Served;
 use crate::core::health::Verdict;
 use crate::core::observed::Place;
@@ -29,12 +29,10 @@ pub(super) fn plan(view: &View<'_>, now: Timestamp, given_up: Option<&str>) -> D
         return nothing_serves(view, now);
     };
     match view.current() {
-        Some(current) if view.owner.made_by(current, serving.made_by) => {
-            match view.desired().run_state {
-                RunState::Running => running(view, serving, current, now),
-                _ => stopped(view, current, now),
-            }
-        }
+        Some(current) if view.owner.made_by(current, serving.made_by) => match view.run_state() {
+            RunState::Running => running(view, serving, current, now),
+            _ => stopped(view, current, now),
+        },
         Some(other) => put_aside(view, other, now),
         None => bring_back(view, serving, now),
     }
@@ -107,7 +105,8 @@ fn bring_back(view: &View<'_>, serving: &Served, now: Timestamp) -> Decision {
 
 fn stopped(view: &View<'_>, current: &Container, now: Timestamp) -> Decision {
     if current.state.is_live() {
-        return view.end(current, view.grace(now), now);
+        let waits = drain::first(view, current, now);
+        return waits.unwrap_or_else(|| view.end(current, view.grace(now), now));
     }
     if current.policy != RestartPolicy::No && !view.is_as_found(current) {
         let step = Step::SetPolicy {
@@ -169,7 +168,10 @@ fn running(view: &View<'_>, serving: &Served, current: &Container, now: Timestam
 fn replace(view: &View<'_>, current: &Container, now: Timestamp) -> Option<Decision> {
     let replace: &Instance = view.desired().replace.as_ref()?;
     let meant = *replace == current.instance() && current.state.is_live() && !view.is_settled();
-    meant.then(|| view.signal(current, view.grace(now), now, None))
+    meant.then(|| {
+        let waits = drain::first(view, current, now);
+        waits.unwrap_or_else(|| view.signal(current, view.grace(now), now, None))
+    })
 }
 
 fn verify(view: &View<'_>, serving: &Served, current: &Container, now: Timestamp) -> Decision {

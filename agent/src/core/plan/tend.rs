@@ -79,7 +79,7 @@ pub(super) fn is_begun(view: &View<'_>, current: &Container) -> bool {
 
 /// Nothing bears the official name: none when it is to be made again now.
 pub(super) fn missing(view: &View<'_>, now: Timestamp) -> Option<Decision> {
-    if view.desired().run_state != RunState::Running {
+    if view.run_state() != RunState::Running {
         return Some(settled(None, ""));
     }
     may_act(view, "its container was removed", now)
@@ -93,7 +93,7 @@ pub(super) fn is_for(view: &View<'_>) -> bool {
         .serving
         .as_ref()
         .is_some_and(|serving| serving.deployment == view.desired().deployment);
-    serves && entry.spent.is_none() && view.desired().run_state == RunState::Running
+    serves && entry.spent.is_none() && view.run_state() == RunState::Running
 }
 
 /// It hangs: it is asked to end, and started when it has.
@@ -253,7 +253,7 @@ impl View<'_> {
         match &self.entry.outcome {
             Some(outcome) if failed(outcome.kind) => is_for(self),
             Some(_) => true,
-            None => self.entry.is_staging(),
+            None => self.is_settled(),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! step says.
 
 mod adoption;
+mod draining;
 mod images;
 mod model;
 mod staging;
@@ -54,6 +55,8 @@ struct Life {
     in_use: Vec<String>,
     /// The pull that was refused last.
     aside: Option<Trouble>,
+    /// What is known of the sessions.
+    sessions: Option<Tally>,
     ids: u32,
     log: Vec<String>,
 }
@@ -116,6 +119,7 @@ impl Life {
             pulling: false,
             in_use: Vec::new(),
             aside: None,
+            sessions: None,
             ids: 0,
             log: Vec::new(),
         }
@@ -134,6 +138,7 @@ impl Life {
         let mut desired = self.entry.record.desired.clone();
         desired.replace = None;
         desired.staged = None;
+        desired.drain = Drain::Off;
         change(&mut desired, generation);
         self.entry.take(ServerRecord::seal(
             Stamp {
@@ -169,6 +174,7 @@ impl Life {
             seen: self.seen,
             trouble: self.trouble.as_ref(),
             aside: self.aside.as_ref(),
+            sessions: self.sessions.as_ref(),
         }
     }
 
@@ -244,7 +250,8 @@ impl Life {
             | Step::MarkProven
             | Step::Quarantine { .. }
             | Step::Release
-            | Step::Kill { .. } => {}
+            | Step::Kill { .. }
+            | Step::Drain { .. } => {}
             Step::Witness { instance, .. } => {
                 let evidence = Evidence {
                     container_id: instance.container_id.clone(),

@@ -4,10 +4,13 @@
 use std::time::Duration;
 
 use extend_common::clock::since;
+use extend_common::status::SessionCount;
 use proptest::prelude::*;
 
 use super::*;
 use crate::core::restart::{BUDGET, BUDGET_WINDOW};
+
+const FIRST: Drain = Drain::First { limit_seconds: 600 };
 
 /// What happens next.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +24,10 @@ enum Luck {
     Start,
     Stage,
     PullEnds,
+    DrainedStop,
+    DrainedRestart,
+    Held,
+    Sessions(Option<u64>),
     AgentKilled,
     Time(u64),
 }
@@ -36,6 +43,10 @@ fn luck() -> impl Strategy<Value = Luck> {
         1 => Just(Luck::Start),
         1 => Just(Luck::Stage),
         1 => Just(Luck::PullEnds),
+        1 => Just(Luck::DrainedStop),
+        1 => Just(Luck::DrainedRestart),
+        1 => Just(Luck::Held),
+        3 => prop_oneof![Just(None), Just(Some(0)), Just(Some(41))].prop_map(Luck::Sessions),
         2 => Just(Luck::AgentKilled),
         5 => (1_u64..400).prop_map(Luck::Time),
     ]
@@ -89,6 +100,32 @@ impl Watched {
                 self.charged.clear();
             }
             Luck::PullEnds => life.pulling = false,
+            Luck::DrainedStop => {
+                life.assign(|desired, _| {
+                    desired.run_state = RunState::Stopped;
+                    desired.drain = FIRST;
+                });
+                self.charged.clear();
+            }
+            Luck::DrainedRestart => {
+                let named = life.observed.current.as_ref().map(Container::instance);
+                life.assign(|desired, _| {
+                    desired.replace = named;
+                    desired.run_state = RunState::Running;
+                    desired.drain = FIRST;
+                });
+                self.charged.clear();
+            }
+            Luck::Held => {
+                life.assign(|desired, _| desired.drain = Drain::Hold { limit_seconds: 600 });
+                self.charged.clear();
+            }
+            Luck::Sessions(sessions) => {
+                let note = String::new();
+                let count = SessionCount { sessions, note };
+                let tally = Tally::begun().after(count.clone()).after(count.clone());
+                life.sessions = Some(tally.after(count));
+            }
             Luck::AgentKilled => {
                 life.verdict = Verdict::Starting;
                 life.death = None;
@@ -121,20 +158,28 @@ impl Watched {
             _ => None,
         };
         if let Some(at) = charge {
-            let is_on_its_own = entry.outcome.is_some() || entry.is_staging();
+            let is_on_its_own = entry.outcome.is_some() || entry.is_beside_the_server();
             assert!(is_on_its_own, "a restart during an operation");
             assert!(entry.quarantine.is_none(), "a restart in quarantine");
-            assert_eq!(entry.record.desired.run_state, RunState::Running);
+            assert_eq!(entry.run_state(), RunState::Running);
             self.charged.push(at);
             let recent = |then: &&Timestamp| since(**then, at) < BUDGET_WINDOW;
             let count = self.charged.iter().filter(recent).count();
             assert!(count <= BUDGET, "over budget: {:?}", self.charged);
         }
+        if let Step::Stop { restart: None, .. } = step
+            && entry.record.desired.drain == FIRST
+            && entry.stopping.is_none()
+        {
+            let is_over = self.life.sessions.as_ref().is_some_and(Tally::is_over);
+            let has_ended = entry.outcome.is_some();
+            assert!(is_over && !has_ended, "calls are cut: {step:?}");
+        }
         let touches = matches!(
             step,
             Step::Stop { .. } | Step::Start { .. } | Step::Kill { .. }
         );
-        let is_settled = entry.outcome.is_some() || entry.is_staging();
+        let is_settled = entry.outcome.is_some() || entry.is_beside_the_server();
         let is_on_its_own = is_settled && entry.stopping.is_none();
         let current = self.life.observed.current.as_ref();
         let run = current.map(Container::instance);

@@ -13,7 +13,7 @@ impl Life {
         self.assign(|desired, _| desired.staged = Some(desired.image.clone()))
     }
 
-    fn told(&self) -> extend_common::status::ServerStatus {
+    pub(super) fn told(&self) -> extend_common::status::ServerStatus {
         let definition = self.roles.get(&role()).unwrap();
         let owner = Owner {
             node: node(),

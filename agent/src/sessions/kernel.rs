@@ -1,0 +1,62 @@
+//! The kernel's own tables, as this process sees them.
+
+use std::fs::File;
+use std::io::{BufReader, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use extend_common::roles::SessionsDefinition;
+
+use super::SessionSource;
+use super::table::{Socket, sockets};
+
+/// Reads `/proc`.
+#[derive(Debug, Clone)]
+pub struct KernelSessions {
+    proc: PathBuf,
+}
+
+impl Default for KernelSessions {
+    fn default() -> Self {
+        Self::below("/proc")
+    }
+}
+
+impl KernelSessions {
+    /// The same from files below another directory.
+    pub fn below(proc: impl Into<PathBuf>) -> Self {
+        Self { proc: proc.into() }
+    }
+
+    /// With a map of its own a process sees other numbers for users, and would find no socket.
+    fn check_users(&self) -> Result<(), String> {
+        let path = self.proc.join("self/uid_map");
+        let map = std::fs::read_to_string(&path).map_err(|error| told(&path, &error))?;
+        let words: Vec<&str> = map.split_whitespace().collect();
+        match words.as_slice() {
+            ["0", "0", "4294967295"] => Ok(()),
+            _ => Err("this agent sees other numbers for users than the host".to_owned()),
+        }
+    }
+}
+
+fn told(path: &Path, error: &dyn std::fmt::Display) -> String {
+    format!("{}: {error}", path.display())
+}
+
+impl SessionSource for KernelSessions {
+    fn look(&self, how: &SessionsDefinition) -> Result<Vec<Socket>, String> {
+        self.check_users()?;
+        let mut all = Vec::new();
+        for (name, is_optional) in [("net/udp", false), ("net/udp6", true)] {
+            let path = self.proc.join(name);
+            let file = match File::open(&path) {
+                // A kernel without IPv6.
+                Err(error) if is_optional && error.kind() == ErrorKind::NotFound => continue,
+                other => other.map_err(|error| told(&path, &error))?,
+            };
+            let found = sockets(BufReader::new(file), how);
+            all.extend(found.map_err(|error| told(&path, &error))?);
+        }
+        Ok(all)
+    }
+}

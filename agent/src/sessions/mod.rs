@@ -1,0 +1,113 @@
+//! Counts a server's sessions while somebody waits for them to end: one task that looks about every
+//! second, and sends what it finds. What it means for a record is `core::plan`'s.
+//!
+//! ```text
+//!   /proc/net/udp ── table: sockets of the role's user in its range
+//!                      └ two looks ── count: those that are read, divided by a session's
+//!                                       └ tally: known, unknown and why, or none three times
+//! ```
+//!
+//! Unknown is never zero: a table that cannot be read to its last line, a role whose sessions nobody
+//! knows how to count, and a first look alone say nothing.
+
+mod count;
+mod kernel;
+mod memory;
+mod table;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use extend_common::record::{Instance, Stamp};
+use extend_common::roles::SessionsDefinition;
+use extend_common::status::SessionCount;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+pub use count::{QUIET, Tally, sessions, unknown};
+pub use kernel::KernelSessions;
+pub use memory::MemorySessions;
+pub use table::{Socket, sockets};
+
+/// From the start of one look to the start of the next.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Knows of the sockets that sessions have.
+pub trait SessionSource: Send + Sync + 'static {
+    /// The sockets of a role as they are now. Called on a blocking thread.
+    ///
+    /// # Errors
+    /// When nobody can tell; why, in words.
+    fn look(&self, how: &SessionsDefinition) -> Result<Vec<Socket>, String>;
+}
+
+/// What is to be counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counted {
+    /// For which record: another one begins anew.
+    pub stamp: Stamp,
+    /// Of which run.
+    pub instance: Instance,
+    /// How.
+    pub how: SessionsDefinition,
+}
+
+/// What was found, of what.
+pub type Found = Option<(Counted, Tally)>;
+
+/// Counts whatever `wanted` holds until its sender is gone; nothing while it holds nothing.
+pub async fn run(
+    source: Arc<dyn SessionSource>,
+    mut wanted: watch::Receiver<Option<Counted>>,
+    found: watch::Sender<Found>,
+) {
+    loop {
+        let of = wanted.borrow_and_update().clone();
+        let counting = async {
+            match of {
+                Some(of) => repeat(&source, of, &found).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = counting => return,
+            changed = wanted.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// Look after look, until nobody takes what is found.
+async fn repeat(source: &Arc<dyn SessionSource>, of: Counted, found: &watch::Sender<Found>) {
+    let mut tally = Tally::begun();
+    let mut before = None;
+    loop {
+        let started = Instant::now();
+        let (source, how) = (Arc::clone(source), of.how.clone());
+        let looked = tokio::task::spawn_blocking(move || source.look(&how)).await;
+        let looked = looked.unwrap_or_else(|error| Err(error.to_string()));
+        if let Some(count) = compare(before.as_deref(), looked.as_deref(), of.how.sockets) {
+            tally = tally.after(count);
+        }
+        before = looked.ok();
+        if found.send(Some((of.clone(), tally.clone()))).is_err() {
+            return;
+        }
+        sleep_until(started + EVERY).await;
+    }
+}
+
+/// What a look shows beside the one before; none when there was none before.
+fn compare(
+    before: Option<&[Socket]>,
+    now: Result<&[Socket], &String>,
+    per_session: u32,
+) -> Option<SessionCount> {
+    match (before, now) {
+        (_, Err(why)) => Some(unknown(why)),
+        (None, Ok(_)) => None,
+        (Some(before), Ok(now)) => Some(sessions(before, now, per_session)),
+    }
+}
+
+#[cfg(test)]
+mod tests;
