@@ -286,7 +286,6 @@ fn an_operation_that_waits_for_others_is_listed_as_queued() {
 fn sessions_and_the_image_before_are_in_the_status() {
     let mut fleet = fixtures::fleet();
     fleet.unclaimed.clear();
-    fleet.servers.truncate(3);
     let draining = |view: &mut v1::ServerView, sessions, note: &str| {
         let status = view.status.as_mut().unwrap();
         status.health = v1::Health::Draining.into();
@@ -305,6 +304,9 @@ fn sessions_and_the_image_before_are_in_the_status() {
     };
     draining(&mut fleet.servers[0], Some(41), "");
     draining(&mut fleet.servers[1], None, "the kernel does not tell");
+    // An operation waits for its sessions.
+    draining(&mut fleet.servers[2], Some(1), "");
+    fleet.servers[2].status.as_mut().unwrap().health = v1::Health::Healthy.into();
     let place = Place::new();
     *place.script.servers.lock().unwrap() = fleet;
     let (_, shown) = place.on_narrow_terminal(80, "status").ends();
@@ -314,8 +316,10 @@ fn sessions_and_the_image_before_are_in_the_status() {
     queue-server-1    172.31.16.138  draining  2h 30m  restarts: 5 by agent, 2 by
                                                        docker; sessions unknown: the
                                                        kernel does not tell
-    media-server-1    172.31.16.139  starting  2h 30m  operation 5nzq8c; pulling
-                                                       portsip/pbx:22
+    media-server-1    172.31.16.139  healthy   2h 30m  operation 5nzq8c; draining: 1
+                                                       session
+    ivr-server-1      172.31.16.140  unknown   -       its node is offline; it was
+                                                       healthy
     no room for IMAGE, NODE, TYPE, OPERATION, RESTARTS, VERSION: -o wide shows all
     ");
     let wide = place.run("status -o wide").out;
@@ -332,5 +336,6 @@ fn sessions_and_the_image_before_are_in_the_status() {
     // Unknown is never zero.
     assert_eq!(second["sessions"]["count"], serde_json::Value::Null);
     assert_eq!(second["sessions"]["note"], "the kernel does not tell");
-    assert_eq!(third["sessions"], serde_json::Value::Null);
+    assert_eq!(third["health"], "healthy");
+    assert_eq!(document["servers"][3]["sessions"], serde_json::Value::Null);
 }

@@ -217,9 +217,14 @@ impl Server {
         if self.run_state.is_tombstone() {
             words.push("being removed".to_owned());
         }
-        let drains = self.health == Health::Draining || self.phase == Some(Phase::Draining);
-        let sessions = self.sessions.as_ref().filter(|_| drains);
-        words.extend(sessions.map(Sessions::in_words));
+        let is_draining = self.health == Health::Draining;
+        let waits = self.phase == Some(Phase::Draining);
+        let sessions = self.sessions.as_ref().filter(|_| is_draining || waits);
+        words.extend(sessions.map(|sessions| match is_draining {
+            true => sessions.in_words(),
+            // It takes sessions, and waits to be stopped.
+            false => format!("{}: {}", Phase::Draining, sessions.in_words()),
+        }));
         words.extend(self.reason.clone());
         let advised = self.reason.iter().any(|why| why.contains("extend restart"));
         if self.health == Health::Quarantined && !advised {
@@ -229,10 +234,12 @@ impl Server {
             ));
         }
         // The sessions have been told already.
-        let told = sessions.is_some() && self.phase == Some(Phase::Draining);
+        let told = sessions.is_some() && waits;
         if !told && self.phase.is_some_and(|phase| phase != Phase::Settled) {
             words.extend(self.detail.clone());
         }
+        // What is done about it may be the reason too.
+        words.dedup();
         words.join("; ")
     }
 

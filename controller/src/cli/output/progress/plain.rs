@@ -119,7 +119,8 @@ impl Told {
         let drains = target.state == TargetState::Running && target.phase() == Phase::Draining;
         let (told, words) = self.sessions.as_mut().filter(|_| drains)?;
         // The first number comes a moment after the phase.
-        let is_due = words.is_empty() || since(*told, now) >= SESSIONS_EVERY;
+        let is_first = !words.contains(|c: char| c.is_ascii_digit());
+        let is_due = is_first || since(*told, now) >= SESSIONS_EVERY;
         if !is_due || *words == target.detail {
             return None;
         }

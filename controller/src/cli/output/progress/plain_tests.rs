@@ -32,6 +32,8 @@ fn sessions_are_told_when_they_begin_to_end_and_then_twice_a_minute() {
     };
     let server = "media-server-9 (172.31.16.9) draining";
     assert_eq!(after(0, ""), [server]);
+    let counting = after(0, "draining: counting sessions");
+    assert_eq!(counting, [format!("{server}: counting sessions")]);
     let first = after(1, "draining: 41 sessions");
     assert_eq!(first, [format!("{server}: 41 sessions")]);
     assert!(after(2, "draining: 40 sessions").is_empty());
