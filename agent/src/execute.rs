@@ -216,7 +216,9 @@ impl Executor {
         })
     }
 
-    /// An image for the deployment to come. Nothing is done to the host.
+    /// An image for the deployment to come. Nothing is done to the host. The record is still the one
+    /// of the deployment that serves, and may name the definition that it was made by: whether the
+    /// controller means this node's is the deployment's question.
     async fn stage(
         &self,
         request: &ImageRequest,
@@ -224,7 +226,7 @@ impl Executor {
         progress: &PullProgress,
     ) -> Result<Done, StepError> {
         let desired = &entry.record.desired;
-        let definition = self.agreed_definition(desired)?;
+        let definition = self.definition(desired)?;
         let obtained = self.obtain(request, entry, definition, progress).await?;
         let served = self.served(desired, definition, obtained.image);
         Ok(Done::Obtained {
@@ -318,7 +320,10 @@ impl Executor {
             Err(error) => vec![format!("(its output could not be read: {error})")],
         };
         Seen {
-            evidence: Some(evidence(container, log_tail)),
+            evidence: Some(Evidence {
+                health_output: bounded_log_tail(observed.health_output(container)),
+                ..evidence(container, log_tail)
+            }),
             ..Seen::default()
         }
     }
@@ -338,6 +343,7 @@ impl Executor {
             current: next(),
             previous: next(),
             failed: next(),
+            probed: None,
         })
     }
 }

@@ -33,6 +33,8 @@ struct ProbeState {
     failures: u32,
     successes: u32,
     last_failure: String,
+    /// Why the last one failed, if it did.
+    last: Option<String>,
 }
 
 /// The probes' memory of one run.
@@ -70,6 +72,7 @@ impl Health {
         self.looked = true;
         for (port, result) in results {
             let probe = self.probes.entry(port).or_default();
+            probe.last = result.as_ref().err().cloned();
             match result {
                 Ok(()) => {
                     probe.failures = 0;
@@ -89,6 +92,16 @@ impl Health {
                 Err(_) => {}
             }
         }
+    }
+
+    /// What the probes said last, a line for each port. There are few: a definition has at most 16.
+    pub fn words(&self) -> Vec<String> {
+        let line = |(port, probe): (&u16, &ProbeState)| match (&probe.last, probe.armed) {
+            (None, _) => format!("tcp/{port}: it answers"),
+            (Some(why), false) => format!("tcp/{port}: {why} (it has never answered)"),
+            (Some(why), true) => format!("tcp/{port}: {why} ({} in a row)", probe.failures),
+        };
+        self.probes.iter().map(line).collect()
     }
 
     /// Whether any probe has passed on this run.

@@ -45,6 +45,8 @@ pub struct Observed {
     pub previous: Option<Container>,
     /// Kept as evidence.
     pub failed: Option<Container>,
+    /// What the probes of a container said last, by its id; a line for each port.
+    pub probed: Option<(String, Vec<String>)>,
 }
 
 impl Observed {
@@ -53,6 +55,19 @@ impl Observed {
         [&self.current, &self.previous, &self.failed]
             .into_iter()
             .flatten()
+    }
+
+    /// What probes and Docker's own health check said last of a container.
+    pub fn health_output(&self, container: &Container) -> Vec<String> {
+        let probed = self.probed.as_ref().filter(|(id, _)| *id == container.id);
+        let probed = probed
+            .map(|(_, lines)| lines.as_slice())
+            .unwrap_or_default();
+        probed
+            .iter()
+            .chain(&container.health_log)
+            .cloned()
+            .collect()
     }
 
     /// The container with this id.

@@ -142,6 +142,8 @@ pub struct Container {
     pub stop_signal: String,
     /// Docker's health check.
     pub health: Option<DockerHealth>,
+    /// What that said last, oldest first; a line each.
+    pub health_log: Vec<String>,
 }
 
 impl Container {

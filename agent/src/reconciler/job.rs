@@ -140,7 +140,10 @@ impl Job {
             settings: of.parts.settings.clone(),
             file: of.parts.file.clone(),
             ledger: of.parts.ledger.clone(),
-            observed: of.observed.clone().unwrap_or_default(),
+            observed: Observed {
+                probed: of.judged.said.clone(),
+                ..of.observed.clone().unwrap_or_default()
+            },
             clock: of.parts.clock,
             faults: of.parts.faults.clone(),
         };

@@ -19,6 +19,8 @@ pub(super) struct Judged {
     since: Timestamp,
     deaths: u64,
     death: Option<Death>,
+    /// What the probes said last, also of a run that is over; by its container.
+    pub(super) said: Option<(String, Vec<String>)>,
 }
 
 impl Judged {
@@ -29,6 +31,7 @@ impl Judged {
             since: now,
             deaths: 0,
             death: None,
+            said: None,
         }
     }
 
@@ -51,6 +54,7 @@ impl Reconciler {
         let health = self.judged.health.as_mut();
         if let Some(health) = health.filter(|h| *h.instance() == round.instance) {
             health.note(&round.probe, round.results);
+            self.judged.said = Some((round.instance.container_id, health.words()));
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use extend_agent::core::accept::SessionFacts;
+use extend_agent::core::entry::Entry;
 use extend_agent::core::spec::NodeFacts;
 use extend_agent::docker::memory::MemoryDocker;
 use extend_agent::execute::{Executor, Settings};
@@ -174,6 +175,16 @@ impl Alone {
             stop.cancel();
         }
         self.start();
+    }
+
+    /// What the agent has on disk of its server.
+    ///
+    /// # Panics
+    /// When it has nothing.
+    #[must_use]
+    pub fn remembered(&self) -> Entry {
+        let opened = LedgerFile::open(self.state.path(), self.clock.now()).expect("a ledger");
+        opened.ledger.server.expect("a server")
     }
 
     fn handle(&self) -> &Handle {

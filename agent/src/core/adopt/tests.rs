@@ -52,6 +52,7 @@ fn official() -> Case {
                 image_id: "sha256:aa".to_owned(),
                 stop_signal: String::new(),
                 health: None,
+                health_log: Vec::new(),
             },
             setup: Setup::official(&spec, "portsip/pbx:22"),
         },

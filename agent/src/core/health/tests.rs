@@ -100,3 +100,25 @@ fn dockers_own_health_check_has_a_say() {
         Verdict::Starting
     );
 }
+
+#[test]
+fn what_each_port_said_last_is_told() {
+    let mut health = health();
+    assert_eq!(health.words(), Vec::<String>::new());
+    let refused = || Err("connection refused".to_owned());
+    health.note(&definition(), vec![(8840, Ok(())), (8841, refused())]);
+    assert_eq!(
+        health.words(),
+        [
+            "tcp/8840: it answers",
+            "tcp/8841: connection refused (it has never answered)"
+        ]
+    );
+    for _ in 0..2 {
+        health.note(&definition(), vec![(8840, refused())]);
+    }
+    assert_eq!(
+        health.words()[0],
+        "tcp/8840: connection refused (2 in a row)"
+    );
+}

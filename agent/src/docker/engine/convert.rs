@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary,
-    ContainerUpdateBody, Health, HealthStatusEnum, HostConfig, HostConfigLogConfig, ImageInspect,
-    Mount, MountType, RestartPolicy as EnginePolicy, RestartPolicyNameEnum,
+    ContainerUpdateBody, Health, HealthStatusEnum, HealthcheckResult, HostConfig,
+    HostConfigLogConfig, ImageInspect, Mount, MountType, RestartPolicy as EnginePolicy,
+    RestartPolicyNameEnum,
 };
 use extend_common::roles::RestartPolicy;
 use extend_common::status::ContainerState;
@@ -115,6 +116,7 @@ pub(super) fn container(
         image_id: inspected.image.unwrap_or_default(),
         stop_signal: config.stop_signal.unwrap_or_default(),
         health: state.health.as_ref().and_then(health),
+        health_log: state.health.as_ref().map(health_log).unwrap_or_default(),
     })
 }
 
@@ -157,6 +159,26 @@ fn health(health: &Health) -> Option<DockerHealth> {
         HealthStatusEnum::HEALTHY => Some(DockerHealth::Healthy),
         HealthStatusEnum::UNHEALTHY => Some(DockerHealth::Unhealthy),
     }
+}
+
+/// So many results of Docker's own check are told.
+const HEALTH_LOG: usize = 3;
+
+/// The last results of Docker's own check. What it prints is the image's.
+fn health_log(health: &Health) -> Vec<String> {
+    let results = health.log.as_deref().unwrap_or_default();
+    let skip = results.len().saturating_sub(HEALTH_LOG);
+    let line = |result: &HealthcheckResult| {
+        let output = result.output.as_deref().unwrap_or_default();
+        let words: Vec<&str> = output.split_whitespace().collect();
+        let code = result.exit_code.unwrap_or_default();
+        let text = format!(
+            "docker's health check: exit code {code}: {}",
+            words.join(" ")
+        );
+        clip(text.trim_end_matches(": "))
+    };
+    results.iter().skip(skip).map(line).collect()
 }
 
 /// A container as it was listed; `None` while it has no name, which it loses when it is removed.

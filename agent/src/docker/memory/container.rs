@@ -195,6 +195,7 @@ impl Simulated {
             image_id: self.image_id.clone(),
             stop_signal: self.stop_signal.clone(),
             health: self.health,
+            health_log: Vec::new(),
         }
     }
 

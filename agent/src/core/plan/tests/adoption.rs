@@ -23,6 +23,7 @@ impl Life {
             image_id: "22.3".to_owned(),
             stop_signal: String::new(),
             health: None,
+            health_log: Vec::new(),
         });
         life.verdict = Verdict::Healthy;
         let mut desired = life.entry.record.desired.clone();

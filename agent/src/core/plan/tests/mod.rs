@@ -363,6 +363,7 @@ impl Life {
             image_id: self.image.clone(),
             stop_signal: String::new(),
             health: None,
+            health_log: Vec::new(),
         });
     }
 

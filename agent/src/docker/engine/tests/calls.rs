@@ -149,7 +149,13 @@ async fn a_name_is_that_name_and_nothing_that_begins_so() {
         "Id": "aabb", "Name": "/portsip.mediaserver", "Image": "sha256:aa", "RestartCount": 3,
         "State": {
             "Status": "restarting", "ExitCode": 137, "OOMKilled": true, "Error": "",
-            "StartedAt": "2026-11-22T10:23:03.480324876Z", "Health": { "Status": "none" },
+            "StartedAt": "2026-11-22T10:23:03.480324876Z",
+            "Health": { "Status": "none", "Log": [
+                { "ExitCode": 0, "Output": "long ago" },
+                { "ExitCode": 0, "Output": "" },
+                { "ExitCode": 1, "Output": "curl: (7) Failed\n to connect\n" },
+                { "ExitCode": -1, "Output": "x".repeat(5000) },
+            ] },
         },
         "Config": { "Labels": { "io.extend.node": "127.0.9.1" }, "StopSignal": "SIGQUIT" },
         "HostConfig": { "RestartPolicy": { "Name": "on-failure" } },
@@ -182,6 +188,11 @@ async fn a_name_is_that_name_and_nothing_that_begins_so() {
         (found.stop_signal.as_str(), found.health),
         ("SIGQUIT", None)
     );
+    let log: Vec<&str> = found.health_log.iter().map(String::as_str).collect();
+    assert_eq!(log.len(), 3, "the last ones: {log:?}");
+    assert_eq!(log[0], "docker's health check: exit code 0");
+    assert!(log[1].starts_with("docker's health check: exit code 1: curl: (7) Failed to connect"));
+    assert!(log[2].len() < 1100, "{}", log[2].len());
     assert_eq!(found.owner, None, "half our labels are none");
     assert_eq!(
         found.policy,
