@@ -174,6 +174,15 @@ impl Fleet {
         }
     }
 
+    fn why_declined(&self, id: OperationId, node: NodeAddr, reason: &str) -> String {
+        let entry = self.operations.get(&id);
+        let found = entry.and_then(|entry| Some((entry, entry.target(node)?)));
+        match found {
+            Some((entry, row)) => words::declined(&entry.row, &row.target, reason),
+            None => reason.to_owned(),
+        }
+    }
+
     /// The target's record has come to its end.
     fn conclude(
         &mut self,
@@ -215,7 +224,7 @@ impl Fleet {
             self.reverse(id, node, prior);
         }
         let reason = match outcome.kind {
-            OutcomeKind::Declined => words::declined(verb, node, &outcome.reason),
+            OutcomeKind::Declined => self.why_declined(id, node, &outcome.reason),
             _ => words::reason(outcome, status, found.as_ref()),
         };
         let end = End {

@@ -1,11 +1,12 @@
 //! Small texts about what agents tell, for targets.
 
 use extend_common::hint::with_hint;
-use extend_common::ids::NodeAddr;
-use extend_common::operation::{TargetState, Verb};
+use extend_common::operation::{Target, TargetState, Verb};
 use extend_common::record::Instance;
 use extend_common::size;
 use extend_common::status::{Outcome, OutcomeKind, ResolvedImage, ServerStatus};
+
+use super::row::OperationRow;
 
 /// What stays on the node after a removal; otherwise nothing: the target has ended.
 pub(super) fn left_behind(verb: Option<Verb>, state: TargetState, status: &ServerStatus) -> String {
@@ -70,12 +71,37 @@ pub(super) fn kept(status: &ServerStatus, why: &str) -> String {
 }
 
 /// Why a server was left running: the sessions it still had, and the line that would cut them.
-pub(super) fn declined(verb: Option<Verb>, node: NodeAddr, reason: &str) -> String {
+pub(super) fn declined(operation: &OperationRow, target: &Target, reason: &str) -> String {
     let words = format!("{reason}; it takes sessions again");
-    match verb {
-        Some(Verb::Drain) | None => words,
-        Some(verb) => with_hint(words, format!("to cut them: extend {verb} -a {node} --now")),
+    if operation.verb == Verb::Drain {
+        return words;
     }
+    with_hint(
+        words,
+        format!("to cut them: {}", without_waiting(operation, target)),
+    )
+}
+
+/// The same again for one server, with its options, and not waiting for sessions.
+fn without_waiting(operation: &OperationRow, target: &Target) -> String {
+    let (verb, options, node) = (operation.verb, &operation.options, target.node);
+    let mut line = match verb {
+        Verb::Run => format!("extend run -s {} -n {} -a {node}", target.role, target.name),
+        _ => format!("extend {verb} -a {node}"),
+    };
+    if let Some(address) = options.public_address {
+        line.push_str(&format!(" -A {address}"));
+    }
+    if let Some(image) = &options.image {
+        line.push_str(&format!(" -i {image}"));
+    }
+    for (option, given) in [
+        (" --to-previous", options.to_previous),
+        (" --force", options.force),
+    ] {
+        line.push_str(if given { option } else { "" });
+    }
+    line + " --now"
 }
 
 /// What a node tells about a target that had ended without it, or about the record that was to

@@ -48,13 +48,16 @@ pub(super) fn busy(action: &Action, held: &[Held]) -> Text {
     if held.len() > MOST_NAMED {
         text = text.because(format!("and {} more are held", held.len() - MOST_NAMED));
     }
-    if let Action::RemoveNode(_) = action {
-        text = text.because(format!(
+    match action {
+        Action::Verb(_) => {
+            text.because("with --queue it waits for that, in place of being refused")
+        }
+        Action::RemoveNode(_) => text.because(format!(
             "if the node is gone for good: {} --force",
             action.line()
-        ));
+        )),
+        _ => text,
     }
-    text
 }
 
 pub(super) fn queue_full(action: &Action, found: &Known, most: usize) -> Text {

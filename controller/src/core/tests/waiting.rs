@@ -195,6 +195,26 @@ fn a_server_with_sessions_left_is_left_running() {
 }
 
 #[test]
+fn the_line_that_cuts_sessions_has_the_options_of_the_first_one() {
+    for (options, line) in [
+        (
+            "-i portsip/pbx:22.4 --force",
+            "-i portsip/pbx:22.4 --force --now",
+        ),
+        ("", "--now"),
+    ] {
+        let mut bench = Bench::guide();
+        let words = format!("-a {MEDIA} --drain 600 {options}");
+        let operation = bench.accept(Verb::Upgrade, words.trim());
+        bench.succeed(node(MEDIA));
+        bench.work(node(MEDIA), OutcomeKind::Declined, "41 sessions were left");
+        let reason = bench.target(operation.id, node(MEDIA)).reason;
+        let wanted = format!("to cut them: extend upgrade -a {MEDIA} {line}");
+        assert_eq!(split_hint(&reason).1, Some(wanted.as_str()), "{options}");
+    }
+}
+
+#[test]
 fn drained_and_undrained() {
     let mut bench = two_media();
     let drain = bench.accept(Verb::Drain, &format!("-a {MEDIA}"));
