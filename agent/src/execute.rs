@@ -3,7 +3,7 @@
 
 mod adopt;
 mod hosting;
-mod images;
+pub(crate) mod images;
 mod obtain;
 mod ports;
 mod retire;

@@ -1,7 +1,8 @@
 //! The agent: manages the Docker services of one node, by records that a controller keeps.
 //!
 //! `core` decides (pure), `execute` does, `reconciler` joins the two with what it observes,
-//! `session` speaks with the controller, and `logs` reads for operators what the server writes.
+//! `session` speaks with the controller, `logs` reads for operators what the server writes, and
+//! `registry` asks where an image's reference leads.
 
 pub mod cli;
 pub mod config;
@@ -19,6 +20,7 @@ pub mod lock;
 pub mod logs;
 pub mod probe;
 pub mod reconciler;
+pub mod registry;
 pub mod session;
 pub mod sessions;
 pub mod watchdog;

@@ -267,6 +267,13 @@ pub trait Docker: Send + Sync + 'static {
         progress: &PullProgress,
     ) -> Result<(), DockerError>;
 
+    /// The digest that a reference leads to in its registry at this moment; nothing is fetched.
+    async fn leads_to(
+        &self,
+        reference: &str,
+        auth: Option<&RegistryAuth>,
+    ) -> Result<String, DockerError>;
+
     /// Removes an image by its id, with its names. Never forced: refused with 409 when a
     /// container uses it, or another repository has it. Removing one that is gone is no error.
     async fn remove_image(&self, id: &str) -> Result<(), DockerError>;

@@ -153,7 +153,7 @@ fn is_locked(words: &str) -> bool {
 }
 
 /// The registry that a reference names; Docker's own when it names none.
-fn registry(reference: &str) -> &str {
+pub(crate) fn registry(reference: &str) -> &str {
     match repository(reference).split_once('/') {
         Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => first,
         _ => "docker.io",

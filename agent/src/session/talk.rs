@@ -1,6 +1,7 @@
 //! One stream, from hello to its end.
 
 use std::net::SocketAddrV4;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -22,6 +23,7 @@ use crate::failure::Failure;
 use crate::host::figures::Figures;
 use crate::logs::Desk;
 use crate::reconciler::{AgentView, Command, Handle};
+use crate::registry::Questions;
 use crate::watchdog::Link;
 
 /// Messages on their way out; a status waits when the controller reads slowly, and is then the
@@ -54,6 +56,11 @@ pub(super) async fn talk(
     let mut news = true;
     let mut kept = true;
     let (to, outbound) = mpsc::channel(OUTBOUND);
+    let mut questions = Questions::new(
+        Arc::clone(&logs.docker),
+        Arc::clone(&logs.settings),
+        to.clone(),
+    );
     let mut told = view.borrow_and_update().clone();
     to.send(message(Said::Hello(hello(about, &told)))).await?;
     let mut client = AgentClient::new(channel)
@@ -79,6 +86,10 @@ pub(super) async fn talk(
                     if let Some(Heard::EventsKept(until)) = &message.kind {
                         journal.kept(&until.journal, until.sequence);
                         (kept, news) = (true, true);
+                        continue;
+                    }
+                    if let Some(Heard::ImageWanted(wanted)) = message.kind {
+                        questions.take(wanted);
                         continue;
                     }
                     if let Some(Heard::Welcome(welcome)) = &message.kind {
@@ -226,6 +237,6 @@ async fn take(
         }
         // A newer controller may say more than this agent knows.
         // Events that are kept have been seen to before.
-        Some(Heard::EventsKept(_)) | None => Ok(None),
+        Some(Heard::EventsKept(_) | Heard::ImageWanted(_)) | None => Ok(None),
     }
 }

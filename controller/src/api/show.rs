@@ -36,6 +36,10 @@ pub(super) fn to_agent(message: ToAgent) -> v1::ControllerMessage {
         ToAgent::EventsKept { journal, sequence } => {
             Kind::EventsKept(v1::EventsKept { journal, sequence })
         }
+        ToAgent::ImageWanted(wanted) => Kind::ImageWanted(v1::ImageWanted {
+            id: wanted.id.to_string(),
+            reference: wanted.reference,
+        }),
         ToAgent::LogsWanted(wanted) => Kind::LogsWanted(v1::LogsWanted {
             id: wanted.id.to_string(),
             role: wanted.role.to_string(),

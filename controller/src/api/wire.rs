@@ -3,6 +3,7 @@
 //! Whatever is read here is hostile until it has passed: every list has a bound, every text is
 //! parsed or made fit to be shown.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -17,9 +18,10 @@ use extend_common::status::Unclaimed;
 use extend_common::wire::{WireError, optional_time, shown_text};
 use extend_proto::v1;
 use jiff::Timestamp;
+use ulid::Ulid;
 
 use crate::core::request::{
-    DrainWish, EventsWanted, Heartbeat, Hello, Retry, SelectorWords, ShimMended, Submission,
+    DrainWish, EventsWanted, Heartbeat, Hello, Lead, Retry, SelectorWords, ShimMended, Submission,
 };
 use crate::core::view::OperationFilter;
 
@@ -37,6 +39,8 @@ const MAX_KINDS: usize = 32;
 const MAX_WORD: usize = 80;
 /// Longer paths are nobody's.
 const MAX_PATH: usize = 1_024;
+/// What an agent says of a registry, in characters.
+const MAX_PROBLEM: usize = 500;
 /// The digits of a SHA-256.
 const HASH_DIGITS: usize = 64;
 /// An image reference, bounded as in records.
@@ -156,6 +160,7 @@ pub(super) fn submission(
         retry_of: None,
         by,
         from,
+        leads: BTreeMap::new(),
     })
 }
 
@@ -259,6 +264,20 @@ pub(super) fn heartbeat(heartbeat: v1::Heartbeat, wall: Timestamp) -> Result<Hea
         unclaimed: Unclaimed::list(heartbeat.unclaimed)?,
         looked: heartbeat.looked,
     })
+}
+
+/// Where a reference leads.
+pub(super) fn image_told(told: v1::ImageTold) -> Result<(Ulid, Lead), WireError> {
+    let id = parse("id", &told.id)?;
+    let is_plain = told.identity.chars().all(|c| c.is_ascii_graphic());
+    if told.identity.len() > MAX_REFERENCE || !is_plain {
+        return Err(WireError::new("identity", "it is no image"));
+    }
+    let lead = match told.identity.is_empty() {
+        false => Lead::To(told.identity),
+        true => Lead::Unknown(shown_text(told.problem.chars().take(MAX_PROBLEM).collect())),
+    };
+    Ok((id, lead))
 }
 
 #[cfg(test)]

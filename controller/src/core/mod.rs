@@ -25,6 +25,7 @@ mod event;
 mod fleet;
 mod hello;
 mod key;
+mod leads;
 mod liveness;
 mod load;
 mod logs;

@@ -3,6 +3,7 @@
 //! Made by `api/` from the wire; read by admission. Holds no rule: a value of these types may ask
 //! for anything.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddrV4};
 use std::sync::Arc;
@@ -72,6 +73,17 @@ pub struct Submission {
     pub by: String,
     /// From where, as they say.
     pub from: Option<IpAddr>,
+    /// Where references lead, as far as nodes were asked for a plan.
+    pub leads: BTreeMap<String, Lead>,
+}
+
+/// Where a reference leads at this moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lead {
+    /// To this image, as in [`extend_common::status::ResolvedImage::identity`].
+    To(String),
+    /// Nobody could tell, for this reason.
+    Unknown(String),
 }
 
 /// What the operator said about the sessions of servers whose process is ended.
@@ -256,6 +268,17 @@ pub enum ToAgent {
     },
     /// Somebody wants to read what its server writes.
     LogsWanted(Box<LogsWanted>),
+    /// Somebody wants to know where a reference leads.
+    ImageWanted(ImageWanted),
+}
+
+/// A question where a reference leads, for an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageWanted {
+    /// Names the plan that waits; good for one answer.
+    pub id: Ulid,
+    /// As it would be deployed.
+    pub reference: String,
 }
 
 /// A request to read what a server writes, for its agent.

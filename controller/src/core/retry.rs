@@ -1,6 +1,8 @@
 //! An operation submitted again: the same verb, with the same options, on its servers or on those
 //! of them that it did not come to the end with.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use extend_common::clock::since;
@@ -77,6 +79,7 @@ impl Fleet {
             retry_of: Some(first),
             by: retry.by.clone(),
             from: retry.from,
+            leads: BTreeMap::new(),
         })
     }
 }

@@ -12,6 +12,7 @@ mod events;
 mod flow;
 mod hello;
 mod invariants;
+mod leads;
 mod liveness;
 mod logs;
 mod model;

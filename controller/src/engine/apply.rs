@@ -190,6 +190,17 @@ impl Ground<'_> {
             Question::RenewalAllowed { node, key, reply } => {
                 gathering.answer(reply, refused(fleet.renewal_allowed(node, key, now)));
             }
+            Question::LeadsWanted { submission, reply } => {
+                gathering.answer(reply, Ok(fleet.leads_wanted(&submission)));
+            }
+            Question::WantImage {
+                node,
+                wanted,
+                reply,
+            } => {
+                gathering.add(InputKind::Question, fleet.want_image(node, wanted));
+                gathering.answer(reply, Ok(()));
+            }
             Question::LogsOf { words, reply } => {
                 gathering.answer(reply, refused(fleet.logs_of(&words)));
             }

@@ -1,6 +1,7 @@
 //! What the handle says to the engine's task. Never public: the methods of
 //! [`super::EngineHandle`] are.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use super::session::SessionSender;
 use crate::core::ArchiveKey;
 use crate::core::refusal::Known;
 use crate::core::request::{
-    EventsWanted, Heartbeat, Hello, KeyHash, LogsWanted, PeerFacts, Recovered, Retry,
+    EventsWanted, Heartbeat, Hello, ImageWanted, KeyHash, LogsWanted, PeerFacts, Recovered, Retry,
     SelectorWords, SessionEnd, SessionNumber, ShimMended, Submission, Submitted,
 };
 use crate::core::view::{
@@ -168,6 +169,15 @@ pub(super) enum Question {
         after: u64,
         reply: Reply<EventsPage>,
     },
+    LeadsWanted {
+        submission: Box<Submission>,
+        reply: Reply<BTreeMap<String, Option<NodeAddr>>>,
+    },
+    WantImage {
+        node: NodeAddr,
+        wanted: ImageWanted,
+        reply: Reply<()>,
+    },
     LogsOf {
         words: SelectorWords,
         reply: Reply<Known>,
@@ -203,7 +213,9 @@ impl Command {
                 NodeCommand::SpendToken { reply, .. } | NodeCommand::Renewed { reply, .. },
             )
             | Self::Question(
-                Question::RenewalAllowed { reply, .. } | Question::WantLogs { reply, .. },
+                Question::RenewalAllowed { reply, .. }
+                | Question::WantLogs { reply, .. }
+                | Question::WantImage { reply, .. },
             ) => send(reply, Err(error)),
             Self::Node(NodeCommand::Revoke { reply, .. } | NodeCommand::Remove { reply, .. }) => {
                 send(reply, Err(error));
@@ -218,6 +230,7 @@ impl Command {
             Self::Question(Question::Operations { reply, .. }) => send(reply, Err(error)),
             Self::Question(Question::BeginEvents { reply, .. }) => send(reply, Err(error)),
             Self::Question(Question::EventsAfter { reply, .. }) => send(reply, Err(error)),
+            Self::Question(Question::LeadsWanted { reply, .. }) => send(reply, Err(error)),
             Self::Question(Question::Watch { reply, .. }) => send(reply, Err(error)),
             Self::Question(Question::LogsOf { reply, .. }) => send(reply, Err(error)),
             Self::Question(Question::Servers { reply, .. }) => send(reply, Err(error)),

@@ -4,28 +4,31 @@
 //! committed. Calls are answered in the order they were made by one caller. The channel behind
 //! it is bounded and nobody else's business.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
+use ulid::Ulid;
 
 use extend_common::event::JournalPart;
 use extend_common::ids::NodeAddr;
-use extend_common::operation::Operation;
+use extend_common::operation::{Operation, Verb};
 use extend_common::status::ServerStatus;
 
 use super::archive::{Archive, Listed};
 use super::command::{
     Command, NodeCommand, Opening, OperationCommand, Question, Recovery, Reply, SessionCommand,
 };
+use super::questions::Questions;
 use super::session::SessionSender;
 use crate::core::archive::{cancel_refused, retry_refused};
 use crate::core::refusal::{Known, Refusal, Unfound};
 use crate::core::request::{
-    EventsWanted, Heartbeat, Hello, KeyHash, LogsWanted, PeerFacts, Recovered, Retry,
-    SelectorWords, SessionEnd, SessionNumber, ShimMended, Submission, Submitted,
+    EventsWanted, Heartbeat, Hello, ImageWanted, KeyHash, Lead, LogsWanted, PeerFacts, Recovered,
+    Retry, SelectorWords, SessionEnd, SessionNumber, ShimMended, Submission, Submitted,
 };
 use crate::core::view::{
     DoorSets, EventFilter, EventsBegin, EventsPage, NodeView, Noted, OperationFilter,
@@ -77,17 +80,68 @@ pub struct EngineHandle {
     pub(super) events: watch::Receiver<u64>,
     pub(super) store: StoreHandle,
     pub(super) archive: Archive,
+    pub(super) questions: Questions,
 }
 
 impl EngineHandle {
     /// Plans a verb and, unless only the plan was wanted, begins the operation. The same request
     /// id gives the same operation, however often it is sent.
-    pub async fn submit(&self, submission: Submission) -> Result<Submitted, EngineError> {
+    /// For the plan of an upgrade nodes are asked first where its references lead.
+    pub async fn submit(&self, mut submission: Submission) -> Result<Submitted, EngineError> {
+        if submission.plan_only && submission.verb == Verb::Upgrade {
+            submission.leads = self.leads(&submission).await?;
+        }
         self.ask(|reply| OperationCommand::Submit {
             submission: Box::new(submission),
             reply,
         })
         .await
+    }
+
+    /// Where the references of an upgrade lead, as far as nodes can tell within ten seconds.
+    async fn leads(&self, submission: &Submission) -> Result<BTreeMap<String, Lead>, EngineError> {
+        let wanted = self.ask(|reply| Question::LeadsWanted {
+            submission: Box::new(submission.clone()),
+            reply,
+        });
+        let asking = wanted
+            .await?
+            .into_iter()
+            .map(|(reference, node)| async move {
+                let lead = match node {
+                    Some(node) => self.lead(node, &reference).await?,
+                    None => Lead::Unknown("no node that has such a server is online".to_owned()),
+                };
+                Ok((reference, lead))
+            });
+        futures_util::future::try_join_all(asking)
+            .await
+            .map(|leads| leads.into_iter().collect())
+    }
+
+    async fn lead(&self, node: NodeAddr, reference: &str) -> Result<Lead, EngineError> {
+        let Some(question) = self.questions.open(node) else {
+            return Ok(Lead::Unknown("too many others ask".to_owned()));
+        };
+        let wanted = ImageWanted {
+            id: question.id(),
+            reference: reference.to_owned(),
+        };
+        self.ask(|reply| Question::WantImage {
+            node,
+            wanted,
+            reply,
+        })
+        .await?;
+        Ok(match question.answer().await {
+            Lead::Unknown(why) => Lead::Unknown(format!("{node} was asked: {why}")),
+            lead => lead,
+        })
+    }
+
+    /// Hands over what an agent tells of a reference. Nothing is waited for.
+    pub fn image_told(&self, node: NodeAddr, id: Ulid, lead: Lead) {
+        self.questions.told(node, id, lead);
     }
 
     /// Submits an operation again, with its options and on its servers.

@@ -22,6 +22,7 @@ mod config;
 mod crash;
 mod handle;
 mod prune;
+mod questions;
 mod release;
 mod revival;
 pub mod session;
@@ -108,6 +109,7 @@ impl Engine {
                 commands,
                 door,
                 events,
+                questions: questions::Questions::default(),
                 archive: archive::Archive::new(store.clone()),
                 store,
             },

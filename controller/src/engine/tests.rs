@@ -6,5 +6,6 @@ mod events;
 mod failures;
 mod fanout;
 mod flow;
+mod leads;
 mod recovery;
 mod rig;

@@ -254,6 +254,7 @@ impl Fleet {
             queue: false,
             to_previous: false,
             from: None,
+            leads: BTreeMap::new(),
             retry_of: None,
         }
     }

@@ -51,6 +51,8 @@ pub struct EngineTimeouts {
     /// A pull of which nothing more comes: the Engine's own words that it waits, or tries again,
     /// are no news.
     pub pull_silence: Duration,
+    /// What a registry says of a reference, through the Engine.
+    pub registry: Duration,
     /// Removing an image: its layers go one by one. Nobody waits for it.
     pub discard: Duration,
 }
@@ -62,6 +64,7 @@ impl Default for EngineTimeouts {
             change: Duration::from_secs(30),
             signal: Duration::from_secs(10),
             pull_silence: Duration::from_secs(120),
+            registry: Duration::from_secs(10),
             discard: Duration::from_secs(300),
         }
     }
@@ -158,6 +161,14 @@ impl Engine {
     }
 }
 
+/// `sha256:` and the digits.
+fn is_digest(text: &str) -> bool {
+    let digits = text.strip_prefix("sha256:");
+    digits.is_some_and(|digits| {
+        digits.len() == 64 && digits.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'))
+    })
+}
+
 /// What is not there is no error.
 fn found<T>(answer: Result<T, DockerError>) -> Result<Option<T>, DockerError> {
     match answer {
@@ -227,6 +238,26 @@ impl Docker for Engine {
         let told = self.call(self.timeouts.read, doing, bollard::Docker::info);
         let root = PathBuf::from(told.await.ok()?.docker_root_dir?);
         root.is_absolute().then_some(root)
+    }
+
+    async fn leads_to(
+        &self,
+        reference: &str,
+        auth: Option<&RegistryAuth>,
+    ) -> Result<String, DockerError> {
+        names::check_image(reference)?;
+        let doing = format!("asking the registry for {reference}");
+        let digest = self.call(self.timeouts.registry, doing.clone(), |client| {
+            pull::leads_to(client, reference, auth)
+        });
+        let digest = digest.await?;
+        if is_digest(&digest) {
+            return Ok(digest);
+        }
+        Err(DockerError::Refused {
+            status: 500,
+            message: format!("docker names no digest ({doing})"),
+        })
     }
 
     async fn remove_image(&self, id: &str) -> Result<(), DockerError> {

@@ -38,6 +38,27 @@ pub(super) fn url_safe_auth(mut request: BollardRequest) -> BollardRequest {
     request
 }
 
+/// The digest that a reference leads to, as its registry tells the Engine.
+pub(super) async fn leads_to(
+    client: &bollard::Docker,
+    reference: &str,
+    auth: Option<&RegistryAuth>,
+) -> Result<String, bollard::errors::Error> {
+    let told = client
+        .inspect_registry_image(reference, auth.map(credentials))
+        .await?;
+    Ok(told.descriptor.digest.unwrap_or_default())
+}
+
+fn credentials(auth: &RegistryAuth) -> DockerCredentials {
+    DockerCredentials {
+        username: Some(auth.username.clone()),
+        password: Some(auth.password.clone()),
+        serveraddress: Some(auth.server.clone()),
+        ..DockerCredentials::default()
+    }
+}
+
 /// Pulls an image.
 pub(super) async fn pull(
     client: &bollard::Docker,
@@ -47,12 +68,7 @@ pub(super) async fn pull(
     progress: &PullProgress,
 ) -> Result<(), DockerError> {
     let doing = format!("pulling {reference}");
-    let credentials = auth.map(|auth| DockerCredentials {
-        username: Some(auth.username.clone()),
-        password: Some(auth.password.clone()),
-        serveraddress: Some(auth.server.clone()),
-        ..DockerCredentials::default()
-    });
+    let credentials = auth.map(credentials);
     let mut news = client.create_image(Some(options(reference)), None, credentials);
     let mut layers = Layers::default();
     let mut told = None;

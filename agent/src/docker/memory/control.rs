@@ -271,6 +271,11 @@ impl MemoryDocker {
         self.look(|state, _| state.images.pulls.clone())
     }
 
+    /// The questions where a reference leads, oldest first.
+    pub fn registry_questions(&self) -> Vec<Pull> {
+        self.look(|state, _| state.images.questions.clone())
+    }
+
     /// What the container of a name was made from.
     pub fn spec(&self, name: &str) -> Option<ContainerSpec> {
         self.look(|state, _| state.named(name)?.spec.clone())

@@ -35,6 +35,8 @@ pub(super) struct Images {
     references: BTreeMap<String, String>,
     pub(super) registry: BTreeMap<String, RegistryAnswer>,
     pub(super) pulls: Vec<Pull>,
+    /// Questions where a reference leads.
+    pub(super) questions: Vec<Pull>,
 }
 
 impl Images {

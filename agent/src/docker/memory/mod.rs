@@ -248,6 +248,14 @@ impl Docker for MemoryDocker {
         self.read(doing, |_| root).await.ok()
     }
 
+    async fn leads_to(
+        &self,
+        reference: &str,
+        auth: Option<&RegistryAuth>,
+    ) -> Result<String, DockerError> {
+        self.ask_registry(reference, auth).await
+    }
+
     async fn remove_image(&self, id: &str) -> Result<(), DockerError> {
         let call = Call::RemoveImage(id.to_owned());
         let answer = self.effect(self.shared.timeouts.discard, call).await;

@@ -6,6 +6,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::images::{Pull, RegistryAnswer};
 use super::{MemoryDocker, closed};
+use crate::core::image::repository;
 use crate::docker::{DockerError, Image, PullProgress, RegistryAuth};
 
 /// What the progress of every simulated image says.
@@ -48,6 +49,47 @@ impl MemoryDocker {
                     state.images.add(reference, image);
                 });
                 Ok(())
+            }
+        }
+    }
+
+    /// Where a reference leads, without fetching anything.
+    pub(super) async fn ask_registry(
+        &self,
+        reference: &str,
+        auth: Option<&RegistryAuth>,
+    ) -> Result<String, DockerError> {
+        let doing = format!("asking the registry for {reference}");
+        let silence = self.shared.timeouts.registry;
+        self.until_up(silence, &doing).await?;
+        let answer = self.change(|state, now| {
+            let at = state.since_origin(now);
+            let username = auth.map(|auth| auth.username.clone());
+            state.images.questions.push(Pull {
+                at,
+                reference: reference.to_owned(),
+                username,
+            });
+            state.images.answer(reference)
+        });
+        match answer {
+            RegistryAnswer::Refuses(error) => Err(error),
+            RegistryAnswer::Hangs => {
+                self.pass(silence, &doing).await?;
+                Err(DockerError::Unavailable(format!("no answer ({doing})")))
+            }
+            RegistryAnswer::Serves(image, _) => {
+                let wanted = repository(reference);
+                let digests = image.repo_digests.iter();
+                let mut digests = digests.filter_map(|digest| digest.split_once('@'));
+                let found = digests.find(|(of, _)| *of == wanted);
+                found.map(|(_, digest)| digest.to_owned()).ok_or_else(|| {
+                    let message = format!("docker names no digest ({doing})");
+                    DockerError::Refused {
+                        status: 500,
+                        message,
+                    }
+                })
             }
         }
     }

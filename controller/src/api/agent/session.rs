@@ -237,6 +237,11 @@ impl Session {
                 let part = JournalPart::try_from(events).map_err(not_understood)?;
                 self.engine.session_events(number, node, part).await
             }
+            Some(Kind::ImageTold(told)) => {
+                let (id, lead) = wire::image_told(told).map_err(not_understood)?;
+                self.engine.image_told(node, id, lead);
+                Ok(())
+            }
             Some(Kind::Hello(_)) => {
                 return Err(told(Status::invalid_argument("a session has one hello")));
             }

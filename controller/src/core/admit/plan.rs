@@ -9,7 +9,7 @@ use extend_common::record::{Desired, RunState};
 
 use super::super::fleet::Fleet;
 use super::super::node::Node;
-use super::super::request::Submission;
+use super::super::request::{Lead, Submission};
 use super::super::rollout;
 use super::super::row::Options;
 use super::super::words;
@@ -33,7 +33,8 @@ pub(super) fn plan(
     let mut planned: Vec<_> = servers
         .iter()
         .map(|(node, entry, server)| {
-            let already_so = is_already_so(submission.verb, entry);
+            let already_so =
+                is_already_so(submission.verb, entry) || is_newest(submission, entry, server);
             let wave = waves.get(node);
             let mut planned = PlannedTarget {
                 node: *node,
@@ -44,7 +45,7 @@ pub(super) fn plan(
                 image_before: shown_image(entry),
                 image_after: image_after(submission, entry, server),
                 identity_before: serving_identity(entry),
-                identity_after: identity_after(submission, entry),
+                identity_after: identity_after(submission, entry, server),
                 warning: String::new(),
                 wave: wave.map_or(0, |wave| wave.number),
                 canary: wave.is_some_and(|wave| wave.canary),
@@ -54,6 +55,10 @@ pub(super) fn plan(
             if !already_so {
                 planned.host_changes = host_changes(fleet, submission.verb, &server.role);
                 planned.warning = away_in_words(fleet, submission.verb, entry, server);
+                if let Some(Lead::Unknown(why)) = lead(submission, server) {
+                    let words = format!("where {} leads is not known: {why}", planned.image_after);
+                    super::add(&mut planned.warning, &words);
+                }
             }
             planned
         })
@@ -92,7 +97,7 @@ pub(super) fn serving_identity(entry: &Node) -> String {
 }
 
 /// The build after, as far as anybody can tell before it was asked for.
-fn identity_after(submission: &Submission, entry: &Node) -> String {
+fn identity_after(submission: &Submission, entry: &Node, server: &Desired) -> String {
     match submission.verb {
         Verb::Rm => String::new(),
         Verb::Upgrade if submission.to_previous => {
@@ -101,7 +106,10 @@ fn identity_after(submission: &Submission, entry: &Node) -> String {
                 .map(|image| image.identity.clone())
                 .unwrap_or_default()
         }
-        Verb::Upgrade => String::new(),
+        Verb::Upgrade => match lead(submission, server) {
+            Some(Lead::To(identity)) => identity.clone(),
+            Some(Lead::Unknown(_)) | None => String::new(),
+        },
         Verb::Run
         | Verb::Start
         | Verb::Stop
@@ -110,6 +118,29 @@ fn identity_after(submission: &Submission, entry: &Node) -> String {
         | Verb::Drain
         | Verb::Undrain => serving_identity(entry),
     }
+}
+
+/// Where the image of a server's upgrade leads, if anybody was asked.
+fn lead<'a>(submission: &'a Submission, server: &Desired) -> Option<&'a Lead> {
+    let reference = submission.image.as_ref();
+    let asks = submission.verb == Verb::Upgrade && !submission.to_previous;
+    let reference = reference.unwrap_or(&server.image.reference);
+    submission.leads.get(reference).filter(|_| asks)
+}
+
+/// Whether an upgrade would find that what serves is what the registry has: its agent then restarts
+/// nothing.
+fn is_newest(submission: &Submission, entry: &Node, server: &Desired) -> bool {
+    let Some(Lead::To(identity)) = lead(submission, server) else {
+        return false;
+    };
+    let asked = submission.image.as_ref();
+    entry.open().is_none()
+        && *identity == serving_identity(entry)
+        && asked.is_none_or(|asked| *asked == server.image.reference)
+        && server.run_state == RunState::Running
+        && entry.is_settled_at(RunState::Running)
+        && !is_theirs(entry, server)
 }
 
 /// Whether the server was *observed* to be as the verb wants it.
@@ -191,6 +222,7 @@ fn in_words(
         let state = match submission.verb {
             Verb::Stop => "already stopped",
             Verb::Undrain => "it takes sessions already",
+            Verb::Upgrade => "nothing is restarted: what serves is what the registry has",
             _ => "already running",
         };
         return state.to_owned();
@@ -216,7 +248,7 @@ fn in_words(
     when(entry, server.node, words)
 }
 
-/// Where a tag leads only the registry knows, and it is not asked for a plan.
+/// Where a tag leads only the registry knows: a plan asks it through a node, if one can be asked.
 fn upgrade_in_words(
     submission: &Submission,
     entry: &Node,
@@ -244,7 +276,8 @@ fn upgrade_in_words(
              own, with up to {grace} to end"
         );
     }
-    if *image != server.image.reference {
+    let is_known = matches!(lead(submission, server), Some(Lead::To(_)));
+    if is_known || *image != server.image.reference {
         return format!("fetch {image}, then replace the container, with up to {grace} to end");
     }
     let serving = seen.unwrap_or("the image that serves");

@@ -79,6 +79,7 @@ pub(crate) fn submission(verb: Verb, line: &str) -> Submission {
         queue: false,
         to_previous: false,
         from: None,
+        leads: BTreeMap::new(),
         retry_of: None,
     };
     while let Some(option) = words.next() {

@@ -400,3 +400,38 @@ fn a_socket_must_have_a_name_that_is_text() {
     let path = Path::new(std::ffi::OsStr::from_bytes(b"/run/\xff.sock"));
     assert!(Engine::connect(path, quick()).is_err());
 }
+
+#[tokio::test]
+async fn a_registry_is_asked_through_the_engine_and_its_digest_believed_only_if_it_is_one() {
+    let digest = format!("sha256:{}", "0a".repeat(32));
+    let told = |digest: &str| {
+        let descriptor = json!({ "mediaType": "x", "digest": digest, "size": 7 });
+        Reply::With(
+            200,
+            json!({ "Descriptor": descriptor, "Platforms": [] }).to_string(),
+        )
+    };
+    let fake = Fake::new(told(&digest));
+    let auth = crate::docker::RegistryAuth {
+        server: "host:5000".to_owned(),
+        username: "anna".to_owned(),
+        password: "secret".to_owned(),
+    };
+    let found = fake
+        .engine()
+        .leads_to("host:5000/pbx:22", Some(&auth))
+        .await;
+    assert_eq!(found.unwrap(), digest);
+    assert_eq!(fake.asked().line, "GET /distribution/host:5000/pbx:22/json");
+    assert!(fake.asked().header("x-registry-auth").is_some());
+    for wrong in ["", "sha256:dd", "latest"] {
+        let fake = Fake::new(told(wrong));
+        let refused = fake.engine().leads_to("portsip/pbx:22", None).await;
+        assert!(refused.is_err(), "{wrong}");
+    }
+    let fake = Fake::new(Reply::Silence);
+    let silent = fake.engine().leads_to("portsip/pbx:22", None).await;
+    assert!(silent.is_err());
+    let escaping = fake.engine().leads_to("portsip/../pbx", None).await;
+    assert!(escaping.is_err());
+}

@@ -113,6 +113,7 @@ pub(super) fn quick() -> EngineTimeouts {
         change: Duration::from_millis(300),
         signal: Duration::from_millis(250),
         pull_silence: Duration::from_millis(400),
+        registry: Duration::from_millis(300),
         discard: Duration::from_millis(300),
     }
 }
