@@ -7,13 +7,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use extend_common::record::PullPolicy;
 use extend_proto::v1;
 use extend_proto::v1::agent_message::Kind;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::core::image::{check_repository, repository};
+use crate::core::image::{check_repository, identity, repository};
 use crate::docker::{Docker, credentials};
 use crate::execute::Settings;
 use crate::execute::images::registry;
@@ -63,8 +64,17 @@ impl Questions {
         let (docker, settings) = (Arc::clone(&self.docker), Arc::clone(&self.settings));
         let to = self.to.clone();
         self.open.spawn(async move {
-            let v1::ImageWanted { id, reference } = wanted;
-            let asked = timeout(LIMIT, leads_to(docker.as_ref(), &settings, &reference));
+            let v1::ImageWanted {
+                id,
+                reference,
+                pull,
+            } = wanted;
+            // What this release does not know asks the registry.
+            let pull = PullPolicy::from_wire(pull).unwrap_or_default();
+            let asked = timeout(
+                LIMIT,
+                leads_to(docker.as_ref(), &settings, &reference, pull),
+            );
             let answer = asked
                 .await
                 .unwrap_or_else(|_| Err(format!("its registry did not answer within {LIMIT:?}")));
@@ -84,13 +94,21 @@ impl Questions {
     }
 }
 
-/// The identity that a deployment of `reference` would find.
+/// The identity that a deployment of `reference` would find: of what is there, if the registry is
+/// asked only for what is missing, and otherwise of what the registry has.
 async fn leads_to(
     docker: &dyn Docker,
     settings: &Settings,
     reference: &str,
+    pull: PullPolicy,
 ) -> Result<String, String> {
     check_repository(reference, &settings.repositories).map_err(|problem| problem.to_string())?;
+    if pull == PullPolicy::Missing {
+        let there = docker.image(reference).await;
+        if let Some(image) = there.map_err(|error| error.to_string())? {
+            return Ok(identity(reference, &image));
+        }
+    }
     let path = settings.credentials.clone();
     let read = tokio::task::spawn_blocking(move || credentials::read(&path)).await;
     let mut all = read

@@ -217,7 +217,7 @@ pub fn check_labels(
 
 /// `repo@sha256:…` when the image was pulled from the reference's repository, otherwise its id:
 /// locally imported images have no repository digest.
-fn identity(reference: &str, image: &Image) -> String {
+pub fn identity(reference: &str, image: &Image) -> String {
     let wanted = repository(reference);
     let pulled = image
         .repo_digests

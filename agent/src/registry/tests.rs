@@ -44,8 +44,15 @@ impl Node {
     }
 
     fn ask(&mut self, id: &str, reference: &str) {
-        let (id, reference) = (id.to_owned(), reference.to_owned());
-        self.questions.take(v1::ImageWanted { id, reference });
+        self.ask_if(id, reference, PullPolicy::Always);
+    }
+
+    fn ask_if(&mut self, id: &str, reference: &str, pull: PullPolicy) {
+        self.questions.take(v1::ImageWanted {
+            id: id.to_owned(),
+            reference: reference.to_owned(),
+            pull: pull.to_wire(),
+        });
     }
 
     async fn answer(&mut self) -> ImageTold {
@@ -81,6 +88,29 @@ async fn the_registry_tells_the_build_and_nothing_is_fetched() {
     );
     assert_eq!(node.docker.registry_questions().len(), 1);
     assert!(node.docker.pulls().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_there_is_told_where_the_registry_would_not_be_asked() {
+    let mut node = Node::new(served());
+    node.ask_if("1", REFERENCE, PullPolicy::Missing);
+    assert_eq!(
+        node.answer().await.identity,
+        "portsip/pbx@sha256:dd",
+        "not there"
+    );
+    let image = Image {
+        id: "sha256:bb".to_owned(),
+        repo_digests: Vec::new(),
+        labels: std::collections::BTreeMap::new(),
+        size: 0,
+    };
+    node.docker.add_image(REFERENCE, image);
+    node.ask_if("2", REFERENCE, PullPolicy::Missing);
+    assert_eq!(node.answer().await.identity, "sha256:bb");
+    assert_eq!(node.docker.registry_questions().len(), 1);
+    node.ask("3", REFERENCE);
+    assert_eq!(node.answer().await.identity, "portsip/pbx@sha256:dd");
 }
 
 #[tokio::test(start_paused = true)]

@@ -21,7 +21,7 @@ use super::{About, Dial, Tells};
 use crate::core::accept::SessionFacts;
 use crate::failure::Failure;
 use crate::host::figures::Figures;
-use crate::logs::Desk;
+use crate::logs::{Desk, Sources};
 use crate::reconciler::{AgentView, Command, Handle};
 use crate::registry::Questions;
 use crate::watchdog::Link;
@@ -49,18 +49,13 @@ pub(super) async fn talk(
         logs,
         link,
     } = tells;
-    let mut desk = Desk::new(logs.clone(), channel.clone());
     let mut view = handle.view();
     let mut events = journal.changed();
     // Events that were there before the session are news to it.
     let mut news = true;
     let mut kept = true;
     let (to, outbound) = mpsc::channel(OUTBOUND);
-    let mut questions = Questions::new(
-        Arc::clone(&logs.docker),
-        Arc::clone(&logs.settings),
-        to.clone(),
-    );
+    let mut desks = Desks::new(logs, channel.clone(), to.clone());
     let mut told = view.borrow_and_update().clone();
     to.send(message(Said::Hello(hello(about, &told)))).await?;
     let mut client = AgentClient::new(channel)
@@ -88,10 +83,6 @@ pub(super) async fn talk(
                         (kept, news) = (true, true);
                         continue;
                     }
-                    if let Some(Heard::ImageWanted(wanted)) = message.kind {
-                        questions.take(wanted);
-                        continue;
-                    }
                     if let Some(Heard::Welcome(welcome)) = &message.kind {
                         if !welcome.ahead {
                             dial.welcomed(told_controllers(welcome)).await;
@@ -99,7 +90,7 @@ pub(super) async fn talk(
                         // Whoever did not know this node before may keep its events now.
                         (kept, news) = (true, true);
                     }
-                    let period = take(handle, message, &mut facts, &mut desk).await?;
+                    let period = take(handle, message, &mut facts, &mut desks).await?;
                     *welcomed = facts.is_some();
                     if *welcomed {
                         Link::Welcomed.tell(link);
@@ -141,6 +132,22 @@ pub(super) async fn talk(
                     permit.send(message(Said::Heartbeat(heartbeat(sequence, &told, &mut figures))));
                 }
             }
+        }
+    }
+}
+
+/// Where what is asked beside the records is taken.
+struct Desks {
+    logs: Desk,
+    questions: Questions,
+}
+
+impl Desks {
+    fn new(sources: &Sources, channel: Channel, to: mpsc::Sender<v1::AgentMessage>) -> Self {
+        let (docker, settings) = (Arc::clone(&sources.docker), Arc::clone(&sources.settings));
+        Self {
+            logs: Desk::new(sources.clone(), channel),
+            questions: Questions::new(docker, settings, to),
         }
     }
 }
@@ -190,7 +197,7 @@ async fn take(
     handle: &Handle,
     message: v1::ControllerMessage,
     facts: &mut Option<SessionFacts>,
-    desk: &mut Desk,
+    desks: &mut Desks,
 ) -> anyhow::Result<Option<Duration>> {
     match message.kind {
         Some(Heard::Welcome(welcome)) => {
@@ -231,12 +238,18 @@ async fn take(
         }
         Some(Heard::LogsWanted(wanted)) => {
             if facts.is_some() {
-                desk.take(wanted);
+                desks.logs.take(wanted);
+            }
+            Ok(None)
+        }
+        Some(Heard::ImageWanted(wanted)) => {
+            if facts.is_some() {
+                desks.questions.take(wanted);
             }
             Ok(None)
         }
         // A newer controller may say more than this agent knows.
         // Events that are kept have been seen to before.
-        Some(Heard::EventsKept(_) | Heard::ImageWanted(_)) | None => Ok(None),
+        Some(Heard::EventsKept(_)) | None => Ok(None),
     }
 }

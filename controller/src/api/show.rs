@@ -39,6 +39,7 @@ pub(super) fn to_agent(message: ToAgent) -> v1::ControllerMessage {
         ToAgent::ImageWanted(wanted) => Kind::ImageWanted(v1::ImageWanted {
             id: wanted.id.to_string(),
             reference: wanted.reference,
+            pull: wanted.pull.to_wire(),
         }),
         ToAgent::LogsWanted(wanted) => Kind::LogsWanted(v1::LogsWanted {
             id: wanted.id.to_string(),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use extend_common::ids::NodeAddr;
 use extend_common::operation::Verb;
+use ulid::Ulid;
 
 use super::admit::{resolve, select};
 use super::fleet::Fleet;
@@ -44,7 +45,12 @@ impl Fleet {
 
     /// Passes a question on to the agent of a node. One whose agent has gone meanwhile is lost:
     /// whoever waits for the answer does not wait for ever.
-    pub fn want_image(&mut self, node: NodeAddr, wanted: ImageWanted) -> Turn<()> {
+    pub fn want_image(&mut self, node: NodeAddr, id: Ulid, reference: String) -> Turn<()> {
+        let wanted = ImageWanted {
+            id,
+            reference,
+            pull: self.settings.pull,
+        };
         self.send(node, ToAgent::ImageWanted(wanted));
         self.turn(())
     }

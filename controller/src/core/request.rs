@@ -19,7 +19,7 @@ use extend_common::host::AgedFigures;
 use extend_common::ids::{NodeAddr, OperationId, RequestId, RoleName, ServerName};
 use extend_common::logs::LogQuery;
 use extend_common::operation::{Operation, PlannedTarget, Strategy, Verb};
-use extend_common::record::ServerRecord;
+use extend_common::record::{PullPolicy, ServerRecord};
 use extend_common::roles::Digest;
 use extend_common::status::{ServerStatus, Unclaimed};
 
@@ -279,6 +279,8 @@ pub struct ImageWanted {
     pub id: Ulid,
     /// As it would be deployed.
     pub reference: String,
+    /// When the registry would be asked.
+    pub pull: PullPolicy,
 }
 
 /// A request to read what a server writes, for its agent.

@@ -195,10 +195,12 @@ impl Ground<'_> {
             }
             Question::WantImage {
                 node,
-                wanted,
+                id,
+                reference,
                 reply,
             } => {
-                gathering.add(InputKind::Question, fleet.want_image(node, wanted));
+                let turn = fleet.want_image(node, id, reference);
+                gathering.add(InputKind::Question, turn);
                 gathering.answer(reply, Ok(()));
             }
             Question::LogsOf { words, reply } => {

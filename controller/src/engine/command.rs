@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
+use ulid::Ulid;
 
 use extend_common::event::JournalPart;
 use extend_common::ids::NodeAddr;
@@ -20,7 +21,7 @@ use super::session::SessionSender;
 use crate::core::ArchiveKey;
 use crate::core::refusal::Known;
 use crate::core::request::{
-    EventsWanted, Heartbeat, Hello, ImageWanted, KeyHash, LogsWanted, PeerFacts, Recovered, Retry,
+    EventsWanted, Heartbeat, Hello, KeyHash, LogsWanted, PeerFacts, Recovered, Retry,
     SelectorWords, SessionEnd, SessionNumber, ShimMended, Submission, Submitted,
 };
 use crate::core::view::{
@@ -175,7 +176,8 @@ pub(super) enum Question {
     },
     WantImage {
         node: NodeAddr,
-        wanted: ImageWanted,
+        id: Ulid,
+        reference: String,
         reply: Reply<()>,
     },
     LogsOf {

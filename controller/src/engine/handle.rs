@@ -27,8 +27,8 @@ use super::session::SessionSender;
 use crate::core::archive::{cancel_refused, retry_refused};
 use crate::core::refusal::{Known, Refusal, Unfound};
 use crate::core::request::{
-    EventsWanted, Heartbeat, Hello, ImageWanted, KeyHash, Lead, LogsWanted, PeerFacts, Recovered,
-    Retry, SelectorWords, SessionEnd, SessionNumber, ShimMended, Submission, Submitted,
+    EventsWanted, Heartbeat, Hello, KeyHash, Lead, LogsWanted, PeerFacts, Recovered, Retry,
+    SelectorWords, SessionEnd, SessionNumber, ShimMended, Submission, Submitted,
 };
 use crate::core::view::{
     DoorSets, EventFilter, EventsBegin, EventsPage, NodeView, Noted, OperationFilter,
@@ -123,13 +123,10 @@ impl EngineHandle {
         let Some(question) = self.questions.open(node) else {
             return Ok(Lead::Unknown("too many others ask".to_owned()));
         };
-        let wanted = ImageWanted {
-            id: question.id(),
-            reference: reference.to_owned(),
-        };
         self.ask(|reply| Question::WantImage {
             node,
-            wanted,
+            id: question.id(),
+            reference: reference.to_owned(),
             reply,
         })
         .await?;

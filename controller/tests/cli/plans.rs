@@ -271,7 +271,7 @@ fn an_upgrade_to_previous_knows_its_digest() {
       to    portsip/pbx:22 (22.2.9) 0123456789ab
 
     hosts: made ready again where they are not (-o wide lists how)
-    upgrade: 1 server may change
+    upgrade: 1 server would change
     ");
 }
 

@@ -309,9 +309,12 @@ fn in_order(plan: &[PlannedTarget]) -> Vec<&PlannedTarget> {
 }
 
 /// How much of a plan would change anything, in words. What an upgrade brings only the registry
-/// knows.
+/// knows, if it was not asked.
 pub(crate) fn verdict(verb: Verb, plan: &[PlannedTarget]) -> String {
-    let would = if verb == Verb::Upgrade {
+    let asked_anew = |target: &PlannedTarget| {
+        verb == Verb::Upgrade && !target.already_so && target.identity_after.is_empty()
+    };
+    let would = if plan.iter().any(asked_anew) {
         "may"
     } else {
         "would"

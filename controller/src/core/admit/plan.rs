@@ -33,8 +33,8 @@ pub(super) fn plan(
     let mut planned: Vec<_> = servers
         .iter()
         .map(|(node, entry, server)| {
-            let already_so =
-                is_already_so(submission.verb, entry) || is_newest(submission, entry, server);
+            let is_newest = is_newest(submission, entry, server);
+            let already_so = is_newest || is_already_so(submission.verb, entry);
             let wave = waves.get(node);
             let mut planned = PlannedTarget {
                 node: *node,
@@ -43,7 +43,10 @@ pub(super) fn plan(
                 already_so,
                 summary: in_words(fleet, submission, entry, server, already_so),
                 image_before: shown_image(entry),
-                image_after: image_after(submission, entry, server),
+                image_after: match is_newest {
+                    true => shown_image(entry),
+                    false => image_after(submission, entry, server),
+                },
                 identity_before: serving_identity(entry),
                 identity_after: identity_after(submission, entry, server),
                 warning: String::new(),
@@ -222,7 +225,7 @@ fn in_words(
         let state = match submission.verb {
             Verb::Stop => "already stopped",
             Verb::Undrain => "it takes sessions already",
-            Verb::Upgrade => "nothing is restarted: what serves is what the registry has",
+            Verb::Upgrade => "nothing is restarted: its reference leads to what serves",
             _ => "already running",
         };
         return state.to_owned();

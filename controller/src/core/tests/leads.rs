@@ -38,6 +38,7 @@ fn what_serves_and_is_the_newest_is_already_so() {
     for target in &plan {
         assert!(target.already_so, "{target:?}");
         assert_eq!(target.identity_after, target.identity_before);
+        assert_eq!(target.image_after, target.image_before);
         assert!(
             target.summary.starts_with("nothing is restarted"),
             "{}",
