@@ -21,8 +21,8 @@ readonly REPOSITORY=extend-lab/node
 readonly BASE=(systemd systemd-sysv libpam-systemd dbus iproute2 iptables iputils-ping procps kmod
     ca-certificates curl openssl openssh-server openssh-client sudo python3 cloud-init less
     bash-completion)
-# What a node, the primary or the registry may install later.
-readonly OFFERED=(docker.io docker-registry skopeo firewalld)
+# What a node, the primary or the registry may install later, and a relay for calls that tests hold.
+readonly OFFERED=(docker.io docker-registry skopeo firewalld rtpengine-daemon)
 # Where the nodes find that.
 readonly SHELF=/usr/local/share/apt
 

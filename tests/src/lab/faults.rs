@@ -1,6 +1,7 @@
 //! Faults of network, processes and disks, each undone when its guard is dropped, also when a test
 //! fails: the next test wants the lab whole.
 
+use super::calls;
 use super::node::Node;
 
 /// Rules of ours stand in chains of their own, so that they can be taken away and nothing else.
@@ -42,22 +43,32 @@ impl Drop for Fault {
 /// Everything between the node and the others is dropped: nobody is told, as when a cable is cut.
 #[must_use]
 pub fn cut_off(node: Node) -> Fault {
-    filter(node, "-j DROP")
+    filter(node, "-j DROP", "-j DROP")
+}
+
+/// Everything between two nodes is dropped, and nothing else: what goes on between them ends with
+/// nobody being told.
+#[must_use]
+pub fn cut_between(node: Node, other: Node) -> Fault {
+    let other = other.address();
+    let (from, to) = (format!("-s {other} -j DROP"), format!("-d {other} -j DROP"));
+    filter(node, &from, &to)
 }
 
 /// So many of a hundred packets are lost, on the way in and on the way out.
 #[must_use]
 pub fn lose(node: Node, percent: u32) -> Fault {
     let rule = format!("-m statistic --mode random --probability 0.{percent:02} -j DROP");
-    filter(node, &rule)
+    filter(node, &rule, &rule)
 }
 
-fn filter(node: Node, rule: &str) -> Fault {
+/// Rules for what comes in and what goes out.
+fn filter(node: Node, rule: &str, rule_out: &str) -> Fault {
     // The node's own loopback goes on: its Engine and its probes are not on the network.
     let make = format!(
         "set -e; {}; iptables -N {CHAIN}; iptables -A {CHAIN} -i lo -j RETURN; \
          iptables -N {CHAIN}-OUT; iptables -A {CHAIN}-OUT -o lo -j RETURN; \
-         iptables -A {CHAIN} {rule}; iptables -A {CHAIN}-OUT {rule}; \
+         iptables -A {CHAIN} {rule}; iptables -A {CHAIN}-OUT {rule_out}; \
          iptables -I INPUT -j {CHAIN}; iptables -I OUTPUT -j {CHAIN}-OUT",
         clear_filter()
     );
@@ -123,10 +134,11 @@ pub fn make_room(node: Node, directory: &str) {
 /// Takes away what a test that was killed has left behind.
 pub(super) fn clear(node: Node) {
     let line = format!(
-        "{}; for unit in docker extend-agent extend-controller; do \
+        "{}; {}; for unit in docker extend-agent extend-controller; do \
          pid=$(systemctl show --property MainPID --value $unit 2>/dev/null || echo 0); \
          [ ${{pid:-0}} = 0 ] || kill -CONT $pid; done; ({}); ({})",
         clear_filter(),
+        calls::CLEAR,
         large_disk("/var/lib/extend-agent", "extend-agent"),
         large_disk("/var/lib/extend", "extend-controller"),
     );

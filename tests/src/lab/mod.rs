@@ -14,6 +14,7 @@
 )]
 
 mod bystanders;
+pub mod calls;
 pub mod faults;
 pub mod invariants;
 pub mod node;
