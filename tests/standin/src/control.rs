@@ -39,6 +39,8 @@ pub(crate) struct Controls {
     pub(crate) stop_delay: Duration,
     /// `sigterm-exit=CODE`: the code of an orderly end, 0 otherwise.
     pub(crate) sigterm_exit: u8,
+    /// `sessions=N`: have so many calls, with the RTP ports that belong to them.
+    pub(crate) sessions: u8,
 }
 
 impl Controls {
@@ -83,6 +85,7 @@ impl Controls {
             "ignore-sigterm" => self.ignore_sigterm = flag(key, value)?,
             "stop-delay-ms" => self.stop_delay = millis(key, value)?,
             "sigterm-exit" => self.sigterm_exit = code(key, value)?,
+            "sessions" => self.sessions = calls(key, value)?,
             _ => return Err(format!("unknown key {key:?}")),
         }
         Ok(())
@@ -100,6 +103,12 @@ fn code(key: &str, value: &str) -> Result<u8, String> {
     value
         .parse()
         .map_err(|_| format!("{key} wants an exit code of 0 to 255, not {value:?}"))
+}
+
+fn calls(key: &str, value: &str) -> Result<u8, String> {
+    value
+        .parse()
+        .map_err(|_| format!("{key} wants a number of calls, at most 255, not {value:?}"))
 }
 
 fn flag(key: &str, value: &str) -> Result<bool, String> {
@@ -192,7 +201,8 @@ mod tests {
     #[test]
     fn every_key_is_understood() {
         let text = "# all of them\n\nstart-delay-ms=1\ncrash-at-start=2\n crash-after-ms=3 \ncrash=4\n\
-                    hang=true\ndeaf=true\nignore-sigterm=true\nstop-delay-ms=5\nsigterm-exit=6";
+                    hang=true\ndeaf=true\nignore-sigterm=true\nstop-delay-ms=5\nsigterm-exit=6\n\
+                    sessions=7";
         let expected = Controls {
             start_delay: Duration::from_millis(1),
             crash_at_start: Some(2),
@@ -203,6 +213,7 @@ mod tests {
             ignore_sigterm: true,
             stop_delay: Duration::from_millis(5),
             sigterm_exit: 6,
+            sessions: 7,
         };
         assert_eq!(parse(text), Ok(expected));
         assert_eq!(parse(""), Ok(Controls::default()));
@@ -238,6 +249,10 @@ mod tests {
             (
                 "stop-delay-ms=-1",
                 "line 1: stop-delay-ms wants milliseconds, not \"-1\"",
+            ),
+            (
+                "sessions=300",
+                "line 1: sessions wants a number of calls, at most 255, not \"300\"",
             ),
             ("99.0.0/hagn=true", "line 1: unknown key \"hagn\""),
         ];

@@ -13,6 +13,7 @@
 //! `entrypoint` · any, by the control file.
 
 mod args;
+mod calls;
 mod control;
 mod doors;
 mod journal;

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::args::{Args, DATA_DIR};
+use crate::calls::Calls;
 use crate::control::{FILE_NAME, Look, Watch};
 use crate::doors::{Doors, NoDoor};
 use crate::journal::Journal;
@@ -25,6 +26,7 @@ pub(crate) struct Server {
     controls: Watch,
     life: Life,
     doors: Option<Doors>,
+    calls: Calls,
 }
 
 impl Server {
@@ -51,6 +53,7 @@ impl Server {
             controls,
             life: Life::default(),
             doors: None,
+            calls: Calls::default(),
         }
     }
 
@@ -74,6 +77,7 @@ impl Server {
                     if let Some(doors) = &self.doors {
                         doors.answer();
                     }
+                    self.calls.read();
                     self.wait();
                 }
             }
@@ -86,6 +90,11 @@ impl Server {
             Look::Changed => {
                 let line = format!("{FILE_NAME}: {}", self.controls.shown());
                 self.journal.say(&line);
+                let calls = self.controls.current().sessions;
+                if let Err(error) = self.calls.set(self.args.local, calls) {
+                    self.journal
+                        .say(&format!("no ports for {calls} calls: {error}"));
+                }
             }
             Look::Refused(why) => self.journal.say(&format!("{FILE_NAME} REFUSED: {why}")),
         }

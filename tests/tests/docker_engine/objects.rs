@@ -199,6 +199,12 @@ pub(crate) async fn an_image_has_several_names(bench: &dyn Bench) {
         docker.create(&spec).await.unwrap();
         assert_eq!(seen(bench, &spec.name).await.image_id, image.id);
     }
+    // It is not taken from under them.
+    let (status, words) = refused(docker.remove_image(&image.id).await);
+    assert_eq!(status, 409, "{words}");
+    assert!(words.contains("forced"), "{words}");
+    assert_eq!(docker.image(REFERENCE).await, Ok(Some(image)));
+    assert_eq!(docker.remove_image("extend.test/nothing:1").await, Ok(()));
 }
 
 pub(crate) async fn nonsense_is_refused(bench: &dyn Bench) {

@@ -252,11 +252,27 @@ async fn an_image_is_pulled_with_credentials_and_has_a_digest() {
         .await
         .unwrap();
     let mut spec = bench.spec();
-    spec.image = identity;
+    spec.image.clone_from(&identity);
     docker.create(&spec).await.unwrap();
     let made = docker.container(&spec.name).await.unwrap().unwrap();
     assert_eq!(made.image_id, id);
     docker.remove(&made.id).await.unwrap();
+
+    // Nobody uses it: it goes with all of its names, and a pin brings it back.
+    docker.remove_image(&id).await.unwrap();
+    for name in [&reference, &identity, &id] {
+        assert_eq!(docker.image(name).await, Ok(None), "{name}");
+    }
+    let root = docker.data_root().await.unwrap();
+    assert!(root.is_dir(), "{}", root.display());
+    docker
+        .pull(&identity, Some(&auth(&registry, PASSWORD)), &progress)
+        .await
+        .unwrap();
+    let image = docker.image(&identity).await.unwrap().unwrap();
+    assert_eq!((&image.id, &image.repo_digests), (&id, &vec![identity]));
+    assert!(image.size > 0);
+    docker.remove_image(&id).await.unwrap();
 
     let missing = format!("{}/pbx:99", registry.address);
     let answer = docker
