@@ -4,6 +4,7 @@
 //! Nothing here decides what happens to a server: that is the cores' work, in `extend-controller`
 //! and `extend-agent`.
 
+pub mod ability;
 pub mod backoff;
 pub mod clock;
 pub mod config_file;

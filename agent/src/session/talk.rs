@@ -164,6 +164,7 @@ fn hello(about: &About, view: &AgentView) -> v1::Hello {
     v1::Hello {
         node: about.node.to_string(),
         agent_version: about.version.clone(),
+        abilities: extend_common::ability::ALL.map(str::to_owned).to_vec(),
         store_id: view.store.clone().unwrap_or_default(),
         epoch: view.epoch,
         record: view.record.clone().map(Into::into),

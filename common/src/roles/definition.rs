@@ -31,7 +31,9 @@ pub struct RoleDefinition {
     pub aliases: Vec<RoleName>,
     /// In which order roles have their turn when one follows the other: lower numbers first, and
     /// roles of the same number by their names.
-    #[serde(default = "last")]
+    ///
+    /// No part of the digest, as what follows about sessions is not: the container is the same.
+    #[serde(default = "last", skip_serializing)]
     pub order: u32,
     /// In sentences: `media server`.
     pub title: String,
@@ -48,7 +50,7 @@ pub struct RoleDefinition {
     #[serde(default)]
     pub probes: Vec<ProbeDefinition>,
     /// How its sessions are counted; missing where nobody knows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing)]
     pub sessions: Option<SessionsDefinition>,
     /// How long things may take.
     pub timing: Timing,
@@ -279,7 +281,7 @@ impl RoleDefinition {
         format!("{} (or {})", self.role, others.join(" or "))
     }
 
-    /// Its digest.
+    /// Its digest: of everything that a container or its host is made from.
     pub fn digest(&self) -> Digest {
         // Plain data to memory cannot fail.
         let text = serde_json::to_vec(self).unwrap_or_default();

@@ -33,6 +33,8 @@ const MOST_LISTED: usize = 1_000;
 const MAX_NODES: usize = 10_000;
 /// An agent knows the built-in roles and a handful of its administrator's.
 const MAX_DEFINITIONS: usize = 64;
+/// More abilities than agents will have for a while.
+const MAX_ABILITIES: usize = 64;
 /// More kinds of events than there are.
 const MAX_KINDS: usize = 32;
 /// No word that is a role is longer; what else was typed is shown back, cut.
@@ -158,6 +160,7 @@ pub(super) fn submission(
         queue: request.queue,
         to_previous: request.to_previous,
         retry_of: None,
+        pins: BTreeMap::new(),
         by,
         from,
         leads: BTreeMap::new(),
@@ -234,6 +237,12 @@ pub(super) fn hello(hello: v1::Hello) -> Result<Hello, WireError> {
             Digest::try_from(definition.digest).map_err(|error| WireError::new("digest", error))?;
         Ok::<_, WireError>((role, digest))
     };
+    if hello.abilities.len() > MAX_ABILITIES {
+        return Err(WireError::new(
+            "abilities",
+            format!("there are over {MAX_ABILITIES}"),
+        ));
+    }
     Ok(Hello {
         node: parse("node", &hello.node)?,
         agent_version: shown_text(hello.agent_version.chars().take(MAX_WORD).collect()),
@@ -248,6 +257,7 @@ pub(super) fn hello(hello: v1::Hello) -> Result<Hello, WireError> {
         status: hello.status.map(TryInto::try_into).transpose()?,
         unclaimed: Unclaimed::list(hello.unclaimed)?,
         looked: hello.looked,
+        abilities: hello.abilities.into_iter().map(shown_text).collect(),
     })
 }
 

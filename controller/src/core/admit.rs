@@ -26,6 +26,7 @@ pub(super) use adopt::candidate;
 pub(super) use obstacles::{busy, revoked};
 pub(super) use run::would_deploy;
 pub(super) use select::{resolve, select, select_for_status};
+pub(super) use sessions::ends_process;
 
 /// One operation takes at most so many servers: more do not fit into one transaction.
 pub const MAX_TARGETS: usize = 10_000;
@@ -92,6 +93,9 @@ fn plan(fleet: &Fleet, submission: &Submission) -> Result<Plan, Refusal> {
     };
     let roles = targets.iter().filter(|target| !target.already_so);
     let drain = sessions::limit(fleet, submission, &asked, roles.map(|target| &target.role))?;
+    if drain.is_some() {
+        sessions::can_wait(fleet, &asked, &targets)?;
+    }
     for target in targets.iter_mut().filter(|target| !target.already_so) {
         if let Some(limit) = drain {
             target.summary = sessions::in_words(submission.verb, limit, &target.summary);
@@ -101,7 +105,7 @@ fn plan(fleet: &Fleet, submission: &Submission) -> Result<Plan, Refusal> {
             add(&mut target.warning, &words);
         }
     }
-    let timeout = strategy::timeout(submission, &targets, drain);
+    let timeout = strategy::timeout(&fleet.settings, submission, &targets, drain);
     Ok(Plan {
         selector,
         targets,

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use extend_common::ids::{NodeAddr, OperationId};
-use extend_common::operation::{PhaseEntry, TargetState, Verb};
+use extend_common::operation::{PhaseEntry, TargetState};
 use extend_common::status::{Evidence, Phase};
 
 use super::begin::waits_for;
@@ -13,6 +13,7 @@ use super::key::Key;
 use super::refusal::moment;
 use super::rollout::{self, Advance};
 use super::row::TargetRow;
+use super::standing::waits_for_node;
 
 /// How a target ends.
 pub(super) struct End {
@@ -51,12 +52,22 @@ impl Fleet {
         };
         if entry.is_done() {
             entry.row.ended = Some(now);
+            entry.note.clear();
             let told = words::ended(entry, now);
             self.ended += 1;
             self.write(Key::Operation(id));
             self.draft.changed(id);
             self.note(told);
             self.paced.remove(&id);
+        }
+    }
+
+    /// The same, where it may be done once for many targets: of a large operation, with the next
+    /// tick.
+    pub(super) fn advance_soon(&mut self, id: OperationId, now: Timestamp) {
+        match self.is_shown_at_once(id) {
+            true => self.advance(id, now),
+            false => drop(self.backlog.insert(id)),
         }
     }
 
@@ -100,10 +111,11 @@ impl Fleet {
             return;
         };
         let queued = entry.targets().iter().filter(|row| row.is_queued());
+        let waits = waits_for_node(entry);
         let explained: Vec<_> = queued
             .filter_map(|row| {
                 let target = &row.target;
-                let (state, reason) = self.why_queued(id, entry.row.verb, target.node);
+                let (state, reason) = self.why_queued(id, waits, target.node);
                 let is_news = (target.state, &target.reason) != (state, &reason);
                 is_news.then_some((target.node, state, reason))
             })
@@ -116,7 +128,7 @@ impl Fleet {
         }
     }
 
-    fn why_queued(&self, id: OperationId, verb: Verb, node: NodeAddr) -> (TargetState, String) {
+    fn why_queued(&self, id: OperationId, waits: bool, node: NodeAddr) -> (TargetState, String) {
         let Some(site) = self.nodes.get(&node) else {
             return (TargetState::Queued, String::new());
         };
@@ -135,7 +147,7 @@ impl Fleet {
             });
             return (TargetState::Queued, words.unwrap_or_default());
         }
-        if rollout::is_rolling(verb) && site.observation().is_none() {
+        if waits && !site.is_at_rest() {
             return (TargetState::Waiting, waits_for(node, site));
         }
         (TargetState::Queued, String::new())

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use extend_common::ability;
 use extend_common::ids::{NodeAddr, OperationId};
 use extend_common::operation::{TargetState, Verb};
 use extend_common::record::{Deployment, Desired, Drain, ImageRequest, Instance, RunState};
@@ -25,7 +26,16 @@ impl Fleet {
             let end = End::new(TargetState::Failed, format!("node {node} is gone"));
             return self.end_at_once(id, node, end, now);
         };
-        let prior = site.intended().map(settled);
+        if entry.row.options.drain.is_some() && site.lacks(ability::DRAIN) {
+            let end = End::new(
+                TargetState::Failed,
+                "its agent does not know how to wait for sessions",
+            );
+            return self.end_at_once(id, node, end, now);
+        }
+        let prior = site
+            .intended()
+            .map(|present| pinned(settled(present), site));
         let Some(desired) = desired(entry, node, site, &self.settings) else {
             let words = match entry.row.verb {
                 Verb::Adopt => "its container is not there any more",
@@ -46,6 +56,10 @@ impl Fleet {
         } else {
             TargetState::Waiting
         };
+        if !there && entry.row.options.strategy.serial {
+            // The roles after it do not wait for its node.
+            self.backlog.insert(id);
+        }
         let Some(record) = self.commit_record(node, desired) else {
             return;
         };
@@ -86,12 +100,15 @@ impl Fleet {
             .and_then(|entry| entry.target(node));
         let waits = |row: &TargetRow| row.is_queued() && row.target.state == TargetState::Waiting;
         if target.is_some_and(waits) {
-            self.advance(id, now);
+            self.advance_soon(id, now);
         }
     }
 }
 
 pub(super) fn waits_for(node: NodeAddr, site: &Node) -> String {
+    if site.observation().is_some() {
+        return format!("waits until node {node} has done what it was told before");
+    }
     if site.is_commandable() {
         return format!("waits until node {node} has looked at its containers");
     }
@@ -107,6 +124,17 @@ pub(super) fn settled(desired: &Desired) -> Desired {
         drain: Drain::Off,
         ..desired.clone()
     }
+}
+
+/// What to go back to is the very build that serves, wherever its tag may lead by then.
+fn pinned(mut prior: Desired, site: &Node) -> Desired {
+    let seen = site
+        .observation()
+        .filter(|seen| seen.serving == Some(prior.deployment));
+    if let Some(image) = seen.and_then(|seen| seen.serving_image.as_ref()) {
+        prior.image.pin = Some(image.identity.clone());
+    }
+    prior
 }
 
 /// What the server is to be.

@@ -15,6 +15,7 @@ use extend_common::clock::{after, since};
 use extend_common::duration;
 use extend_common::ids::{NodeAddr, OperationId};
 use extend_common::operation::{Operation, TargetState};
+use extend_common::roles::Timing;
 use extend_common::status::{Outcome, OutcomeKind, Phase, ServerStatus};
 
 use super::advance::End;
@@ -33,6 +34,11 @@ pub(super) const REVERSAL_BOUND: Duration = Duration::from_secs(420);
 /// may take (300 s) and a start after it, and than the ten minutes after which an agent gives up a
 /// step that does not end and does it again. Waiting for sessions has a limit of its own.
 pub(super) const STUCK: Duration = Duration::from_secs(900);
+
+/// The same for a role that gives its servers longer than others do.
+fn stuck_after(timing: &Timing) -> Duration {
+    STUCK.max(timing.stop_grace + timing.start_window + STUCK / 3)
+}
 
 impl Fleet {
     /// Ends an operation before its time.
@@ -102,17 +108,19 @@ impl Fleet {
                     return;
                 }
                 let moved = *row.moved.get_or_insert(now);
-                if after(moved, STUCK) <= now {
-                    stuck.push((node, row.target.phase(), row.target.detail.clone()));
+                let role = self.settings.roles.get(&row.target.role);
+                let bound = role.map_or(STUCK, |role| stuck_after(&role.timing));
+                if after(moved, bound) <= now {
+                    stuck.push((node, row.target.phase(), row.target.detail.clone(), bound));
                 }
             });
         }
-        for (node, phase, detail) in &stuck {
+        for (node, phase, detail, bound) in &stuck {
             let at = match detail.is_empty() {
                 true => phase.to_string(),
                 false => format!("{phase}: {detail}"),
             };
-            let bound = duration::show(STUCK);
+            let bound = duration::show(*bound);
             let reason = format!("it did not come forward for {bound} ({at})");
             self.end_target_early(id, *node, &End::new(TargetState::Failed, reason), now);
         }

@@ -180,6 +180,12 @@ impl Node {
         self.status.as_ref()?.previous_image.as_ref()
     }
 
+    /// Whether its agent is connected and lacks an ability.
+    pub(super) fn lacks(&self, ability: &str) -> bool {
+        let hello = self.session.as_ref().map(|session| &session.hello);
+        hello.is_some_and(|hello| hello.abilities.iter().all(|known| known != ability))
+    }
+
     /// Whether its server is to take no new sessions.
     pub(super) fn is_drained(&self) -> bool {
         let drain = self.intended().map(|desired| desired.drain);

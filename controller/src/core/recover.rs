@@ -11,6 +11,7 @@ use extend_common::operation::TargetState;
 use extend_common::record::{ServerRecord, Stamp};
 
 use super::advance::End;
+use super::begin::settled;
 use super::event::own;
 use super::fleet::Fleet;
 use super::key::Key;
@@ -215,7 +216,8 @@ impl Fleet {
         );
         entry.row.replace_record(ServerRecord::seal(
             Stamp { epoch, generation },
-            held.desired,
+            // What it was in the middle of belonged to an operation that is gone.
+            settled(&held.desired),
         ));
         self.write(Key::Node(node));
         note

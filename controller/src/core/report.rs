@@ -99,8 +99,13 @@ impl Fleet {
             .as_ref()
             .is_some_and(|record| record.id == status.record);
         let open = entry.open();
+        // Whoever waits for its turn there has not begun anything.
+        let works = open.filter(|id| {
+            let target = self.operations.get(id).and_then(|entry| entry.target(node));
+            target.is_some_and(|row| !row.is_queued())
+        });
         if is_present {
-            match open {
+            match works {
                 Some(id) => self.progress(id, node, &status, now),
                 None => {
                     self.settle_tombstone(node, &status);

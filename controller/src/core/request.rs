@@ -69,6 +69,8 @@ pub struct Submission {
     pub to_previous: bool,
     /// The operation that is tried again.
     pub retry_of: Option<OperationId>,
+    /// The builds that its image references led to: what is left of it gets the same.
+    pub pins: BTreeMap<String, String>,
     /// Who asks, as the socket's peer credentials name them.
     pub by: String,
     /// From where, as they say.
@@ -204,6 +206,8 @@ pub struct Hello {
     pub unclaimed: Vec<Unclaimed>,
     /// Whether the agent has looked at its containers.
     pub looked: bool,
+    /// What it can do, as [`extend_common::ability`] names it.
+    pub abilities: Vec<String>,
 }
 
 /// A sign of life.

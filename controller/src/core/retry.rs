@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use extend_common::clock::since;
 use extend_common::ids::{NodeAddr, OperationId};
 
+use super::admit::ends_process;
 use super::fleet::Fleet;
 use super::refusal::{Refusal, Unfound};
 use super::request::{DrainWish, Retry, SelectorWords, Submission, Submitted};
@@ -73,10 +74,18 @@ impl Fleet {
             },
             force: options.force,
             strategy: options.strategy,
-            drain: options.drain.map_or(DrainWish::Not, DrainWish::For),
+            drain: match options.drain {
+                Some(limit) => DrainWish::For(limit),
+                None if ends_process(row.verb) => DrainWish::Not,
+                None => DrainWish::Unsaid,
+            },
             queue: retry.queue,
             to_previous: options.to_previous,
             retry_of: Some(first),
+            pins: match retry.failed_only {
+                true => row.pins.clone(),
+                false => BTreeMap::new(),
+            },
             by: retry.by.clone(),
             from: retry.from,
             leads: BTreeMap::new(),

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use extend_common::ids::{NodeAddr, OperationId};
 use extend_common::operation::TargetState;
 use extend_common::record::{Desired, ImageRequest, PullPolicy};
+use extend_common::roles::RoleDefinition;
 use extend_common::status::{Outcome, OutcomeKind, Phase, ServerStatus, StagedImage};
 
 use super::advance::{End, enter};
@@ -27,8 +28,14 @@ impl Fleet {
             return;
         };
         let prior = site.intended().map(settled);
+        let definition = prior
+            .as_ref()
+            .and_then(|p| self.settings.roles.get(&p.role));
         let desired = match (&prior, request(entry, site, &self.settings)) {
             (Some(prior), Ok(image)) => Desired {
+                // The one that the deployment will be rendered from: what serves may have been
+                // rendered from an older one.
+                definition: definition.map_or(prior.definition, RoleDefinition::digest),
                 staged: Some(image),
                 operation: Some(id),
                 ..prior.clone()
@@ -88,7 +95,7 @@ impl Fleet {
                         enter(&mut target.phases, Phase::Ready, now);
                     }
                 });
-                self.advance(id, now);
+                self.advance_soon(id, now);
             }
             Err(why) => {
                 let prior = self

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use extend_common::ids::{NodeAddr, OperationId, RoleName};
+use extend_common::ids::{NodeAddr, RoleName};
 use extend_common::operation::{TargetState, Verb};
 use extend_common::record::{Desired, Drain, RunState};
 use extend_common::status::{Health, NodeState};
@@ -20,7 +20,7 @@ impl Fleet {
         let (verb, options) = (entry.row.verb, &entry.row.options);
         let item = |row: &'a TargetRow| {
             let node = self.nodes.get(&row.target.node);
-            self.item(entry.row.id, verb, row, node)
+            self.item(entry, row, node)
         };
         let items: Vec<_> = entry.targets().iter().map(item).collect();
         let roles = self.roles(items.iter().map(|item| item.role));
@@ -62,8 +62,7 @@ impl Fleet {
 
     fn item<'a>(
         &self,
-        id: OperationId,
-        verb: Verb,
+        entry: &OperationEntry,
         row: &'a TargetRow,
         node: Option<&Node>,
     ) -> Item<'a> {
@@ -76,7 +75,7 @@ impl Fleet {
             node: target.node,
             name: &target.name,
             role: &target.role,
-            stand: stand(id, verb, row, node),
+            stand: stand(entry, row, node),
             available: node.is_some_and(|node| self.counts(target.node, node)),
             spares,
             canary: row.canary,
@@ -141,16 +140,21 @@ impl Fleet {
     }
 }
 
-fn stand(id: OperationId, verb: Verb, row: &TargetRow, node: Option<&Node>) -> Stand {
+fn stand(entry: &OperationEntry, row: &TargetRow, node: Option<&Node>) -> Stand {
+    let verb = entry.row.verb;
     let target = &row.target;
     if target.state.has_ended() {
         return Stand::Ended(target.state);
     }
     if target.stamp.is_some() || row.ending.is_some() {
+        let is_seen = node.is_some_and(|node| node.observation().is_some());
         return match row.staging {
-            // Its node is away in the middle of it: it holds up nobody.
-            true if target.state == TargetState::Waiting => Stand::Blocked,
+            // Its node is away, or its Docker silent, in the middle of it: it holds up nobody.
+            true if !is_seen => Stand::Blocked,
             true => Stand::Staging,
+            // A record that waits for its node holds up nobody either, where it does not take the
+            // server out of service by then.
+            false if !is_rolling(verb) && target.state == TargetState::Waiting => Stand::Blocked,
             false => Stand::UnderWay,
         };
     }
@@ -158,15 +162,21 @@ fn stand(id: OperationId, verb: Verb, row: &TargetRow, node: Option<&Node>) -> S
     let Some(node) = node else {
         return Stand::Ready;
     };
-    let is_held = node.open() != Some(id);
+    let is_held = node.open() != Some(entry.row.id);
     // Records of other verbs may wait on their node; taking a server out of service must not be
     // left to the moment at which a node comes back.
-    let is_away = is_rolling(verb) && node.observation().is_none();
+    let is_away = waits_for_node(entry) && !node.is_at_rest();
     match () {
         () if is_held || is_away => Stand::Blocked,
         () if verb == Verb::Upgrade && row.staged.is_none() => Stand::Unstaged,
         () => Stand::Ready,
     }
+}
+
+/// Whether the targets of an operation do not begin before their nodes are seen: otherwise a record
+/// may wait for its node.
+pub(super) fn waits_for_node(entry: &OperationEntry) -> bool {
+    is_rolling(entry.row.verb) || entry.row.options.drain.is_some()
 }
 
 /// What is wrong with a server that was seen not to run well. Not to have been seen is no ailment.
@@ -183,6 +193,15 @@ fn ailment(node: &Node) -> Option<String> {
 }
 
 impl Node {
+    /// Whether its agent was seen to have come to the end of the present record. In the middle of
+    /// one that an ended operation has left, nothing else is begun that goes from server to server.
+    pub(super) fn is_at_rest(&self) -> bool {
+        let (Some(seen), Some(record)) = (self.observation(), &self.row.record) else {
+            return false;
+        };
+        seen.record == record.id && seen.outcome.is_some()
+    }
+
     /// Whether its server should run, was seen to run well, and takes sessions. One that has never
     /// been proven counts when it has come to its record's end: nobody has seen its ports answer.
     pub(super) fn is_well(&self) -> bool {

@@ -1,10 +1,10 @@
 //! Submissions and the questions about operations.
 
-use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-use extend_common::clock::after;
+use extend_common::clock::{after, since};
 use extend_common::ids::{OperationId, RequestId};
 use extend_common::operation::{Operation, PhaseEntry, PlannedTarget, Target, TargetState};
 use extend_common::status::Phase;
@@ -55,6 +55,17 @@ impl Fleet {
         }))
     }
 
+    /// How long the operations that hold servers of a plan may take from now on.
+    fn longest_hold(&self, plan: &Plan, now: Timestamp) -> Duration {
+        let holders = plan.targets.iter().flat_map(|target| {
+            let node = self.nodes.get(&target.node);
+            node.map(|node| node.wanted_by.as_slice())
+                .unwrap_or_default()
+        });
+        let ends = holders.filter_map(|id| Some(self.operations.get(id)?.row.deadline));
+        ends.max().map_or(Duration::ZERO, |end| since(now, end))
+    }
+
     /// What a request was answered that is known already: said again, it does nothing again.
     pub(super) fn known_request(&self, request: RequestId) -> Option<Submitted> {
         let entry = self.operations.get(self.requests.get(&request)?)?;
@@ -68,6 +79,11 @@ impl Fleet {
 
     /// Stores the operation and lets begin what may begin.
     fn open(&mut self, submission: &Submission, plan: Plan, id: OperationId, now: Timestamp) {
+        // What it waits for is not counted against it.
+        let waits = match submission.timeout {
+            None if submission.queue => self.longest_hold(&plan, now),
+            _ => Duration::ZERO,
+        };
         let row = OperationRow {
             id,
             request: submission.request,
@@ -86,8 +102,8 @@ impl Fleet {
             message: submission.message.clone(),
             begun: now,
             ended: None,
-            deadline: after(now, plan.timeout),
-            pins: BTreeMap::new(),
+            deadline: after(now, plan.timeout + waits),
+            pins: submission.pins.clone(),
             retry_of: submission.retry_of,
         };
         let targets = plan

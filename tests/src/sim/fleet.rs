@@ -256,6 +256,7 @@ impl Fleet {
             from: None,
             leads: BTreeMap::new(),
             retry_of: None,
+            pins: BTreeMap::new(),
         }
     }
 

@@ -1,6 +1,8 @@
 //! What stands in the way at the servers that are meant. One obstacle refuses the whole
 //! submission: half a command is nothing an operator would have asked for.
 
+use std::collections::{HashMap, HashSet};
+
 use extend_common::ids::{NodeAddr, RoleName};
 use extend_common::operation::Verb;
 use extend_common::record::{Desired, RunState};
@@ -109,47 +111,54 @@ pub(super) fn not_the_last(
     asked: &Asked,
     nodes: &[NodeAddr],
 ) -> Result<(), Refusal> {
+    let meant: HashSet<_> = nodes.iter().copied().collect();
+    // Of each role: how many should run, and how many of these may be well when their turn comes.
+    let mut roles: HashMap<&RoleName, (usize, usize)> = HashMap::new();
+    for (at, node, desired) in should_run(fleet) {
+        let (all, hopeful) = roles.entry(&desired.role).or_default();
+        *all += 1;
+        *hopeful += usize::from(node.is_well() || meant.contains(at));
+    }
     for node in nodes {
-        let Some((entry, server)) = fleet
-            .nodes
-            .get(node)
-            .and_then(|entry| Some((entry, entry.intended()?)))
-        else {
+        let entry = fleet.nodes.get(node);
+        let Some((entry, server)) = entry.and_then(|entry| Some((entry, entry.intended()?))) else {
             continue;
         };
-        if !entry.is_well() {
-            continue;
+        let (all, hopeful) = roles.get(&server.role).copied().unwrap_or_default();
+        // It is one of both itself.
+        if entry.is_well() && all > 1 && hopeful <= 1 {
+            return Err(last_healthy(fleet, asked, *node, server));
         }
-        let others = fleet.nodes.iter().filter_map(|(at, other)| {
-            let desired = other.intended()?;
-            let counts =
-                at != node && desired.role == server.role && desired.run_state == RunState::Running;
-            counts.then_some((at, other, desired))
-        });
-        let others: Vec<_> = others.collect();
-        let takes_over =
-            |(at, other, _): &(&NodeAddr, &Node, &Desired)| other.is_well() || nodes.contains(*at);
-        if others.is_empty() || others.iter().any(takes_over) {
-            continue;
-        }
-        let title = fleet.settings.roles.get(&server.role);
-        let title = title.map_or_else(|| server.role.to_string(), |d| d.title.clone());
-        let others = others.into_iter().map(|(at, other, desired)| {
+    }
+    Ok(())
+}
+
+fn should_run(fleet: &Fleet) -> impl Iterator<Item = (&NodeAddr, &Node, &Desired)> {
+    fleet.nodes.iter().filter_map(|(at, node)| {
+        let desired = node.intended()?;
+        (desired.run_state == RunState::Running).then_some((at, node, desired))
+    })
+}
+
+fn last_healthy(fleet: &Fleet, asked: &Asked, node: NodeAddr, server: &Desired) -> Refusal {
+    let title = fleet.settings.roles.get(&server.role);
+    let title = title.map_or_else(|| server.role.to_string(), |d| d.title.clone());
+    let others = should_run(fleet)
+        .filter(|(at, _, desired)| **at != node && desired.role == server.role)
+        .map(|(at, other, desired)| {
             let name = &desired.name;
             match other.observation() {
                 Some(seen) => format!("{name} at {at} is {}", seen.health),
                 None => format!("{name}: {}", other.away(*at)),
             }
         });
-        return Err(Obstacle::LastHealthy {
-            asked: asked.clone(),
-            found: known(server),
-            title,
-            others: others.collect(),
-        }
-        .into());
+    Obstacle::LastHealthy {
+        asked: asked.clone(),
+        found: known(server),
+        title,
+        others: others.collect(),
     }
-    Ok(())
+    .into()
 }
 
 /// A node that does not know the role any more cannot tell which container is meant: no verb can

@@ -13,6 +13,7 @@ use super::super::request::{Lead, Submission};
 use super::super::rollout;
 use super::super::row::Options;
 use super::super::words;
+use super::add;
 use super::run::would_deploy;
 
 /// Plans a verb on servers that are there.
@@ -30,6 +31,7 @@ pub(super) fn plan(
         .collect();
     let mut scene = fleet.planned_scene(submission, &servers);
     let waves = rollout::waves(&mut scene);
+    let roles = fleet.roles(servers.iter().map(|(.., server)| &server.role));
     let mut planned: Vec<_> = servers
         .iter()
         .map(|(node, entry, server)| {
@@ -57,10 +59,15 @@ pub(super) fn plan(
             };
             if !already_so {
                 planned.host_changes = host_changes(fleet, submission.verb, &server.role);
-                planned.warning = away_in_words(fleet, submission.verb, entry, server);
+                planned.warning = away_in_words(&roles, submission.verb, entry, server);
+                if entry.is_drained() && submission.verb == Verb::Upgrade {
+                    let words =
+                        "its drain ends: it takes sessions from the fetching of its image on";
+                    add(&mut planned.warning, words);
+                }
                 if let Some(Lead::Unknown(why)) = lead(submission, server) {
                     let words = format!("where {} leads is not known: {why}", planned.image_after);
-                    super::add(&mut planned.warning, &words);
+                    add(&mut planned.warning, &words);
                 }
             }
             planned
@@ -77,12 +84,16 @@ pub(super) fn plan(
 }
 
 /// That nothing takes over while the server is out of service, and comes back by itself after it.
-fn away_in_words(fleet: &Fleet, verb: Verb, entry: &Node, server: &Desired) -> String {
+fn away_in_words(
+    roles: &BTreeMap<&RoleName, rollout::Role>,
+    verb: Verb,
+    entry: &Node,
+    server: &Desired,
+) -> String {
     let ends = matches!(verb, Verb::Restart | Verb::Upgrade | Verb::Run);
     if !ends || server.run_state != RunState::Running {
         return String::new();
     }
-    let roles = fleet.roles(std::iter::once(&server.role));
     match roles.get(&server.role) {
         Some(role) if role.is_away_without(entry.is_well()) => {
             format!("no other {} takes over meanwhile", role.title)
@@ -318,7 +329,8 @@ pub(super) fn run_in_words(
     } else if !planned.already_so {
         planned.host_changes = host_changes(fleet, Verb::Run, &planned.role);
         if let Some(server) = entry.intended() {
-            planned.warning = away_in_words(fleet, Verb::Run, entry, server);
+            let roles = fleet.roles(std::iter::once(&server.role));
+            planned.warning = away_in_words(&roles, Verb::Run, entry, server);
         }
     }
     planned.summary = match (entry.intended(), deploys) {

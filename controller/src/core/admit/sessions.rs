@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use extend_common::ability;
 use extend_common::duration;
 use extend_common::ids::RoleName;
-use extend_common::operation::Verb;
+use extend_common::operation::{PlannedTarget, Verb};
 
 use super::super::fleet::Fleet;
 use super::super::refusal::{Asked, Misuse, Obstacle, Refusal};
@@ -14,7 +15,7 @@ use super::super::request::{DrainWish, Submission};
 const LIMITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(24 * 3600));
 
 /// Whether a verb ends a server's process, so that sessions could be waited for first.
-fn ends_process(verb: Verb) -> bool {
+pub(in crate::core) fn ends_process(verb: Verb) -> bool {
     match verb {
         Verb::Run | Verb::Stop | Verb::Restart | Verb::Upgrade | Verb::Rm => true,
         Verb::Start | Verb::Adopt | Verb::Drain | Verb::Undrain => false,
@@ -82,6 +83,26 @@ pub(super) fn limit<'a>(
         DrainWish::For(limit) => limit,
         _ => longest,
     }))
+}
+
+/// Whether the agents know how to wait: an older one would end the process at once.
+pub(super) fn can_wait(
+    fleet: &Fleet,
+    asked: &Asked,
+    targets: &[PlannedTarget],
+) -> Result<(), Refusal> {
+    let lacks = |target: &&PlannedTarget| {
+        let node = fleet.nodes.get(&target.node);
+        !target.already_so && node.is_some_and(|node| node.lacks(ability::DRAIN))
+    };
+    match targets.iter().find(lacks) {
+        Some(target) => Err(Obstacle::AgentCannotWait {
+            asked: asked.clone(),
+            node: target.node,
+        }
+        .into()),
+        None => Ok(()),
+    }
 }
 
 /// What happens to a server, with the wait for its sessions before it.

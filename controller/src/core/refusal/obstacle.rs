@@ -5,7 +5,9 @@ use jiff::Timestamp;
 use extend_common::ids::{NodeAddr, RoleName};
 use extend_common::operation::Verb;
 
-use super::turn::{busy, last_healthy, no_previous_image, queue_full, sessions_uncounted};
+use super::turn::{
+    agent_cannot_wait, busy, last_healthy, no_previous_image, queue_full, sessions_uncounted,
+};
 use super::{Action, Asked, Held, Known, Text, moment};
 
 /// What is in the way.
@@ -157,6 +159,13 @@ pub enum Obstacle {
         /// The same in sentences.
         title: String,
     },
+    /// The agent is older than waiting for sessions.
+    AgentCannotWait {
+        /// The command.
+        asked: Asked,
+        /// Where.
+        node: NodeAddr,
+    },
     /// The node keeps no image of a deployment before.
     NoPreviousImage {
         /// The command.
@@ -270,6 +279,7 @@ impl Obstacle {
             Self::SessionsUncounted { asked, role, title } => {
                 sessions_uncounted(asked, role, title)
             }
+            Self::AgentCannotWait { asked, node } => agent_cannot_wait(asked, *node),
             Self::NoPreviousImage {
                 asked,
                 found,

@@ -1,7 +1,7 @@
 //! Words for servers that cannot have their turn: another operation holds them, nobody could take
 //! over, or what the verb needs to know of them is not known.
 
-use extend_common::ids::RoleName;
+use extend_common::ids::{NodeAddr, RoleName};
 use extend_common::operation::Verb;
 
 use super::{Action, Asked, Held, Known, MOST_NAMED, Text, moment};
@@ -132,4 +132,16 @@ pub(super) fn no_previous_image(asked: &Asked, found: &Known, unheard: bool) -> 
     }
     text.because("a node keeps the image before from one upgrade to the next")
         .because("an image can also be named: extend upgrade -i IMAGE --force")
+}
+
+pub(super) fn agent_cannot_wait(asked: &Asked, node: NodeAddr) -> Text {
+    Text::new(
+        "agent-cannot-wait",
+        format!(
+            "cannot {} and wait for sessions: the agent on {node} does not know how",
+            asked.action()
+        ),
+        format!("extend node bootstrap -a {node}"),
+    )
+    .because("it is older than the controller, and would end the process at once")
 }

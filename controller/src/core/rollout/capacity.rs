@@ -17,6 +17,8 @@ pub struct Role {
     pub available: usize,
     /// How many an operation has taken out of service, or is about to.
     pub taken: usize,
+    /// How many of these are under way in the operation that is looked at.
+    pub own: usize,
 }
 
 /// Why a server has to wait for its turn.
@@ -29,12 +31,17 @@ pub enum Hold {
 }
 
 impl Hold {
-    pub(super) fn words(self, item: &Item<'_>, title: &str) -> String {
+    pub(super) fn words(self, item: &Item<'_>, role: &Role) -> String {
         match self {
-            Self::Full => String::new(),
+            // That goes without saying while its own servers are under way.
+            Self::Full if role.own > 0 => String::new(),
+            Self::Full => format!(
+                "{} waits: other operations have put as many {}s out of service as may be",
+                item.name, role.title
+            ),
             Self::LastHealthy => format!(
-                "{} waits: no other {title} is healthy (--force would not wait)",
-                item.name
+                "{} waits: no other {} is healthy (--force would not wait)",
+                item.name, role.title
             ),
         }
     }

@@ -26,7 +26,7 @@ use extend_common::duration;
 use extend_common::ids::{NodeAddr, RoleName, ServerName};
 use extend_common::operation::{Strategy, TargetState, Verb};
 
-pub(super) use capacity::{Hold, Role};
+pub(super) use capacity::Role;
 pub(super) use waves::waves;
 
 /// So many targets begin in one turn; the rest follow in the next ones. It keeps a transaction
@@ -134,6 +134,15 @@ pub fn is_rolling(verb: Verb) -> bool {
 /// What happens next.
 pub fn next(scene: &mut Scene<'_>, now: Timestamp) -> Moves {
     order(&mut scene.items, &scene.roles);
+    for item in scene
+        .items
+        .iter()
+        .filter(|item| item.stand == Stand::UnderWay)
+    {
+        if let Some(role) = scene.roles.get_mut(item.role) {
+            role.own += 1;
+        }
+    }
     if let Some(why) = why_stopped(scene) {
         return skip_all(scene, &why);
     }
@@ -146,7 +155,8 @@ pub fn next(scene: &mut Scene<'_>, now: Timestamp) -> Moves {
     match canaries(scene, &turn, now) {
         // Kept, so that a bake is not begun again while nothing else may begin.
         Gate::Open(baked) => moves.baking = baked,
-        Gate::Canaries(left) => {
+        Gate::Canaries { left, baked } => {
+            moves.baking = baked;
             begin(scene, &turn, Some(left), &mut moves);
             return moves;
         }
@@ -251,6 +261,8 @@ fn waits_for_images(scene: &Scene<'_>, moves: &mut Moves) -> bool {
         return false;
     }
     let servers = if missing == 1 { "server" } else { "servers" };
+    // A node that goes in the middle of it is heard of by nobody's report.
+    moves.paced = true;
     moves.note = format!("fetching the image on {missing} {servers}, while everything serves");
     true
 }
@@ -283,8 +295,12 @@ fn whose_turn<'a>(scene: &Scene<'a>) -> Vec<&'a RoleName> {
 enum Gate {
     /// Everything; since when the canaries have been seen healthy, if that was waited for.
     Open(Option<Timestamp>),
-    /// Only canaries, so many of each role.
-    Canaries(BTreeMap<RoleName, usize>),
+    /// Only canaries, so many of each role; since when those of the role before have been seen
+    /// healthy, until the first one begins.
+    Canaries {
+        left: BTreeMap<RoleName, usize>,
+        baked: Option<Timestamp>,
+    },
     /// All canaries are done and have to stay healthy for a while.
     Bake { since: Timestamp, left: Duration },
     /// Nobody can tell how this canary is.
@@ -299,6 +315,9 @@ fn canaries(scene: &Scene<'_>, turn: &[&RoleName], now: Timestamp) -> Gate {
     let of_turn = |item: &&Item<'_>| !scene.strategy.serial || turn.contains(&item.role);
     if wanted == 0 || !is_rolling(scene.verb) {
         return Gate::Open(None);
+    }
+    if let Some(gate) = canaries_before(scene, turn, now) {
+        return gate;
     }
     let begun = |item: &&Item<'_>| {
         !item.canary
@@ -346,9 +365,49 @@ fn canaries(scene: &Scene<'_>, turn: &[&RoleName], now: Timestamp) -> Gate {
         }
     }
     if under_way || !left.is_empty() {
-        return Gate::Canaries(left);
+        let baked = scene.baking.filter(|_| flagged.peek().is_none());
+        return Gate::Canaries { left, baked };
     }
     bake(scene, flagged, now)
+}
+
+/// Role after role, the canaries of one role have to stay healthy before the next one begins, also
+/// where the role has nobody but canaries.
+fn canaries_before(scene: &Scene<'_>, turn: &[&RoleName], now: Timestamp) -> Option<Gate> {
+    let role = turn.first().filter(|_| scene.strategy.serial)?;
+    let begun = |item: &&Item<'_>| {
+        let stand = item.stand;
+        let begun = matches!(
+            stand,
+            Stand::UnderWay | Stand::Ended(TargetState::Succeeded)
+        );
+        begun && !item.spares
+    };
+    let mut of_role = scene.items.iter().filter(|item| item.role == *role);
+    if of_role.any(|item| begun(&item)) {
+        return None;
+    }
+    let rank = |role: &RoleName| scene.roles.get(role).map(|role| role.rank);
+    let before = scene
+        .items
+        .iter()
+        .filter(begun)
+        .filter(|i| rank(i.role) < rank(role));
+    let last = before.max_by_key(|item| rank(item.role))?.role;
+    let of_last = || {
+        scene
+            .items
+            .iter()
+            .filter(|item| item.role == last)
+            .filter(begun)
+    };
+    if of_last().any(|item| !item.canary) {
+        return None;
+    }
+    match bake(scene, of_last(), now) {
+        Gate::Open(_) => None,
+        gate => Some(gate),
+    }
 }
 
 fn bake<'a>(
@@ -374,6 +433,18 @@ fn bake<'a>(
     Gate::Bake { since: from, left }
 }
 
+/// Servers that this operation is done with and that were seen to be ill since, by their roles: as
+/// long as one is, no healthy one is put through the same.
+fn ill_since(scene: &Scene<'_>) -> BTreeMap<RoleName, ServerName> {
+    let is_ill = |item: &&Item<'_>| {
+        let done = item.stand == Stand::Ended(TargetState::Succeeded) && !item.spares;
+        done && item.ailment.is_some()
+    };
+    let ill = scene.items.iter().filter(is_ill);
+    ill.map(|item| (item.role.clone(), item.name.clone()))
+        .collect()
+}
+
 /// Lets begin what may begin: of each role as many as it can spare.
 fn begin(
     scene: &mut Scene<'_>,
@@ -385,6 +456,7 @@ fn begin(
     let is_canary = canaries.is_some();
     let mut left = canaries.unwrap_or_default();
     let mut begun = moves.advances.len();
+    let ill = ill_since(scene);
     for item in &mut scene.items {
         if item.stand != Stand::Ready || !turn.contains(&item.role) {
             continue;
@@ -401,14 +473,23 @@ fn begin(
         if counts && of_role.is_none() {
             continue;
         }
+        if rolling
+            && item.available
+            && !item.spares
+            && let Some(name) = ill.get(item.role)
+        {
+            moves.paced = true;
+            moves.note = format!("waits until {name}, which is done, is healthy again");
+            continue;
+        }
         if rolling && !item.spares {
             match role.take(item.available, &scene.strategy, scene.force) {
-                Ok(()) => {}
-                Err(Hold::Full) => continue,
-                Err(hold @ Hold::LastHealthy) => {
+                Ok(()) => role.own += 1,
+                // It may be another operation that has taken what there was to take.
+                Err(hold) => {
                     moves.paced = true;
                     if moves.note.is_empty() {
-                        moves.note = hold.words(item, &role.title);
+                        moves.note = hold.words(item, role);
                     }
                     continue;
                 }

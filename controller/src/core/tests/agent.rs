@@ -116,6 +116,7 @@ impl Agent {
             status: self.status(),
             unclaimed: self.unclaimed(),
             looked: true,
+            abilities: vec!["drain".to_owned()],
         }
     }
 

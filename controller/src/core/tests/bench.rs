@@ -81,6 +81,7 @@ pub(crate) fn submission(verb: Verb, line: &str) -> Submission {
         from: None,
         leads: BTreeMap::new(),
         retry_of: None,
+        pins: BTreeMap::new(),
     };
     while let Some(option) = words.next() {
         let flag = match option {

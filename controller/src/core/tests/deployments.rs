@@ -1,7 +1,7 @@
 //! Servers that come, change and go: run, upgrade and rm, and what is left when they fail.
 
 use extend_common::operation::{TargetState, Verb};
-use extend_common::record::{RunState, Stamp};
+use extend_common::record::{ImageRequest, RunState, Stamp};
 use extend_common::status::{NodeState, OutcomeKind};
 
 use super::bench::{Bench, node, submission};
@@ -102,9 +102,14 @@ fn a_rolled_back_upgrade_leaves_a_new_generation_with_the_old_deployment() {
     let after = bench.agents[&media()].record.clone().unwrap();
     assert_eq!(after.id.stamp.generation, 4);
     assert_eq!(after.desired.operation, Some(operation.id));
+    let pinned = ImageRequest {
+        pin: Some("portsip/pbx:22@sha256:00".to_owned()),
+        ..before.image
+    };
     assert_eq!(
         (after.desired.image, after.desired.deployment),
-        (before.image, before.deployment)
+        (pinned, before.deployment),
+        "the very build that served"
     );
 }
 

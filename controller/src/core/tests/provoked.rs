@@ -271,6 +271,17 @@ fn rollouts(all: &mut Provoked) {
     refuse(all, &mut bench, Verb::Upgrade, "--to-previous");
     refuse(all, &mut bench, Verb::Restart, "--drain role");
     refuse(all, &mut bench, Verb::Drain, "-s queue-server-only");
+    let mut old = bench.agents[&media()].hello();
+    old.abilities.clear();
+    let turn = bench.fleet.hello(media(), facts(media()), old, bench.now);
+    bench.commit(turn).unwrap();
+    refuse(
+        all,
+        &mut bench,
+        Verb::Restart,
+        "-a 172.31.16.139 --drain 600",
+    );
+    bench.connect(media());
     // The other media server is not well, and the one after that is away.
     for (name, at) in [
         ("media-server-2", "172.31.16.141"),

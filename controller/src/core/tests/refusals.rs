@@ -13,7 +13,7 @@ use crate::core::refusal::{
 };
 
 /// How many refusals there are: one for each arm below, which the compiler keeps complete.
-const VARIANTS: usize = 46;
+const VARIANTS: usize = 47;
 
 fn number(refusal: &Refusal) -> usize {
     match refusal {
@@ -60,6 +60,7 @@ fn number(refusal: &Refusal) -> usize {
             Obstacle::SessionsUncounted { .. } => 42,
             Obstacle::NoPreviousImage { .. } => 43,
             Obstacle::QueueFull { .. } => 44,
+            Obstacle::AgentCannotWait { .. } => 46,
         },
         Refusal::Unfound(unfound) => match unfound {
             Unfound::NoSuchOperation { .. } => 24,

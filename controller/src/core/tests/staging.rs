@@ -6,6 +6,8 @@ use extend_common::operation::{TargetState, Verb};
 use extend_common::record::Drain;
 use extend_common::status::{OutcomeKind, Phase};
 
+use extend_common::roles::RoleSet;
+
 use super::bench::{Bench, GUIDE, node, submission};
 
 const MEDIA: &str = "172.31.16.139";
@@ -312,5 +314,92 @@ fn a_large_rollout_is_given_the_time_it_needs() {
     assert_eq!(
         deadline(&mut bench, "-s media-server-only --timeout 60"),
         60
+    );
+}
+
+#[test]
+fn the_image_is_fetched_by_the_present_definition_of_the_role() {
+    let mut bench = Bench::guide();
+    let old = bench.agents[&node(MEDIA)]
+        .record
+        .clone()
+        .unwrap()
+        .desired
+        .definition;
+    // The administrator has changed the role, here and on the node.
+    let text = include_str!(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../common/src/roles/builtin/media-server-only.toml"
+    ));
+    let text = text.replace("max_files = 5", "max_files = 6");
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("media.toml"), text).unwrap();
+    bench.settings.roles = RoleSet::load(directory.path()).unwrap();
+    bench.restart();
+    let mut hello = bench.agents[&node(MEDIA)].hello();
+    let new = bench
+        .settings
+        .roles
+        .find("media-server-only")
+        .unwrap()
+        .unwrap()
+        .digest();
+    hello
+        .definitions
+        .retain(|(role, _)| role.as_str() != "media-server-only");
+    hello
+        .definitions
+        .push(("media-server-only".parse().unwrap(), new));
+    let turn = bench.fleet.hello(
+        node(MEDIA),
+        super::bench::facts(node(MEDIA)),
+        hello,
+        bench.now,
+    );
+    bench.commit(turn).unwrap();
+    bench.accept(Verb::Upgrade, &format!("-a {MEDIA}"));
+    let desired = bench.agents[&node(MEDIA)].record.clone().unwrap().desired;
+    assert!(desired.staged.is_some());
+    assert_eq!(
+        desired.definition, new,
+        "what serves was rendered from {old}"
+    );
+}
+
+#[test]
+fn a_node_that_goes_while_it_fetches_holds_up_nobody() {
+    let mut bench = two_media();
+    let operation = bench.accept(Verb::Upgrade, "-s media-server-only --force");
+    bench.succeed(node(MEDIA));
+    bench.report(node(SECOND));
+    bench.disconnect(node(SECOND));
+    bench.tick();
+    assert_eq!(
+        bench.target(operation.id, node(MEDIA)).state,
+        TargetState::Running
+    );
+    let desired = bench.agents[&node(MEDIA)].record.clone().unwrap().desired;
+    assert_eq!(desired.staged, None, "its turn has come");
+}
+
+#[test]
+fn what_an_ended_operation_has_left_comes_to_its_end_first() {
+    let mut bench = Bench::guide();
+    let first = bench.accept(Verb::Stop, &format!("-a {MEDIA} --timeout 5"));
+    bench.report(node(MEDIA));
+    bench.pass(Duration::from_secs(6));
+    bench.cancel(first.id);
+    // The server is being put back, for longer than anybody waits.
+    bench.pass(Duration::from_secs(430));
+    assert!(bench.operation(first.id).ended.is_some());
+    let upgrade = bench.accept(Verb::Upgrade, &format!("-a {MEDIA}"));
+    let waiting = bench.target(upgrade.id, node(MEDIA));
+    assert_eq!((waiting.state, waiting.stamp), (TargetState::Waiting, None));
+    let words = "waits until node 172.31.16.139 has done what it was told before";
+    assert_eq!(waiting.reason, words);
+    bench.succeed(node(MEDIA));
+    assert_eq!(
+        bench.target(upgrade.id, node(MEDIA)).state,
+        TargetState::Running
     );
 }

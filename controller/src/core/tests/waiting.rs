@@ -8,7 +8,12 @@ use extend_common::operation::{TargetState, Verb};
 use extend_common::record::{Drain, RunState};
 use extend_common::status::{Health, OutcomeKind};
 
+use ulid::Ulid;
+
+use extend_common::ids::{OperationId, RequestId};
+
 use super::bench::{Bench, node};
+use crate::core::request::Retry;
 
 const MEDIA: &str = "172.31.16.139";
 const SECOND: &str = "172.31.16.149";
@@ -109,7 +114,7 @@ fn the_last_healthy_server_waits_for_another() {
     let note = bench.operation(operation.id).note;
     assert_eq!(
         note,
-        "media-server-1 waits: no other media server is healthy (--force would not wait)"
+        "waits until media-server-2, which is done, is healthy again"
     );
     bench.agents.get_mut(&node(SECOND)).unwrap().health = None;
     bench.report(node(SECOND));
@@ -252,4 +257,171 @@ fn a_stopped_server_is_not_started_to_be_drained() {
     bench.accept(Verb::Drain, &format!("-a {MEDIA}"));
     let desired = bench.agents[&node(MEDIA)].record.clone().unwrap().desired;
     assert_eq!(desired.run_state, RunState::Stopped);
+}
+
+#[test]
+fn an_operation_goes_on_when_another_one_gives_back_what_its_role_can_spare() {
+    let mut bench = two_media();
+    let first = bench.accept(Verb::Restart, &format!("-a {MEDIA}"));
+    let second = bench.accept(Verb::Restart, &format!("-a {SECOND}"));
+    assert_eq!(
+        bench.target(second.id, node(SECOND)).state,
+        TargetState::Queued
+    );
+    assert_eq!(
+        bench.operation(second.id).note,
+        "media-server-2 waits: other operations have put as many media servers out of service as \
+         may be"
+    );
+    bench.succeed(node(MEDIA));
+    assert!(bench.operation(first.id).ended.is_some());
+    bench.tick();
+    assert_eq!(
+        bench.target(second.id, node(SECOND)).state,
+        TargetState::Running
+    );
+}
+
+#[test]
+fn a_rollout_waits_while_what_it_has_done_is_ill() {
+    let mut bench = two_media();
+    let third = "172.31.16.159";
+    bench.join(node(third));
+    bench.deploy(&format!(
+        "-s media-server-only -n media-server-3 -a {third}"
+    ));
+    let operation = bench.accept(Verb::Restart, "-s media-server-only");
+    bench.succeed(node(MEDIA));
+    // It answers at first, and hangs while the second one is under way.
+    bench.agents.get_mut(&node(MEDIA)).unwrap().health = Some(Health::Unhealthy);
+    bench.report(node(MEDIA));
+    bench.succeed(node(SECOND));
+    bench.tick();
+    assert_eq!(
+        bench.target(operation.id, node(third)).state,
+        TargetState::Queued
+    );
+    let note = bench.operation(operation.id).note;
+    assert_eq!(
+        note,
+        "waits until media-server-1, which is done, is healthy again"
+    );
+    bench.agents.get_mut(&node(MEDIA)).unwrap().health = None;
+    bench.report(node(MEDIA));
+    bench.tick();
+    assert_eq!(
+        bench.target(operation.id, node(third)).state,
+        TargetState::Running
+    );
+}
+
+#[test]
+fn role_after_role_a_node_that_is_away_holds_up_nobody() {
+    let mut bench = Bench::guide();
+    bench.disconnect(node(MEDIA));
+    let operation = bench.accept(Verb::Stop, "--serial");
+    bench.tick();
+    for at in ["172.31.16.138", "172.31.16.137", IVR] {
+        assert_eq!(
+            bench.target(operation.id, node(at)).state,
+            TargetState::Running,
+            "{at}"
+        );
+        bench.succeed(node(at));
+        bench.tick();
+    }
+    bench.connect(node(MEDIA));
+    bench.succeed(node(MEDIA));
+    assert_eq!(bench.operation(operation.id).summary(), "succeeded");
+}
+
+#[test]
+fn every_verb_can_be_done_again() {
+    let again = |bench: &mut Bench, verb: Verb, line: &str, number: u128| {
+        let first = bench.accept(verb, line);
+        bench.cancel(first.id);
+        bench.succeed(node(MEDIA));
+        bench.tick();
+        let retry = Retry {
+            request: RequestId(Ulid(number)),
+            operation: first.id.to_string(),
+            failed_only: true,
+            plan_only: false,
+            timeout: None,
+            message: String::new(),
+            queue: false,
+            by: "anna".to_owned(),
+            from: None,
+        };
+        let turn = bench
+            .fleet
+            .retry(&retry, OperationId(Ulid(number << 64)), bench.now);
+        let operation = bench.commit(turn).expect(line).operation.expect(line);
+        assert_eq!((operation.verb, operation.retry_of), (verb, Some(first.id)));
+        bench.cancel(operation.id);
+        bench.succeed(node(MEDIA));
+        bench.tick();
+    };
+    let mut bench = Bench::guide();
+    for (number, verb) in [Verb::Stop, Verb::Restart, Verb::Upgrade, Verb::Drain]
+        .iter()
+        .enumerate()
+    {
+        again(
+            &mut bench,
+            *verb,
+            &format!("-a {MEDIA}"),
+            1_000 + number as u128,
+        );
+    }
+    bench.accept(Verb::Stop, &format!("-a {MEDIA}"));
+    bench.succeed(node(MEDIA));
+    again(&mut bench, Verb::Start, &format!("-a {MEDIA}"), 2_000);
+    again(&mut bench, Verb::Rm, &format!("-a {MEDIA}"), 2_001);
+}
+
+#[test]
+fn a_deployment_that_failed_late_is_taken_off_the_record_though_somebody_waits() {
+    let mut bench = Bench::guide();
+    let first = bench.upgrade(&format!("-a {MEDIA} -i portsip/pbx:22.4"));
+    bench.disconnect(node(MEDIA));
+    let second = bench.accept(Verb::Restart, &format!("-a {MEDIA} --queue"));
+    bench.cancel(first.id);
+    let now = bench.now;
+    let agent = bench.agents.get_mut(&node(MEDIA)).unwrap();
+    agent.work(OutcomeKind::RolledBack, "it exited with 1", now);
+    bench.connect(node(MEDIA));
+    bench.tick();
+    let desired = bench.agents[&node(MEDIA)].record.clone().unwrap().desired;
+    assert_eq!(desired.image.reference, "portsip/pbx:22");
+    bench.succeed(node(MEDIA));
+    bench.tick();
+    bench.succeed(node(MEDIA));
+    bench.tick();
+    assert_eq!(bench.operation(second.id).summary(), "succeeded");
+}
+
+#[test]
+fn an_agent_that_does_not_know_how_to_wait_is_told_nothing() {
+    let mut bench = Bench::guide();
+    bench.disconnect(node(MEDIA));
+    let operation = bench.accept(Verb::Stop, &format!("-a {MEDIA} --drain 600"));
+    let waiting = bench.target(operation.id, node(MEDIA));
+    assert_eq!((waiting.state, waiting.stamp), (TargetState::Waiting, None));
+    let mut old = bench.agents[&node(MEDIA)].hello();
+    old.abilities.clear();
+    let turn = bench.fleet.hello(
+        node(MEDIA),
+        super::bench::facts(node(MEDIA)),
+        old,
+        bench.now,
+    );
+    bench.commit(turn).unwrap();
+    bench.tick();
+    let target = bench.target(operation.id, node(MEDIA));
+    assert_eq!((target.state, target.stamp), (TargetState::Failed, None));
+    assert_eq!(
+        target.reason,
+        "its agent does not know how to wait for sessions"
+    );
 }

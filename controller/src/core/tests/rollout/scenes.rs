@@ -281,6 +281,18 @@ fn canaries_go_first_and_have_to_stay_healthy() {
         got.sort();
         assert_eq!(got.join(", "), then, "{before}");
     }
+    // Role after role, also where a role has nobody but its canary.
+    let both = "--canary 1 --bake 120 --serial";
+    let waits = moves(Verb::Upgrade, both, "m:done,canary q:ready q:ready");
+    assert_eq!((words(&waits).as_str(), waits.baking), ("", Some(now())));
+    let ill = moves(Verb::Upgrade, both, "m:done,canary,ill q:ready q:ready");
+    assert_eq!(words(&ill), "skip 2, skip 3");
+    let next_role = moves(
+        Verb::Upgrade,
+        both,
+        "m:done,canary q:under-way,canary q:ready",
+    );
+    assert_eq!((words(&next_role).as_str(), next_role.baking), ("", None));
     let before = servers("m:done,canary m:ready q:done,canary q:ready");
     let (strategy, force) = strategy(options);
     let mut at = scene(&before, Verb::Upgrade, strategy, force);

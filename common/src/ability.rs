@@ -1,0 +1,8 @@
+//! What agents can do beyond what every agent can. They name it in their hello, so that a controller
+//! does not ask an older one for what it would leave out unread.
+
+/// Waits for sessions before it ends a process: not to know how must not become not to wait.
+pub const DRAIN: &str = "drain";
+
+/// Everything that the agent of this version can do.
+pub const ALL: [&str; 1] = [DRAIN];
