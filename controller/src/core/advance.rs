@@ -76,6 +76,15 @@ impl Fleet {
         let Some(entry) = self.operations.get(&id) else {
             return;
         };
+        // In an order that matters, nobody is passed over because it has not come back yet.
+        let expected = |row: &TargetRow| {
+            let node = self.nodes.get(&row.target.node);
+            !row.target.state.has_ended() && node.is_some_and(|node| node.expected)
+        };
+        if entry.row.options.strategy.serial && !self.warm && entry.targets().iter().any(expected) {
+            self.paced.insert(id);
+            return;
+        }
         let moves = rollout::next(&mut self.scene(entry), now);
         for advance in moves.advances {
             match advance {

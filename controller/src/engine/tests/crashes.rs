@@ -112,12 +112,16 @@ async fn deed(rig: &mut Rig, deed: usize) -> Result<(), EngineError> {
         13 => {
             drop(rig.handle.submit(wanted(3, Verb::Restart, "")).await?);
             connect(rig).await?;
+            // Also what was taken back, should that not have come to its end.
+            rig.succeed(media()).await;
             rig.succeed(media()).await;
         }
         14 => {
             let newest = rig.handle.operations(1, false).await?;
             rig.handle.retry(again(4, newest[0].id)).await?;
             connect(rig).await?;
+            // Also what was taken back, should that not have come to its end.
+            rig.succeed(media()).await;
             rig.succeed(media()).await;
         }
         _ => {
