@@ -236,7 +236,7 @@ fn in_words(
         let state = match submission.verb {
             Verb::Stop => "already stopped",
             Verb::Undrain => "it takes sessions already",
-            Verb::Upgrade => "nothing is restarted: its reference leads to what serves",
+            Verb::Upgrade => "the build that its reference leads to serves already",
             _ => "already running",
         };
         return state.to_owned();

@@ -156,8 +156,10 @@ pub fn next(scene: &mut Scene<'_>, now: Timestamp) -> Moves {
         // Kept, so that a bake is not begun again while nothing else may begin.
         Gate::Open(baked) => moves.baking = baked,
         Gate::Canaries { left, baked } => {
-            moves.baking = baked;
             begin(scene, &turn, Some(left), &mut moves);
+            // With the first one that begins the time of these begins anew.
+            let begins = |advance: &Advance| matches!(advance, Advance::Begin { canary: true, .. });
+            moves.baking = baked.filter(|_| !moves.advances.iter().any(begins));
             return moves;
         }
         Gate::Bake { since: from, left } => {

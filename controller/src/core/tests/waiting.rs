@@ -148,6 +148,28 @@ fn canaries_have_to_stay_healthy_also_across_a_restart_of_the_controller() {
 }
 
 #[test]
+fn role_after_role_each_role_has_its_canaries_and_their_time() {
+    let mut bench = two_media();
+    let operation = bench.accept(Verb::Restart, "--serial --canary 1 --bake 60");
+    let state = |bench: &Bench, at: &str| bench.target(operation.id, node(at)).state;
+    bench.succeed(node(MEDIA));
+    bench.pass(Duration::from_secs(61));
+    bench.succeed(node(SECOND));
+    let roles = ["172.31.16.138", "172.31.16.137", IVR];
+    for (at, next) in roles.iter().zip(roles.iter().skip(1)) {
+        bench.tick();
+        assert_eq!(state(&bench, at), TargetState::Running, "{at}");
+        bench.succeed(node(at));
+        bench.pass(Duration::from_secs(59));
+        assert_eq!(state(&bench, next), TargetState::Queued, "{next}");
+        bench.pass(Duration::from_secs(2));
+        assert_eq!(state(&bench, next), TargetState::Running, "{next}");
+    }
+    bench.succeed(node(IVR));
+    assert_eq!(bench.operation(operation.id).summary(), "succeeded");
+}
+
+#[test]
 fn a_canary_that_falls_ill_ends_the_rollout() {
     let mut bench = two_media();
     let operation = bench.accept(Verb::Restart, "-s media-server-only --canary 1 --bake 60");
