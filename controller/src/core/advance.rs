@@ -10,6 +10,7 @@ use super::begin::waits_for;
 use super::event::words;
 use super::fleet::Fleet;
 use super::key::Key;
+use super::node::Node;
 use super::refusal::moment;
 use super::rollout::{self, Advance};
 use super::row::TargetRow;
@@ -79,7 +80,10 @@ impl Fleet {
         // In an order that matters, nobody is passed over because it has not come back yet.
         let expected = |row: &TargetRow| {
             let node = self.nodes.get(&row.target.node);
-            !row.target.state.has_ended() && node.is_some_and(|node| node.expected)
+            let is_coming = |node: &Node| {
+                node.expected || node.is_commandable() && node.observation().is_none()
+            };
+            !row.target.state.has_ended() && node.is_some_and(is_coming)
         };
         if entry.row.options.strategy.serial && !self.warm && entry.targets().iter().any(expected) {
             self.paced.insert(id);

@@ -8,6 +8,7 @@ use extend_common::status::ServerStatus;
 
 use super::fleet::Fleet;
 use super::node::{Node, Session};
+use super::operation::OperationEntry;
 use super::refusal::{PeerFault, Refusal, Stranger};
 use super::request::{Hello, PeerFacts, SessionEnd, SessionNumber, ToAgent, Welcome};
 use super::turn::{CloseReason, Turn};
@@ -172,7 +173,12 @@ impl Fleet {
             .as_ref()
             .and_then(|session| session.hello.record.as_ref());
         let present = entry.row.record.as_ref().map(|record| record.id);
-        if held.map(|record| record.id) == present {
+        let waits = entry.row.record.as_ref().is_some_and(|record| {
+            let told = entry.session.as_ref().and_then(|s| s.hello.status.as_ref());
+            !record.desired.drain.is_off() && told.is_none_or(|status| status.outcome.is_none())
+        });
+        // One that may still be waiting for sessions would end the process when nobody expects it.
+        if held.map(|record| record.id) == present && !waits {
             // It has it: what it makes of it will be told late.
             entry.row.abandoned = None;
             self.write(super::key::Key::Node(node));
@@ -182,8 +188,11 @@ impl Fleet {
             .untold
             .retain(|(stamp, _)| present.is_none_or(|id| id.stamp != *stamp));
         self.change_target(abandoned.operation, node, |row| {
-            row.target.late =
-                "the node came back without having received it: nothing was done".to_owned();
+            let words = match waits {
+                true => "the node came back while it waited for sessions: it was taken back",
+                false => "the node came back without having received it: nothing was done",
+            };
+            words.clone_into(&mut row.target.late);
         });
         self.reverse(abandoned.operation, node, abandoned.prior)
             .is_some()
@@ -298,6 +307,11 @@ impl Fleet {
                 row.target.state = TargetState::Waiting;
                 row.target.reason = reason;
             });
+            // Role after role, the ones after it do not wait for it.
+            let serial = |entry: &OperationEntry| entry.row.options.strategy.serial;
+            if self.operations.get(&id).is_some_and(serial) {
+                self.backlog.insert(id);
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use extend_common::event::{Event, EventKind};
 use extend_common::ids::NodeAddr;
 use extend_common::operation::TargetState;
-use extend_common::record::{ServerRecord, Stamp};
+use extend_common::record::{Desired, Drain, ServerRecord, Stamp};
 
 use super::advance::End;
 use super::begin::settled;
@@ -216,8 +216,7 @@ impl Fleet {
         );
         entry.row.replace_record(ServerRecord::seal(
             Stamp { epoch, generation },
-            // What it was in the middle of belonged to an operation that is gone.
-            settled(&held.desired),
+            taken_back(&held.desired),
         ));
         self.write(Key::Node(node));
         note
@@ -291,5 +290,18 @@ fn run_state(state: extend_common::record::RunState) -> &'static str {
         RunState::Stopped => "stopped",
         RunState::Removed => "removed",
         RunState::Withdrawn => "withdrawn",
+    }
+}
+
+/// What it was in the middle of belonged to an operation that is gone; but a process that was to be
+/// ended only without sessions is not ended with some.
+fn taken_back(held: &Desired) -> Desired {
+    let drain = match held.drain {
+        first @ Drain::First { .. } => first,
+        Drain::Hold { .. } | Drain::Off => Drain::Off,
+    };
+    Desired {
+        drain,
+        ..settled(held)
     }
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use extend_common::clock::since;
 use extend_common::ids::{NodeAddr, OperationId};
 
 use super::admit::ends_process;
@@ -67,7 +66,7 @@ impl Fleet {
             image: options.image.clone(),
             public_address: options.public_address,
             plan_only: retry.plan_only,
-            timeout: retry.timeout.or(Some(since(row.begun, row.deadline))),
+            timeout: retry.timeout.or(options.timeout),
             message: match retry.message.is_empty() {
                 true => row.message.clone(),
                 false => retry.message.clone(),

@@ -171,6 +171,9 @@ pub(super) struct Options {
     /// `--to-previous`
     #[serde(default)]
     pub(super) to_previous: bool,
+    /// `--timeout`; none is the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) timeout: Option<Duration>,
 }
 
 impl Options {

@@ -131,8 +131,13 @@ impl Fleet {
             Verb::Restart | Verb::Upgrade | Verb::Stop | Verb::Rm | Verb::Run => true,
             Verb::Start | Verb::Adopt | Verb::Drain | Verb::Undrain => false,
         };
+        // A record that waits for its node has not taken anything that is there.
+        let waits = |row: &TargetRow| {
+            !is_rolling(entry.row.verb) && row.target.state == TargetState::Waiting
+        };
         let under_way = |row: &TargetRow| {
             !row.target.state.has_ended()
+                && !waits(row)
                 && !row.staging
                 && (row.target.stamp.is_some() || row.ending.is_some())
         };
@@ -180,8 +185,10 @@ pub(super) fn waits_for_node(entry: &OperationEntry) -> bool {
 }
 
 /// What is wrong with a server that was seen not to run well. Not to have been seen is no ailment.
+/// Nor is it one to have been stopped or removed on purpose.
 fn ailment(node: &Node) -> Option<String> {
-    let seen = node.observation()?;
+    let should_run = node.intended()?.run_state == RunState::Running;
+    let seen = node.observation().filter(|_| should_run)?;
     let is_ill = matches!(
         seen.health,
         Health::Unhealthy | Health::Quarantined | Health::Stopped
@@ -196,7 +203,11 @@ impl Node {
     /// Whether its agent was seen to have come to the end of the present record. In the middle of
     /// one that an ended operation has left, nothing else is begun that goes from server to server.
     pub(super) fn is_at_rest(&self) -> bool {
-        let (Some(seen), Some(record)) = (self.observation(), &self.row.record) else {
+        let Some(record) = &self.row.record else {
+            // Nothing is there that anything could be in the middle of.
+            return self.is_commandable() && self.row.abandoned.is_none();
+        };
+        let Some(seen) = self.observation() else {
             return false;
         };
         seen.record == record.id && seen.outcome.is_some()

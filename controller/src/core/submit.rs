@@ -96,6 +96,7 @@ impl Fleet {
                 strategy: submission.strategy,
                 drain: plan.drain,
                 to_previous: submission.to_previous,
+                timeout: submission.timeout,
             },
             by: submission.by.clone(),
             from: submission.from,

@@ -447,3 +447,76 @@ fn an_agent_that_does_not_know_how_to_wait_is_told_nothing() {
         "its agent does not know how to wait for sessions"
     );
 }
+
+#[test]
+fn what_is_gone_is_told_also_where_the_node_would_have_to_be_seen() {
+    let mut bench = Bench::guide();
+    bench.accept(Verb::Rm, &format!("-a {MEDIA}"));
+    let restart = bench.accept(Verb::Rm, &format!("-a {MEDIA} --queue --drain 600"));
+    bench.succeed(node(MEDIA));
+    bench.tick();
+    let target = bench.target(restart.id, node(MEDIA));
+    assert_eq!(
+        (target.state, target.reason.as_str()),
+        (TargetState::Failed, "its server is gone")
+    );
+    // A node without a server has nothing that could be waited for.
+    let run = format!("-s media-server-only -n media-server-1 -a {MEDIA} --drain 600");
+    let run = bench.accept(Verb::Run, &run);
+    assert_eq!(
+        bench.target(run.id, node(MEDIA)).state,
+        TargetState::Running
+    );
+}
+
+#[test]
+fn a_server_that_is_removed_on_purpose_is_not_ill() {
+    let mut bench = two_media();
+    let third = "172.31.16.159";
+    bench.join(node(third));
+    bench.deploy(&format!(
+        "-s media-server-only -n media-server-3 -a {third}"
+    ));
+    let operation = bench.accept(Verb::Restart, "-s media-server-only");
+    bench.succeed(node(MEDIA));
+    bench.accept(Verb::Rm, &format!("-a {MEDIA}"));
+    bench.succeed(node(MEDIA));
+    bench.report(node(MEDIA));
+    bench.succeed(node(SECOND));
+    bench.tick();
+    assert_eq!(
+        bench.target(operation.id, node(third)).state,
+        TargetState::Running
+    );
+}
+
+#[test]
+fn a_stop_that_waited_for_sessions_when_it_was_cancelled_is_taken_back() {
+    let mut bench = Bench::guide();
+    let stop = bench.accept(Verb::Stop, &format!("-a {MEDIA} --drain 1800"));
+    bench.report(node(MEDIA));
+    bench.disconnect(node(MEDIA));
+    bench.cancel(stop.id);
+    bench.connect(node(MEDIA));
+    let desired = bench.agents[&node(MEDIA)].record.clone().unwrap().desired;
+    assert_eq!(
+        (desired.run_state, desired.drain),
+        (RunState::Running, Drain::Off)
+    );
+    let late = bench.target(stop.id, node(MEDIA)).late;
+    assert_eq!(
+        late,
+        "the node came back while it waited for sessions: it was taken back"
+    );
+}
+
+#[test]
+fn role_after_role_a_node_that_goes_in_the_middle_holds_up_nobody() {
+    let mut bench = Bench::guide();
+    let operation = bench.accept(Verb::Stop, "--serial");
+    bench.report(node(MEDIA));
+    bench.disconnect(node(MEDIA));
+    bench.tick();
+    let queue = bench.target(operation.id, node("172.31.16.138"));
+    assert_eq!(queue.state, TargetState::Running);
+}
