@@ -238,8 +238,10 @@ impl StoreError {
                     source,
                 },
             },
-            // A value of a type that we never write.
-            Error::FromSqlConversionFailure(..)
+            // A value of a type that we never write; or a statement of ours that the file's own
+            // schema does not understand.
+            Error::SqlInputError { .. }
+            | Error::FromSqlConversionFailure(..)
             | Error::IntegralValueOutOfRange(..)
             | Error::InvalidColumnType(..)
             | Error::Utf8Error(..) => Self::Damaged {

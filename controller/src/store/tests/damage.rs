@@ -104,6 +104,21 @@ fn a_flipped_bit_in_the_structure_is_damage() {
     }
 }
 
+#[test]
+fn a_flipped_bit_in_the_name_of_a_column_is_damage() {
+    let whole = fs::read(sound().path()).unwrap();
+    let schema = b"revision INTEGER";
+    let places = whole.windows(schema.len()).enumerate();
+    let places: Vec<_> = places.filter(|(_, bytes)| *bytes == schema).collect();
+    assert!(!places.is_empty(), "the schema is spelled otherwise");
+    for (place, _) in places {
+        let mut bytes = whole.clone();
+        bytes[place] ^= 1;
+        let loaded = SqliteStore::open(&with(&bytes).path()).and_then(|mut store| store.load(""));
+        assert!(is_damage(&loaded.unwrap_err()), "byte {place}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         failure_persistence: None,
