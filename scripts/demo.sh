@@ -220,6 +220,8 @@ mkfifo "$dir/keys"
         ! grep -q 'Type the number' "$dir/screen" || break
         read -rt 0.1 <> <(:) || true
     done
+    # And neither does what comes quicker than anybody reads.
+    read -rt 1 <> <(:) || true
     printf '4\r'
     # The terminal stays open until the command has ended.
     for tries in $(seq 600); do
