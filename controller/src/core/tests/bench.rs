@@ -36,6 +36,9 @@ pub(crate) const GUIDE: [(&str, &str, &str); 4] = [
     ("vr-server-only", "ivr-server-1", "172.31.16.140"),
 ];
 
+/// The second media server of [`Bench::two_media`].
+pub(crate) const SECOND_MEDIA: &str = "172.31.16.149";
+
 pub(crate) fn node(text: &str) -> NodeAddr {
     text.parse().unwrap()
 }
@@ -173,6 +176,16 @@ impl Bench {
             bench.join(node(at));
             bench.deploy(&format!("-s {role} -n {name} -a {at}"));
         }
+        bench
+    }
+
+    /// The same, with a second media server at [`SECOND_MEDIA`].
+    pub(crate) fn two_media() -> Self {
+        let mut bench = Self::guide();
+        bench.join(node(SECOND_MEDIA));
+        bench.deploy(&format!(
+            "-s media-server-only -n media-server-2 -a {SECOND_MEDIA}"
+        ));
         bench
     }
 

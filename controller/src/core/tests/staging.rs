@@ -8,24 +8,13 @@ use extend_common::status::{OutcomeKind, Phase};
 
 use extend_common::roles::RoleSet;
 
-use super::bench::{Bench, GUIDE, node, submission};
+use super::bench::{Bench, GUIDE, SECOND_MEDIA as SECOND, node, submission};
 
 const MEDIA: &str = "172.31.16.139";
-const SECOND: &str = "172.31.16.149";
-
-/// The guide's fleet, with a second media server.
-fn two_media() -> Bench {
-    let mut bench = Bench::guide();
-    bench.join(node(SECOND));
-    bench.deploy(&format!(
-        "-s media-server-only -n media-server-2 -a {SECOND}"
-    ));
-    bench
-}
 
 #[test]
 fn everything_serves_until_every_image_is_there() {
-    let mut bench = two_media();
+    let mut bench = Bench::two_media();
     let operation = bench.accept(Verb::Upgrade, "-i portsip/pbx:22.4");
     let all: Vec<_> = operation.targets.iter().map(|target| target.node).collect();
     for at in &all {
@@ -74,7 +63,7 @@ fn everything_serves_until_every_image_is_there() {
 
 #[test]
 fn an_image_that_cannot_be_had_leaves_everything_untouched() {
-    let mut bench = two_media();
+    let mut bench = Bench::two_media();
     let before: Vec<_> = bench
         .agents
         .values()
@@ -112,7 +101,7 @@ fn an_image_that_cannot_be_had_leaves_everything_untouched() {
 
 #[test]
 fn all_servers_get_the_build_that_the_first_one_got() {
-    let mut bench = two_media();
+    let mut bench = Bench::two_media();
     let agent = bench.agents.get_mut(&node(SECOND)).unwrap();
     // The tag was moved between the two pulls.
     agent
@@ -149,7 +138,7 @@ fn all_servers_get_the_build_that_the_first_one_got() {
 
 #[test]
 fn what_is_unchanged_takes_nobodys_turn() {
-    let mut bench = two_media();
+    let mut bench = Bench::two_media();
     for agent in bench.agents.values_mut() {
         agent.unchanged = true;
     }
@@ -166,7 +155,7 @@ fn what_is_unchanged_takes_nobodys_turn() {
 
 #[test]
 fn a_node_that_is_away_holds_up_nobody_and_is_upgraded_when_it_comes_back() {
-    let mut bench = two_media();
+    let mut bench = Bench::two_media();
     bench.disconnect(node(SECOND));
     // Otherwise the other would be the last healthy one.
     let operation = bench.accept(Verb::Upgrade, "-s media-server-only --force");
@@ -191,7 +180,7 @@ fn a_node_that_is_away_holds_up_nobody_and_is_upgraded_when_it_comes_back() {
 
 #[test]
 fn a_cancelled_upgrade_leaves_no_record_that_fetches() {
-    let mut bench = two_media();
+    let mut bench = Bench::two_media();
     let operation = bench.accept(Verb::Upgrade, "-s media-server-only");
     bench.succeed(node(MEDIA));
     bench.cancel(operation.id);
@@ -368,7 +357,7 @@ fn the_image_is_fetched_by_the_present_definition_of_the_role() {
 
 #[test]
 fn a_node_that_goes_while_it_fetches_holds_up_nobody() {
-    let mut bench = two_media();
+    let mut bench = Bench::two_media();
     let operation = bench.accept(Verb::Upgrade, "-s media-server-only --force");
     bench.succeed(node(MEDIA));
     bench.report(node(SECOND));

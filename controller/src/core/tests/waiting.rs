@@ -12,21 +12,11 @@ use ulid::Ulid;
 
 use extend_common::ids::{OperationId, RequestId};
 
-use super::bench::{Bench, node};
+use super::bench::{Bench, SECOND_MEDIA as SECOND, node};
 use crate::core::request::Retry;
 
 const MEDIA: &str = "172.31.16.139";
-const SECOND: &str = "172.31.16.149";
 const IVR: &str = "172.31.16.140";
-
-fn two_media() -> Bench {
-    let mut bench = Bench::guide();
-    bench.join(node(SECOND));
-    bench.deploy(&format!(
-        "-s media-server-only -n media-server-2 -a {SECOND}"
-    ));
-    bench
-}
 
 #[test]
 fn an_operation_waits_for_the_one_that_holds_its_server() {
@@ -97,7 +87,7 @@ fn a_server_that_is_gone_when_its_turn_comes_is_not_made_again() {
 
 #[test]
 fn the_last_healthy_server_waits_for_another() {
-    let mut bench = two_media();
+    let mut bench = Bench::two_media();
     bench.agents.get_mut(&node(SECOND)).unwrap().health = Some(Health::Unhealthy);
     bench.report(node(SECOND));
     let operation = bench.accept(Verb::Restart, "-s media-server-only");
@@ -124,7 +114,7 @@ fn the_last_healthy_server_waits_for_another() {
 
 #[test]
 fn canaries_have_to_stay_healthy_also_across_a_restart_of_the_controller() {
-    let mut bench = two_media();
+    let mut bench = Bench::two_media();
     let operation = bench.accept(Verb::Restart, "-s media-server-only --canary 1 --bake 60");
     let state = |bench: &Bench, at: &str| bench.target(operation.id, node(at)).state;
     bench.succeed(node(MEDIA));
@@ -149,7 +139,7 @@ fn canaries_have_to_stay_healthy_also_across_a_restart_of_the_controller() {
 
 #[test]
 fn role_after_role_each_role_has_its_canaries_and_their_time() {
-    let mut bench = two_media();
+    let mut bench = Bench::two_media();
     let operation = bench.accept(Verb::Restart, "--serial --canary 1 --bake 60");
     let state = |bench: &Bench, at: &str| bench.target(operation.id, node(at)).state;
     bench.succeed(node(MEDIA));
@@ -171,7 +161,7 @@ fn role_after_role_each_role_has_its_canaries_and_their_time() {
 
 #[test]
 fn a_canary_that_falls_ill_ends_the_rollout() {
-    let mut bench = two_media();
+    let mut bench = Bench::two_media();
     let operation = bench.accept(Verb::Restart, "-s media-server-only --canary 1 --bake 60");
     bench.succeed(node(MEDIA));
     bench.pass(Duration::from_secs(30));
@@ -190,7 +180,7 @@ fn a_canary_that_falls_ill_ends_the_rollout() {
 
 #[test]
 fn a_server_with_sessions_left_is_left_running() {
-    let mut bench = two_media();
+    let mut bench = Bench::two_media();
     let operation = bench.accept(Verb::Restart, "-s media-server-only --drain 600");
     assert_eq!(operation.drain, Some(Duration::from_secs(600)));
     let desired = bench.agents[&node(MEDIA)].record.clone().unwrap().desired;
@@ -243,7 +233,7 @@ fn the_line_that_cuts_sessions_has_the_options_of_the_first_one() {
 
 #[test]
 fn drained_and_undrained() {
-    let mut bench = two_media();
+    let mut bench = Bench::two_media();
     let drain = bench.accept(Verb::Drain, &format!("-a {MEDIA}"));
     let desired = bench.agents[&node(MEDIA)].record.clone().unwrap().desired;
     let hold = Drain::Hold {
@@ -283,7 +273,7 @@ fn a_stopped_server_is_not_started_to_be_drained() {
 
 #[test]
 fn an_operation_goes_on_when_another_one_gives_back_what_its_role_can_spare() {
-    let mut bench = two_media();
+    let mut bench = Bench::two_media();
     let first = bench.accept(Verb::Restart, &format!("-a {MEDIA}"));
     let second = bench.accept(Verb::Restart, &format!("-a {SECOND}"));
     assert_eq!(
@@ -306,7 +296,7 @@ fn an_operation_goes_on_when_another_one_gives_back_what_its_role_can_spare() {
 
 #[test]
 fn a_rollout_waits_while_what_it_has_done_is_ill() {
-    let mut bench = two_media();
+    let mut bench = Bench::two_media();
     let third = "172.31.16.159";
     bench.join(node(third));
     bench.deploy(&format!(
@@ -471,7 +461,7 @@ fn what_is_gone_is_told_also_where_the_node_would_have_to_be_seen() {
 
 #[test]
 fn a_server_that_is_removed_on_purpose_is_not_ill() {
-    let mut bench = two_media();
+    let mut bench = Bench::two_media();
     let third = "172.31.16.159";
     bench.join(node(third));
     bench.deploy(&format!(
