@@ -66,15 +66,100 @@ pub struct Config {
     /// What is kept for an audit.
     #[serde(default)]
     pub audit: Audit,
+    /// The entries that let the servers in.
+    #[serde(default)]
+    pub whitelist: Whitelist,
+    /// The security group of the PBX's nodes.
+    #[serde(default)]
+    pub aws: Aws,
 }
 
 /// The table `[pbx]`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Pbx {
     /// The address that servers are started with; needed before the first `run`.
     #[serde(deserialize_with = "values::pbx_address")]
     pub address: Option<String>,
+    /// Where its REST API is: `https://HOST:PORT`. Without it nothing is done in the portal.
+    #[serde(deserialize_with = "values::api")]
+    pub api: Option<String>,
+    /// The account that the controller signs in with.
+    #[serde(deserialize_with = "values::username")]
+    pub username: Option<String>,
+    /// Where its password is, unless systemd hands it over.
+    #[serde(deserialize_with = "values::absolute")]
+    pub password_file: PathBuf,
+    /// Where the certificate is that the PBX has to show.
+    #[serde(deserialize_with = "values::absolute")]
+    pub certificate: PathBuf,
+    /// The PBX's own nodes.
+    #[serde(deserialize_with = "values::pbx_nodes")]
+    pub nodes: Vec<NodeAddr>,
+    /// How often the portal is looked at.
+    #[serde(deserialize_with = "values::poll")]
+    pub poll: Duration,
+}
+
+impl Default for Pbx {
+    fn default() -> Self {
+        Self {
+            address: None,
+            api: None,
+            username: None,
+            password_file: PathBuf::from("/etc/extend/pbx.password"),
+            certificate: PathBuf::from("/etc/extend/pbx.crt"),
+            nodes: Vec::new(),
+            poll: Duration::from_secs(5),
+        }
+    }
+}
+
+/// The table `[whitelist]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Whitelist {
+    /// For how long an entry of the PBX's whitelist is good; it is renewed when less than a tenth
+    /// of it is left.
+    #[serde(deserialize_with = "values::expiry")]
+    pub expiry: Duration,
+}
+
+impl Default for Whitelist {
+    fn default() -> Self {
+        Self {
+            expiry: Duration::from_secs(10 * 365 * 24 * 60 * 60),
+        }
+    }
+}
+
+/// The table `[aws]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Aws {
+    /// The group that is attached to the PBX's nodes; none is kept where none is named.
+    #[serde(deserialize_with = "values::security_group")]
+    pub security_group: Option<String>,
+    /// Its region; none is what the environment says.
+    #[serde(deserialize_with = "values::region")]
+    pub region: Option<String>,
+    /// Where EC2 is asked; none is the region's own.
+    #[serde(deserialize_with = "values::endpoint")]
+    pub endpoint: Option<String>,
+    /// So many inbound rules the group may have.
+    #[serde(deserialize_with = "values::rules")]
+    pub quota: usize,
+}
+
+impl Default for Aws {
+    fn default() -> Self {
+        Self {
+            security_group: None,
+            region: None,
+            endpoint: None,
+            quota: 60,
+        }
+    }
 }
 
 /// The table `[listen]`.
@@ -168,6 +253,11 @@ impl Config {
         match config.shared_port() {
             Some((key, cause)) => {
                 Err(file.broken_at_key(text, key, cause, "give each its own port"))
+            }
+            None if config.pbx.api.is_some() && config.pbx.username.is_none() => {
+                let cause = "`pbx.api` is set and `pbx.username` is not".to_owned();
+                let hint = "name the account that the controller signs in with";
+                Err(file.broken_at_key(text, "pbx.api", cause, hint))
             }
             None => Ok(config),
         }

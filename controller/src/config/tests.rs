@@ -47,7 +47,19 @@ fn the_commented_keys_of_the_example_are_the_defaults_too() {
     assert_eq!(
         full.pbx.address.take().as_deref(),
         Some("54.151.30.9"),
-        "the one without default"
+        "an example, without default"
+    );
+    assert!(full.pbx.api.take().is_some() && full.pbx.username.take().is_some());
+    let Aws {
+        security_group,
+        region,
+        endpoint,
+        ..
+    } = &mut full.aws;
+    assert!(
+        [security_group, region, endpoint]
+            .iter_mut()
+            .all(|key| key.take().is_some())
     );
     assert_eq!(full, parse(&completed()).unwrap());
 }
@@ -75,12 +87,23 @@ fn the_example_names_every_key() {
         "image",
         "image_pull",
         "pbx.address",
+        "pbx.api",
+        "pbx.username",
+        "pbx.password_file",
+        "pbx.certificate",
+        "pbx.nodes",
+        "pbx.poll",
         "listen.agents",
         "listen.enrolment",
         "listen.http",
         "timing.heartbeat",
         "timing.leaf_lifetime",
         "audit.keep",
+        "whitelist.expiry",
+        "aws.security_group",
+        "aws.region",
+        "aws.endpoint",
+        "aws.quota",
     ];
     for key in keys {
         let (table, name) = key.rsplit_once('.').unwrap_or(("", key));
@@ -113,6 +136,39 @@ fn an_error_names_file_line_key_cause_and_hint() {
 #[test]
 fn each_wrong_value_is_told_at_its_key() {
     let cases = [
+        ("pbx.api = \"http://pbx\"", "pbx.api", "not the address"),
+        ("pbx.api = \"https://a@pbx\"", "pbx.api", "not the address"),
+        (
+            "pbx.api = \"https://pbx/api\"",
+            "pbx.api",
+            "not the address",
+        ),
+        (
+            "pbx.api = \"https://pbx\"",
+            "pbx.api",
+            "`pbx.username` is not",
+        ),
+        (
+            "pbx.username = \"\"",
+            "pbx.username",
+            "cannot be an account",
+        ),
+        (
+            "pbx.password_file = \"a\"",
+            "pbx.password_file",
+            "not an absolute",
+        ),
+        ("pbx.nodes = [\"pbx\"]", "pbx.nodes", "no IPv4 address"),
+        ("pbx.poll = \"1ms\"", "pbx.poll", "too short"),
+        ("whitelist.expiry = \"1d\"", "whitelist.expiry", "too short"),
+        (
+            "aws.security_group = \"web\"",
+            "aws.security_group",
+            "no security group",
+        ),
+        ("aws.region = \"US\"", "aws.region", "no region"),
+        ("aws.endpoint = \"ftp://a\"", "aws.endpoint", "no endpoint"),
+        ("aws.quota = 0", "aws.quota", "not a quota"),
         ("audit.keep = \"12h\"", "audit.keep", "too short"),
         ("audit.keep = \"11000d\"", "audit.keep", "too long"),
         ("audit.keep = \"1y\"", "audit.keep", "is no duration"),

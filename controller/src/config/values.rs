@@ -22,6 +22,18 @@ const LIFETIME: RangeInclusive<Duration> =
 /// people were.
 const AUDIT: RangeInclusive<Duration> =
     Duration::from_secs(24 * 60 * 60)..=Duration::from_secs(10 * 365 * 24 * 60 * 60);
+/// More often than this, looking would be most of what the PBX does; less often, an operator waits
+/// for what is long there.
+const POLL: RangeInclusive<Duration> = Duration::from_millis(200)..=Duration::from_secs(60);
+/// Shorter than this, an entry would lapse while the PBX is away over a week-end.
+const EXPIRY: RangeInclusive<Duration> =
+    Duration::from_secs(30 * 24 * 60 * 60)..=Duration::from_secs(50 * 365 * 24 * 60 * 60);
+/// Each of them has an agent that is told of every change.
+const MAX_PBX_NODES: usize = 8;
+/// What AWS raises the quota to at most.
+const RULES: RangeInclusive<usize> = 1..=1000;
+/// The longest name of an account, by the PBX's API.
+const MAX_USERNAME: usize = 64;
 /// Docker's own bound is 255 for the name; a digest and a tag come on top.
 const MAX_REFERENCE: usize = 512;
 /// The longest name that DNS allows.
@@ -118,6 +130,112 @@ pub(super) fn pbx_address<'de, D: Deserializer<'de>>(from: D) -> Result<Option<S
         ));
     }
     Ok(Some(text))
+}
+
+/// The base of the PBX's REST API: a scheme, a host, perhaps a port, and no more.
+pub(super) fn api<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(from)?;
+    let hint = "write where its REST API is, such as \"https://54.151.30.9:8887\"";
+    match base(&text, &["https"]) {
+        Some(base) => Ok(Some(base)),
+        None => Err(refused(
+            format_args!("`{}` is not the address of a PBX", text.escape_debug()),
+            hint,
+        )),
+    }
+}
+
+/// Where EC2 is asked, for what is not AWS itself.
+pub(super) fn endpoint<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(from)?;
+    let hint = "write a scheme and a host, such as \"https://ec2.us-west-1.amazonaws.com\"";
+    match base(&text, &["https", "http"]) {
+        Some(base) => Ok(Some(base)),
+        None => Err(refused(
+            format_args!("`{}` is no endpoint", text.escape_debug()),
+            hint,
+        )),
+    }
+}
+
+/// A URL of one of some schemes without path, user or query, and without the last slash.
+fn base(text: &str, schemes: &[&str]) -> Option<String> {
+    let text = text.strip_suffix('/').unwrap_or(text);
+    let uri: http::Uri = text.parse().ok()?;
+    let authority = uri.authority()?.as_str();
+    let plain = !authority.contains('@') && text.len() <= MAX_ADDRESS + 16;
+    let nothing_more = matches!(uri.path(), "" | "/") && uri.query().is_none();
+    let scheme = uri.scheme_str()?;
+    (plain && nothing_more && schemes.contains(&scheme)).then(|| text.to_owned())
+}
+
+/// An account of the PBX.
+pub(super) fn username<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(from)?;
+    let graphic = text.chars().all(|c| !c.is_control());
+    if text.is_empty() || text.chars().count() > MAX_USERNAME || !graphic {
+        let cause = format_args!("`{}` cannot be an account", text.escape_debug());
+        let hint = "name an account of the PBX that is for the controller alone";
+        return Err(refused(cause, hint));
+    }
+    Ok(Some(text))
+}
+
+pub(super) fn pbx_nodes<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<NodeAddr>, D::Error> {
+    let addresses = Vec::<NodeAddr>::deserialize(from)?;
+    if addresses.len() > MAX_PBX_NODES {
+        let cause = format_args!("{} nodes are too many", addresses.len());
+        return Err(refused(cause, &format!("name {MAX_PBX_NODES} at most")));
+    }
+    Ok(addresses)
+}
+
+pub(super) fn poll<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    within(from, &POLL)
+}
+
+pub(super) fn expiry<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    let hint = "write a duration from 30d to 18250d, such as \"3650d\"";
+    within_words(from, &EXPIRY, hint)
+}
+
+pub(super) fn security_group<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(from)?;
+    let is_id = text
+        .strip_prefix("sg-")
+        .is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_alphanumeric()));
+    if !is_id || text.len() > 64 {
+        let cause = format_args!("`{}` is no security group", text.escape_debug());
+        return Err(refused(
+            cause,
+            "write the id of the group, such as \"sg-0123456789abcdef0\"",
+        ));
+    }
+    Ok(Some(text))
+}
+
+pub(super) fn region<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(from)?;
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if text.is_empty() || text.len() > 32 || !text.chars().all(allowed) {
+        let cause = format_args!("`{}` is no region", text.escape_debug());
+        return Err(refused(cause, "write a region, such as \"us-west-1\""));
+    }
+    Ok(Some(text))
+}
+
+pub(super) fn rules<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
+    let rules = usize::deserialize(from)?;
+    if !RULES.contains(&rules) {
+        let (least, most) = (RULES.start(), RULES.end());
+        return Err(refused(
+            format_args!("{rules} rules are not a quota"),
+            &format!("write a number from {least} to {most}"),
+        ));
+    }
+    Ok(rules)
 }
 
 /// Where to listen. Nodes are known by IPv4 addresses; an IPv6 listener serves them only when it
