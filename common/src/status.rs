@@ -56,6 +56,13 @@ pub enum Phase {
     Removing,
     /// Nothing is left to do.
     Settled,
+    /// The portal and whoever lets servers in are told of it. The controller's word, as the next
+    /// two are.
+    Registering,
+    /// It runs; the portal is to show it online.
+    Connecting,
+    /// What was told of it is taken back.
+    Unregistering,
 }
 
 /// The end that one record came to on its node.
@@ -298,7 +305,8 @@ words! {
         Pending => "pending", Preparing => "preparing", Pulling => "pulling",
         Ready => "ready", Draining => "draining", Stopping => "stopping", Creating => "creating",
         Starting => "starting", Verifying => "verifying", RollingBack => "rolling back",
-        Removing => "removing", Settled => "settled",
+        Removing => "removing", Settled => "settled", Registering => "registering",
+        Connecting => "connecting", Unregistering => "unregistering",
     }
     ContainerState {
         Created => "created", Running => "running", Paused => "paused",

@@ -11,5 +11,6 @@ pub mod daemon;
 pub mod engine;
 pub mod logs;
 pub mod package;
+pub mod portal;
 pub mod shim;
 pub mod store;

@@ -39,6 +39,9 @@ pub struct RoleDefinition {
     pub title: String,
     /// The portal's menu item.
     pub portal: String,
+    /// What the PBX's REST API calls it; missing for a role that the portal does not know.
+    #[serde(default, skip_serializing)]
+    pub resource: Option<Resource>,
     /// Which images will do.
     pub image: ImageRules,
     /// The containers, in the order they start.
@@ -63,6 +66,54 @@ pub struct RoleDefinition {
     pub host: HostDefinition,
     /// What the host has to offer.
     pub preflight: PreflightLimits,
+}
+
+/// A kind of server that the PBX's REST API knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resource {
+    /// Registered with both addresses of its node.
+    MediaServers,
+    /// Meeting servers. Registered with one address: the Elastic IP, where there is one.
+    ConferenceServers,
+    /// Queue servers; as for meeting servers.
+    CallQueueServers,
+    /// IVR servers; as for meeting servers.
+    IvrServers,
+}
+
+impl Resource {
+    /// Every one.
+    pub const ALL: [Self; 4] = [
+        Self::MediaServers,
+        Self::ConferenceServers,
+        Self::CallQueueServers,
+        Self::IvrServers,
+    ];
+
+    /// As paths of the API spell it.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::MediaServers => "media_servers",
+            Self::ConferenceServers => "conference_servers",
+            Self::CallQueueServers => "call_queue_servers",
+            Self::IvrServers => "ivr_servers",
+        }
+    }
+
+    /// Whether the PBX tells how many sessions such a server has.
+    pub fn counts_sessions(self) -> bool {
+        match self {
+            Self::MediaServers | Self::ConferenceServers => true,
+            Self::CallQueueServers | Self::IvrServers => false,
+        }
+    }
+
+    /// Whether somebody has to disable such a server when it fails: calls of media servers are
+    /// reassigned by the PBX itself.
+    pub fn is_disabled_by_hand(self) -> bool {
+        self != Self::MediaServers
+    }
 }
 
 /// A role of an administrator's comes after the built-in ones, unless its file says otherwise.

@@ -10,8 +10,8 @@ mod set;
 
 pub use definition::{
     ContainerDefinition, Digest, DirectoryDefinition, FirewallDefinition, ImageRules, LogLimits,
-    MountDefinition, PreflightLimits, ProbeDefinition, ProbeKind, RestartPolicy, RoleDefinition,
-    SessionsDefinition, Timing,
+    MountDefinition, PreflightLimits, ProbeDefinition, ProbeKind, Resource, RestartPolicy,
+    RoleDefinition, SessionsDefinition, Timing,
 };
 pub use host::HostDefinition;
 pub use ports::PortRange;

@@ -43,6 +43,7 @@ pub(crate) fn has_waves(operation: &Operation) -> bool {
 pub(crate) fn touches(phase: Phase) -> bool {
     let harmless = [
         Phase::Pending,
+        Phase::Registering,
         Phase::Preparing,
         Phase::Pulling,
         Phase::Ready,
