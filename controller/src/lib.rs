@@ -14,3 +14,4 @@ pub mod package;
 pub mod portal;
 pub mod shim;
 pub mod store;
+pub mod whitelist;
