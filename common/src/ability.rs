@@ -4,5 +4,9 @@
 /// Waits for sessions before it ends a process: not to know how must not become not to wait.
 pub const DRAIN: &str = "drain";
 
+/// Refuses an image that is newer than its record allows: not to know the bound must not become to
+/// have none.
+pub const NEWEST: &str = "newest";
+
 /// Everything that the agent of this version can do.
-pub const ALL: [&str; 1] = [DRAIN];
+pub const ALL: [&str; 2] = [DRAIN, NEWEST];

@@ -89,6 +89,11 @@ pub struct ImageRequest {
     /// server the build that its first one resolved. None takes what the reference leads to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pin: Option<String>,
+    /// The PBX's version: an image whose `version` label is newer than that is refused. None where
+    /// nobody knows it, and where somebody knows better (`--force`). Meant for agents that name
+    /// [`NEWEST`](crate::ability::NEWEST): an older one leaves it out unread.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<String>,
 }
 
 /// What becomes of a server's sessions before its process is ended.

@@ -49,6 +49,7 @@ fn newest() -> ImageRequest {
         pull: PullPolicy::Always,
         allow_older: false,
         pin: None,
+        newest: None,
     }
 }
 
@@ -263,6 +264,33 @@ async fn a_pin_is_fetched_by_its_digest_and_from_nowhere_else() {
         "{outcome:?}"
     );
     assert_eq!(pulls(&alone), [identity("22.5.0")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_newer_than_the_pbx_is_refused_before_anything_is_touched() {
+    let mut alone = Alone::deployed().await;
+    release(&alone, &pulled("22.7.0"), Duration::ZERO);
+    let before = mark(&alone);
+    let of_pbx = |version: &str| ImageRequest {
+        newest: Some(version.to_owned()),
+        ..newest()
+    };
+    let words = "portsip/pbx:22 is version 22.7.0, newer than the PBX, which is 22.6.3: --force \
+                 accepts it";
+    let hint = "upgrade the PBX first, or name an image of version 22.6.3 with -i";
+    let outcome = stage(&mut alone, of_pbx("22.6.3")).await;
+    failed(&outcome, words, hint);
+    let outcome = upgrade(&mut alone, of_pbx("22.6.3")).await;
+    // What serves went on serving.
+    assert_eq!(outcome.kind, OutcomeKind::RolledBack, "{outcome:?}");
+    assert_eq!(split_hint(&outcome.reason), (words, Some(hint)));
+    invariants::untouched_since(&alone.docker.history(), before);
+    alone.healthy().await;
+    // The PBX was upgraded: the very same is accepted.
+    let outcome = upgrade(&mut alone, of_pbx("22.7.0.1234")).await;
+    assert_eq!(outcome.kind, OutcomeKind::Succeeded, "{outcome:?}");
+    let serving = alone.status().await.serving_image.unwrap();
+    assert_eq!(serving.version, "22.7.0");
 }
 
 #[tokio::test(start_paused = true)]

@@ -65,6 +65,32 @@ pub enum ImageProblem {
         /// The version that serves.
         serving: String,
     },
+    /// The version is above the PBX's.
+    #[error(
+        "{reference} is version {version}, newer than the PBX, which is {newest}: --force accepts it"
+    )]
+    TooNew {
+        /// The image.
+        reference: String,
+        /// Its version.
+        version: String,
+        /// The PBX's.
+        newest: String,
+    },
+    /// What the record says of the PBX's version is none. A bound that cannot be read is not taken
+    /// for none.
+    #[error(
+        "whether {reference}, version {version}, is newer than the PBX cannot be told: `{newest}` \
+         is no version; --force accepts it"
+    )]
+    NoBound {
+        /// The image.
+        reference: String,
+        /// Its version.
+        version: String,
+        /// What was to be the PBX's.
+        newest: String,
+    },
     /// The pin is a digest of another repository.
     #[error("{pin} is not of the repository of {reference}")]
     ForeignPin {
@@ -85,6 +111,8 @@ pub enum ImageProblem {
     },
 }
 
+/// A release is named by so many numbers; those after them count its builds.
+const RELEASE: usize = 3;
 /// What an image takes whose size nobody can tell before it is there.
 const UNKNOWN_SIZE: u64 = 1_500_000_000;
 /// What stays free for logs, data and layers that are unpacked meanwhile.
@@ -215,6 +243,36 @@ pub fn check_labels(
     })
 }
 
+/// Holds an image's version against the PBX's.
+///
+/// # Errors
+/// [`ImageProblem::TooNew`] and [`ImageProblem::NoBound`]
+pub fn check_newest(image: &ResolvedImage, newest: &str) -> Result<(), ImageProblem> {
+    let words = || {
+        let newest = newest.escape_debug().take(64).collect::<String>();
+        (image.reference.clone(), image.version.clone(), newest)
+    };
+    // The label was a version when the image was resolved.
+    let versions = Version::parse(&image.version).zip(Version::parse(newest));
+    let Some((version, bound)) = versions else {
+        let (reference, version, newest) = words();
+        return Err(ImageProblem::NoBound {
+            reference,
+            version,
+            newest,
+        });
+    };
+    if !version.is_release_after(&bound) {
+        return Ok(());
+    }
+    let (reference, version, newest) = words();
+    Err(ImageProblem::TooNew {
+        reference,
+        version,
+        newest,
+    })
+}
+
 /// `repo@sha256:…` when the image was pulled from the reference's repository, otherwise its id:
 /// locally imported images have no repository digest.
 pub fn identity(reference: &str, image: &Image) -> String {
@@ -252,6 +310,18 @@ impl Version {
 
     fn major(&self) -> u64 {
         self.numbers.first().copied().unwrap_or(0)
+    }
+
+    /// Whether it is of a later release, as people speak of releases: major, minor and patch, and
+    /// of these what both name. Builds of a release (22.6.3 and 22.6.3.1234) are alike, and a
+    /// version that names less (22.6) stands for all that begin with it.
+    fn is_release_after(&self, other: &Self) -> bool {
+        let both = self.numbers.len().min(other.numbers.len());
+        let named = both.min(RELEASE);
+        self.numbers
+            .iter()
+            .take(named)
+            .gt(other.numbers.iter().take(named))
     }
 }
 
@@ -351,6 +421,52 @@ mod tests {
         other.labels.remove("product");
         let refused = check_labels("x", &other, &rules(), None);
         assert!(matches!(refused, Err(ImageProblem::Product { .. })));
+    }
+
+    #[test]
+    fn an_image_is_no_newer_than_the_pbx() {
+        let check = |version: &str, newest: &str| {
+            let resolved = ResolvedImage {
+                reference: "portsip/pbx:22".to_owned(),
+                identity: "sha256:aa".to_owned(),
+                version: version.to_owned(),
+            };
+            check_newest(&resolved, newest).map_err(|problem| problem.to_string())
+        };
+        for (version, newest) in [
+            ("22.6.3", "22.6.3"),
+            ("22.6.3.1234", "22.6.3"),
+            ("22.6.3.1234", "22.6.3.9"),
+            ("22.6.3", "22.6.3.1234"),
+            ("22.6.2", "22.6.3"),
+            ("22.9.9", "22.10.0"),
+            ("22", "22.6.3"),
+            ("22.6.4", "22.6"),
+            ("22.6.3-beta", "v22.6.3"),
+            ("21.9.9", "22.0.0"),
+        ] {
+            assert_eq!(check(version, newest), Ok(()), "{version} {newest}");
+        }
+        for (version, newest) in [
+            ("22.6.4", "22.6.3"),
+            ("22.6.4", "22.6.3.1234"),
+            ("22.7", "22.6.3"),
+            ("22.10.0", "22.9.9"),
+            ("23", "22.6.3"),
+        ] {
+            let words = format!(
+                "portsip/pbx:22 is version {version}, newer than the PBX, which is {newest}: --force \
+                 accepts it"
+            );
+            assert_eq!(check(version, newest), Err(words), "{version} {newest}");
+        }
+        for newest in ["", "latest", "22.x"] {
+            let words = format!(
+                "whether portsip/pbx:22, version 22.6.3, is newer than the PBX cannot be told: \
+                 `{newest}` is no version; --force accepts it"
+            );
+            assert_eq!(check("22.6.3", newest), Err(words));
+        }
     }
 
     #[test]

@@ -89,6 +89,7 @@ impl Bench {
                 pull: PullPolicy::Always,
                 allow_older: false,
                 pin: None,
+                newest: None,
             },
             parameters: Parameters {
                 pbx_address: "54.151.30.9".to_owned(),

@@ -120,6 +120,10 @@ pub(super) fn unfit(problem: &ImageProblem, node: NodeAddr, reference: &str) -> 
         ImageProblem::Older { .. } => {
             format!("extend upgrade -a {node} -i {reference} --force")
         }
+        ImageProblem::TooNew { newest, .. } => {
+            format!("upgrade the PBX first, or name an image of version {newest} with -i")
+        }
+        ImageProblem::NoBound { .. } => "extend status, and the same command again".to_owned(),
         ImageProblem::Product { .. }
         | ImageProblem::NoVersion { .. }
         | ImageProblem::TooOld { .. } => format!(

@@ -14,7 +14,7 @@ use super::images::unfit;
 use super::{Executor, StepError, blocking};
 use crate::core::entry::Entry;
 use crate::core::image::{
-    ImageProblem, as_pinned, check_labels, check_repository, repository, room_needed,
+    ImageProblem, as_pinned, check_labels, check_newest, check_repository, repository, room_needed,
 };
 use crate::docker::{Image, PullProgress};
 
@@ -56,6 +56,9 @@ impl Executor {
         let serving = entry.serving.as_ref().filter(|_| !request.allow_older);
         let serving = serving.map(|served| served.image.version.as_str());
         let resolved = check_labels(reference, &image, &role.image, serving).map_err(unfit)?;
+        if let Some(newest) = &request.newest {
+            check_newest(&resolved, newest).map_err(unfit)?;
+        }
         let image = match &request.pin {
             Some(pin) => as_pinned(resolved, &image, pin).map_err(unfit)?,
             None => resolved,

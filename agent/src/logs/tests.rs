@@ -54,6 +54,7 @@ impl Node {
                 pull: PullPolicy::Missing,
                 allow_older: false,
                 pin: None,
+                newest: None,
             },
             parameters: Parameters {
                 pbx_address: "54.151.30.9".to_owned(),

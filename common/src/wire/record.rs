@@ -11,6 +11,8 @@ use crate::roles::Digest;
 
 /// Image references are this long at most (Docker's own bound is 255 for the name).
 const MAX_REFERENCE: usize = 512;
+/// Versions are this long at most, in labels too.
+const MAX_VERSION: usize = 64;
 /// A record names no more secrets than any role has.
 const MAX_SECRETS: usize = 16;
 /// Docker's ids have 64 characters.
@@ -79,6 +81,7 @@ impl From<ImageRequest> for v1::ImageRequest {
             pull: image.pull.to_wire(),
             allow_older: image.allow_older,
             pin: image.pin.unwrap_or_default(),
+            newest: image.newest.unwrap_or_default(),
         }
     }
 }
@@ -93,11 +96,15 @@ impl TryFrom<v1::ImageRequest> for ImageRequest {
         if image.pin.len() > MAX_REFERENCE {
             return Err(WireError::new("pin", "it is too long"));
         }
+        if image.newest.len() > MAX_VERSION {
+            return Err(WireError::new("newest", "it is too long"));
+        }
         Ok(Self {
             pull: PullPolicy::from_wire(image.pull)?,
             reference: image.reference,
             allow_older: image.allow_older,
             pin: Some(image.pin).filter(|pin| !pin.is_empty()),
+            newest: Some(image.newest).filter(|newest| !newest.is_empty()),
         })
     }
 }

@@ -28,6 +28,7 @@ fn record() -> ServerRecord {
                 pull: PullPolicy::Always,
                 allow_older: false,
                 pin: None,
+                newest: None,
             },
             parameters: Parameters {
                 pbx_address: "54.151.30.9".to_owned(),
@@ -48,6 +49,7 @@ fn record() -> ServerRecord {
                 pull: PullPolicy::Always,
                 allow_older: true,
                 pin: Some("portsip/pbx@sha256:ab".to_owned()),
+                newest: Some("22.6.3".to_owned()),
             }),
             drain: Drain::First {
                 limit_seconds: 1800,
@@ -64,7 +66,8 @@ fn a_record_survives_the_wire() {
 
 #[test]
 fn a_record_with_an_unknown_or_missing_field_is_an_error_and_never_a_default() {
-    let broken: [fn(&mut v1::ServerRecord); 11] = [
+    let broken: [fn(&mut v1::ServerRecord); 12] = [
+        |r| r.staged.as_mut().unwrap().newest = "2".repeat(65),
         |r| r.drain.as_mut().unwrap().mode = 0,
         |r| r.drain.as_mut().unwrap().mode = 99,
         |r| r.run_state = 0,
@@ -91,6 +94,20 @@ fn a_record_that_adopts_nothing_is_written_as_before_there_was_adoption() {
     let text = serde_json::to_string(&record).unwrap();
     assert!(!text.contains("adopted"), "{text}");
     assert_eq!(serde_json::from_str::<ServerRecord>(&text).unwrap(), record);
+}
+
+#[test]
+fn a_record_without_a_bound_keeps_its_hash() {
+    let mut record = record();
+    record.desired.staged.as_mut().unwrap().newest = None;
+    let text = serde_json::to_string(&record).unwrap();
+    assert!(!text.contains("newest"), "{text}");
+    // As it was sealed before there was a bound.
+    let hash = ServerRecord::seal(record.id.stamp, record.desired).id.hash;
+    assert_eq!(
+        hash.to_string(),
+        "ba719175c09451d74c27f35e09b0bf73faf1bf81dcdce77fc7fc481375a2bffd"
+    );
 }
 
 #[test]

@@ -202,6 +202,7 @@ fn upgraded(
             pull: settings.pull,
             allow_older: options.force || options.to_previous,
             pin: Some(staged.image.identity.clone()),
+            newest: None,
         },
         operation: Some(entry.row.id),
         // The new deployment makes its own container, the regular way.
@@ -241,6 +242,7 @@ fn adopted(
             pull: settings.pull,
             allow_older: false,
             pin: None,
+            newest: None,
         },
         parameters: found.parameters.clone(),
         replace: None,
@@ -282,6 +284,7 @@ fn deployed(
             pull: settings.pull,
             allow_older: options.force,
             pin: None,
+            newest: None,
         },
         parameters,
         replace: None,

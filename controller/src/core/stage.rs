@@ -165,6 +165,7 @@ fn request(
             pull: PullPolicy::Missing,
             allow_older: true,
             pin: Some(previous.identity.clone()),
+            newest: None,
         });
     }
     let present = site.intended().map(|present| &present.image.reference);
@@ -175,5 +176,6 @@ fn request(
         reference,
         pull: settings.pull,
         allow_older: options.force,
+        newest: None,
     })
 }

@@ -46,6 +46,7 @@ fn record(index: usize) -> v1::ServerRecord {
             pull: v1::PullPolicy::Always.into(),
             allow_older: false,
             pin: String::new(),
+            newest: String::new(),
         }),
         parameters: Some(v1::Parameters {
             pbx_address: "54.151.30.9".to_owned(),

@@ -61,6 +61,7 @@ pub(crate) fn rendered(role: &str, node: &str, data: &Path, image: &str) -> Cont
             pull: PullPolicy::Missing,
             allow_older: false,
             pin: None,
+            newest: None,
         },
         parameters: Parameters {
             pbx_address: "54.151.30.9".to_owned(),

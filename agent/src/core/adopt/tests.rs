@@ -343,6 +343,7 @@ fn record_of(found: &Found, run_state: RunState) -> Desired {
             pull: PullPolicy::Always,
             allow_older: false,
             pin: None,
+            newest: None,
         },
         parameters: found.parameters.clone(),
         replace: None,

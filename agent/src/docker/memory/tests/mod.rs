@@ -48,6 +48,7 @@ fn spec(deployment: u64) -> ContainerSpec {
             pull: PullPolicy::Always,
             allow_older: false,
             pin: None,
+            newest: None,
         },
         parameters: Parameters {
             pbx_address: "54.151.30.9".to_owned(),
