@@ -20,11 +20,12 @@ pub trait Guard: Unpin {
     /// Who is at the other end.
     fn peer(&self) -> Self::Peer;
 
-    /// Asked before every read: an error ends the connection. An HTTP/2 connection always has a
-    /// read pending, so that the task is woken by whatever was registered here.
+    /// Asked before every read and every write: an error ends the connection, also one that only
+    /// sends. Whatever is registered here wakes the task that read or wrote last: a stream is one
+    /// task's.
     ///
     /// # Errors
-    /// When nothing more is to be heard from the other end.
+    /// When nothing more is to be heard from the other end, or told to it.
     fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let _ = cx;
         Ok(())
@@ -77,6 +78,7 @@ impl<S: AsyncWrite + Unpin, G: Guard> AsyncWrite for Guarded<S, G> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.guard.check(cx)?;
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
@@ -85,6 +87,7 @@ impl<S: AsyncWrite + Unpin, G: Guard> AsyncWrite for Guarded<S, G> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.guard.check(cx)?;
         Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
     }
 

@@ -12,6 +12,8 @@
 mod backup;
 #[path = "daemon/bounds.rs"]
 mod bounds;
+#[path = "daemon/door.rs"]
+mod door;
 #[path = "daemon/download.rs"]
 mod download;
 #[path = "daemon/enrolment.rs"]

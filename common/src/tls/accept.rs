@@ -7,11 +7,11 @@
 //! ```
 //!
 //! Owns the accepting task and the handshakes in flight. The controller starts one for each face.
-//! Invariants: a source the door does not know gets no byte of TLS; a slow handshake holds up nobody
-//! else; whoever sends what, there are at most so many handshakes at once, each for at most so long.
+//! Invariants: a source the door does not know gets no byte of TLS, and one that it no longer knows
+//! gets no further one; a slow handshake holds up nobody else; whoever sends what, there are at most so many handshakes at once, each for at most so long.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -24,14 +24,11 @@ use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::connection::TlsConnection;
+use super::connection::{TlsConnection, TurnedAway};
+use super::door::Door;
 use super::gate::{Gate, Place};
 use super::server::ServerTls;
 pub use super::tally::{AcceptCounts, AcceptTally};
-
-/// Whether somebody is expected from an address. Asked for every connection before the handshake,
-/// on the accepting task: it must answer from memory, at once.
-pub type Door = Arc<dyn Fn(Ipv4Addr) -> bool + Send + Sync>;
 
 /// What an acceptor allows.
 #[derive(Clone, Copy, Debug)]
@@ -170,8 +167,15 @@ impl Acceptor {
     }
 
     async fn establish(&self, stream: TcpStream, remote: SocketAddr, place: Place) {
-        let connection =
-            TlsConnection::establish(stream, remote.port(), place, &self.tls, self.timeout).await;
+        let source = place.source;
+        let handshake =
+            TlsConnection::establish(stream, remote.port(), place, &self.tls, self.timeout);
+        let connection = tokio::select! {
+            // First: who is no longer expected must not slip through at the last moment.
+            biased;
+            () = self.gate.shut_to(source) => Err(TurnedAway::ShutMeanwhile),
+            connection = handshake => connection,
+        };
         match connection {
             Ok(connection) => {
                 self.tally.established();

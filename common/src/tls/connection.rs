@@ -55,6 +55,8 @@ const CLOCKS: &str = ": do the clocks of that node and of the controller agree (
 pub(super) enum TurnedAway {
     #[error("nobody is expected from this address")]
     AtDoor,
+    #[error("nobody is expected from this address any more")]
+    ShutMeanwhile,
     #[error("this address holds {0} connections already")]
     Crowded(usize),
     #[error("the TLS handshake took longer than {0:?}")]

@@ -9,8 +9,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::accept::Door;
 use super::connection::TurnedAway;
+use super::door::Door;
 
 /// The door and the places behind it.
 #[derive(Clone)]
@@ -44,15 +44,9 @@ impl Gate {
         }
     }
 
-    /// Lets a source in, or says why not. Only IPv4 is let in: that is what nodes are known by,
-    /// also when a listener on IPv6 sees it mapped.
+    /// Lets a source in, or says why not.
     pub(super) fn enter(&self, source: IpAddr) -> Result<Place, TurnedAway> {
-        let IpAddr::V4(source) = source.to_canonical() else {
-            return Err(TurnedAway::AtDoor);
-        };
-        if !(self.door)(source) {
-            return Err(TurnedAway::AtDoor);
-        }
+        let source = self.door.source(source).ok_or(TurnedAway::AtDoor)?;
         self.places.with(|taken| {
             let held = taken.entry(source).or_default();
             if *held >= self.places.per_source {
@@ -64,6 +58,11 @@ impl Gate {
                 places: Arc::clone(&self.places),
             })
         })
+    }
+
+    /// Resolves once a source that was let in is no longer expected.
+    pub(super) fn shut_to(&self, source: Ipv4Addr) -> impl Future<Output = ()> + Send + use<> {
+        self.door.shut_to(source)
     }
 }
 
@@ -94,13 +93,23 @@ impl fmt::Debug for Place {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::watch;
+
     use super::*;
 
     const NODE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 7);
 
+    fn only(node: Ipv4Addr) -> Door {
+        Door::new(watch::channel(node).1, |node, source| *node == source)
+    }
+
+    fn open() -> Door {
+        Door::new(watch::channel(()).1, |(), _| true)
+    }
+
     #[test]
     fn only_the_expected_addresses_enter_mapped_or_not() {
-        let gate = Gate::new(Arc::new(|source| source == NODE), 8);
+        let gate = Gate::new(only(NODE), 8);
         assert_eq!(gate.enter(NODE.into()).unwrap().source, NODE);
         assert_eq!(
             gate.enter(NODE.to_ipv6_mapped().into()).unwrap().source,
@@ -120,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_source_has_its_number_of_places_and_gets_them_back() {
-        let gate = Gate::new(Arc::new(|_| true), 2);
+        let gate = Gate::new(open(), 2);
         let first = gate.enter(NODE.into()).unwrap();
         let second = gate.enter(NODE.into()).unwrap();
         assert!(matches!(

@@ -21,7 +21,7 @@ const SILENCE: Duration = Duration::from_secs(10);
 pub struct AcceptCounts {
     /// Handed on after a good handshake.
     pub established: u64,
-    /// Closed before the handshake: nobody is expected from there.
+    /// Closed before or in the handshake: nobody is expected from there.
     pub refused_at_door: u64,
     /// Closed before the handshake: too many from this address already.
     pub crowded: u64,
@@ -64,7 +64,7 @@ impl AcceptTally {
 
     pub(super) fn turned_away(&self, remote: SocketAddr, reason: &TurnedAway) {
         let kind = match reason {
-            TurnedAway::AtDoor => &self.refused_at_door,
+            TurnedAway::AtDoor | TurnedAway::ShutMeanwhile => &self.refused_at_door,
             TurnedAway::Crowded(_) => &self.crowded,
             TurnedAway::TimedOut(_) => &self.timed_out,
             TurnedAway::Certificate(_) | TurnedAway::Handshake(_) => &self.failed,

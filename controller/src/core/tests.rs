@@ -6,6 +6,7 @@ pub(crate) mod agent;
 mod archive;
 pub(crate) mod bench;
 mod deployments;
+mod door;
 mod ending;
 mod enrol;
 mod events;

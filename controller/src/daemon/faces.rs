@@ -18,8 +18,9 @@ use tonic::transport::Server;
 use tonic::transport::server::Router;
 use tower::layer::util::{Identity, Stack};
 
+use super::door::Standing;
 use super::download::{Downloads, Stranger};
-use super::{Addresses, DaemonError, DaemonOptions, Ends, Tallies, door, health, listen};
+use super::{Addresses, DaemonError, DaemonOptions, Ends, Tallies, health, listen};
 use crate::api::access::{AccessLayer, Face};
 use crate::api::agent::AgentSettings;
 use crate::api::connection::{AgentPeer, Carried, Connections, OperatorPeer, StrangerPeer};
@@ -137,19 +138,18 @@ impl Faces<'_> {
     ) -> Result<Arc<extend_common::tls::accept::AcceptTally>, DaemonError> {
         let (live, time) = (Arc::clone(&self.live), Arc::clone(&self.options.time));
         let tls = ServerTls::agents(self.issuer.authority(), live, time)?;
-        let sets = self.engine.door();
-        let knock: Door = Arc::new(move |source| sets.borrow().admits_agent(source));
+        let door = Door::new(self.engine.door(), |sets, source| sets.admits_agent(source));
         let soft = self.ends.soft.clone();
-        let incoming = serve_tls(listener, tls, knock, self.options.limits, soft.clone());
+        let limits = self.options.limits;
+        let incoming = serve_tls(listener, tls, door.clone(), limits, soft.clone());
         let tally = incoming.tally();
 
-        let connections = Connections::new(self.ends.hard.clone());
-        tasks.spawn(door::keep(
-            self.engine.door(),
-            connections.clone(),
-            soft.clone(),
-        ));
-        let incoming = incoming.map(move |accepted| carry_agent(accepted?, &connections));
+        let standing = Standing::behind(door, self.ends.hard.clone());
+        tasks.spawn(standing.clone().keep(self.engine.door(), soft.clone()));
+        let incoming = incoming.filter_map(move |accepted| {
+            let carried = accepted.and_then(|accepted| carry_agent(accepted, &standing));
+            carried.inspect_err(not_taken).ok().map(Ok)
+        });
         let settings = AgentSettings {
             heartbeat: self.config.timing.heartbeat,
             clock: self.options.clock,
@@ -170,21 +170,21 @@ impl Faces<'_> {
         tasks: &TaskTracker,
     ) -> Result<Arc<extend_common::tls::accept::AcceptTally>, DaemonError> {
         let tls = ServerTls::enrolment(Arc::clone(&self.live), Arc::clone(&self.options.time))?;
-        let sets = self.engine.door();
-        let knock: Door = Arc::new(move |source| sets.borrow().admits_enrolment(source));
+        let door = Door::new(self.engine.door(), |sets, source| {
+            sets.admits_enrolment(source)
+        });
         let soft = self.ends.soft.clone();
-        let incoming = serve_tls(listener, tls, knock, self.options.limits, soft);
+        let limits = self.options.limits;
+        let incoming = serve_tls(listener, tls, door.clone(), limits, soft.clone());
         let tally = incoming.tally();
 
-        let connections = Connections::new(self.ends.hard.clone());
+        let standing = Standing::behind(door, self.ends.hard.clone());
+        tasks.spawn(standing.clone().keep(self.engine.door(), soft));
         let downloads = Downloads::new(self.packages.clone(), self.ends.hard.clone());
         let tracker = tasks.clone();
         let incoming = incoming.filter_map(move |accepted| {
-            let (stranger, is_http2) = match accepted.and_then(|a| carry_stranger(a, &connections))
-            {
-                Ok(carried) => carried,
-                Err(error) => return Some(Err(error)),
-            };
+            let carried = accepted.and_then(|accepted| carry_stranger(accepted, &standing));
+            let (stranger, is_http2) = carried.inspect_err(not_taken).ok()?;
             if is_http2 {
                 return Some(Ok(stranger));
             }
@@ -248,26 +248,28 @@ fn server(face: Face, streams: u32) -> Server<Stack<AccessLayer, Identity>> {
         .layer(AccessLayer::new(face))
 }
 
+/// A connection that came to nothing: its end is no matter of the others.
+fn not_taken(error: &io::Error) {
+    tracing::debug!(%error, "a connection was not taken");
+}
+
 fn carry_agent(
     accepted: TlsConnection,
-    connections: &Connections,
+    standing: &Standing,
 ) -> io::Result<Carried<TlsConnection, AgentPeer>> {
     let peer = AgentPeer::of(accepted.peer())
         .ok_or_else(|| io::Error::other("nobody was identified on the agents' face"))?;
     let source = peer.node.ip();
-    Ok(connections.carry(accepted, peer, Some(source)))
+    standing.carry(accepted, peer, source)
 }
 
 /// The connection, and whether it speaks HTTP/2: what does not, can only fetch the package.
-fn carry_stranger(
-    accepted: TlsConnection,
-    connections: &Connections,
-) -> io::Result<(Stranger, bool)> {
+fn carry_stranger(accepted: TlsConnection, standing: &Standing) -> io::Result<(Stranger, bool)> {
     let std::net::IpAddr::V4(source) = accepted.peer().remote.ip().to_canonical() else {
         return Err(io::Error::other("nodes have IPv4 addresses"));
     };
     let is_http2 = accepted.is_http2();
-    let stranger = connections.carry(accepted, StrangerPeer { source }, Some(source));
+    let stranger = standing.carry(accepted, StrangerPeer { source }, source)?;
     Ok((stranger, is_http2))
 }
 

@@ -2,6 +2,7 @@
 
 mod archive;
 mod crashes;
+mod door;
 mod events;
 mod failures;
 mod fanout;

@@ -8,6 +8,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::image::Record;
 use super::sqlite::write_image;
 use super::{
     Batch, CommitError, Entry, Epoch, Image, Page, Range, Revision, Store, StoreError, StoreId,
@@ -24,6 +25,7 @@ struct Disk {
     image: Image,
     fault: CommitFault,
     faults_left: usize,
+    loads_to_fail: usize,
 }
 
 /// How a commit fails when told to: the two sides of an outcome in doubt, which look the same to
@@ -55,6 +57,7 @@ impl MemoryStore {
             image,
             fault: CommitFault::BeforeApplying,
             faults_left: 0,
+            loads_to_fail: 0,
         };
         Self {
             disk: Arc::new(Mutex::new(disk)),
@@ -66,6 +69,26 @@ impl MemoryStore {
         let mut disk = self.disk();
         disk.faults_left = count;
         disk.fault = fault;
+    }
+
+    /// Makes the next `count` reads of a prefix fail.
+    pub fn fail_loads(&self, count: usize) {
+        self.disk().loads_to_fail = count;
+    }
+
+    /// How many reads are still to fail.
+    #[must_use]
+    pub fn loads_to_fail(&self) -> usize {
+        self.disk().loads_to_fail
+    }
+
+    /// Puts `value` under a key as a bad disk would: past every check.
+    pub fn spoil(&self, key: &str, value: &[u8]) {
+        let mut disk = self.disk();
+        let revision = disk.image.revision;
+        let value = value.to_vec();
+        let record = Record { value, revision };
+        disk.image.records.insert(key.to_owned(), record);
     }
 
     /// The whole content as it is now.
@@ -104,7 +127,12 @@ impl Store for MemoryStore {
     }
 
     fn load(&mut self, prefix: &str) -> Result<Vec<Entry>, StoreError> {
-        Ok(self.disk().image.load(prefix))
+        let mut disk = self.disk();
+        if let Some(left) = disk.loads_to_fail.checked_sub(1) {
+            disk.loads_to_fail = left;
+            return Err(StoreError::Injected);
+        }
+        Ok(disk.image.load(prefix))
     }
 
     fn range(&mut self, range: &Range) -> Result<Page, StoreError> {

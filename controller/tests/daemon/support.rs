@@ -78,6 +78,15 @@ impl Place {
         self.try_start(DaemonOptions::default()).await.unwrap()
     }
 
+    /// With another configuration than its own.
+    pub(crate) async fn start_with(&self, config: &str) -> Controller {
+        let config = Config::parse(Path::new("controller.toml"), config).unwrap();
+        let options = DaemonOptions::default();
+        let time = Arc::clone(&options.time);
+        let daemon = Daemon::start(config, options).await.unwrap();
+        Controller { daemon, time }
+    }
+
     pub(crate) async fn try_start(
         &self,
         options: DaemonOptions,

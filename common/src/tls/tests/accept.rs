@@ -1,8 +1,7 @@
 //! What strangers, slow clients and floods get, and what they take from others: nothing.
 
+use std::collections::HashSet;
 use std::net::Ipv4Addr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,10 +12,6 @@ use tokio_util::sync::CancellationToken;
 use super::super::accept::AcceptCounts;
 use super::super::*;
 use super::lab::*;
-
-fn open_door() -> Door {
-    Arc::new(|_| true)
-}
 
 fn limits(change: impl FnOnce(&mut AcceptLimits)) -> AcceptLimits {
     // No time-out unless a test asks for one.
@@ -39,21 +34,25 @@ fn client_hello(lab: &Lab) -> Vec<u8> {
 #[tokio::test]
 async fn behind_a_closed_door_there_is_not_one_byte_of_tls() {
     let lab = Lab::new();
-    let server = Server::start_with(
-        lab.agents(),
-        Arc::new(|source| source == NODE),
-        limits(|_| {}),
-    )
-    .await;
+    let (_keeper, door) = listing([NODE]);
+    let server = Server::start_with(lab.agents(), door, limits(|_| {})).await;
 
-    let mut stranger = connect_plain(OTHER, server.address).await;
-    let _ = stranger.write_all(&client_hello(&lab)).await;
-    assert!(read_until_closed(&mut stranger).await.is_empty());
+    // What it says of its source is not read: lines of PROXY protocols 1 and 2 for a node that is
+    // expected, in front of a good handshake.
+    let proxy_1 = format!("PROXY TCP4 {NODE} 127.0.0.1 40000 7443\r\n").into_bytes();
+    let mut proxy_2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c".to_vec();
+    proxy_2.extend([127, 0, 0, 7, 127, 0, 0, 1, 0x9c, 0x40, 0x1d, 0x13]);
+    for before in [&[][..], &proxy_1, &proxy_2] {
+        let mut stranger = connect_plain(OTHER, server.address).await;
+        let _ = stranger.write_all(before).await;
+        let _ = stranger.write_all(&client_hello(&lab)).await;
+        assert!(read_until_closed(&mut stranger).await.is_empty());
+    }
     server
         .settles("refused", |counts| {
             counts
                 == AcceptCounts {
-                    refused_at_door: 1,
+                    refused_at_door: 3,
                     ..Default::default()
                 }
         })
@@ -71,15 +70,56 @@ async fn behind_a_closed_door_there_is_not_one_byte_of_tls() {
 #[tokio::test]
 async fn the_door_is_asked_anew_for_every_connection() {
     let lab = Lab::new();
-    let open = Arc::new(AtomicBool::new(true));
-    let asked = Arc::clone(&open);
-    let door: Door = Arc::new(move |_| asked.load(Ordering::SeqCst));
+    let (keeper, door) = listing([NODE]);
     let server = Server::start_with(lab.agents(), door, limits(|_| {})).await;
     server.try_from(NODE, &lab.agent()).await.unwrap();
 
-    open.store(false, Ordering::SeqCst);
+    keeper.send_modify(HashSet::clear);
     let error = server.try_from(NODE, &lab.agent()).await.unwrap_err();
     assert!(matches!(error, DialError::Closed { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_handshake_ends_when_the_door_shuts_in_the_middle_of_it() {
+    let lab = Lab::new();
+    let (keeper, door) = listing([NODE, OTHER]);
+    let server = Server::start_with(lab.agents(), door, limits(|_| {})).await;
+    // One has not begun, one waits for the client's certificate.
+    let mut silent = connect_plain(NODE, server.address).await;
+    let mut half_way = connect_plain(NODE, server.address).await;
+    half_way.write_all(&client_hello(&lab)).await.unwrap();
+    assert_eq!(half_way.read_u8().await.unwrap(), 22);
+    let mut bystander = connect_plain(OTHER, server.address).await;
+
+    keeper.send_modify(|sources| {
+        sources.remove(&NODE);
+    });
+
+    assert!(read_until_closed(&mut silent).await.is_empty());
+    let _ = read_until_closed(&mut half_way).await;
+    server
+        .settles("cut", |counts| counts.refused_at_door == 2)
+        .await;
+    bystander.write_all(&client_hello(&lab)).await.unwrap();
+    assert_eq!(
+        bystander.read_u8().await.unwrap(),
+        22,
+        "the other one goes on"
+    );
+}
+
+#[tokio::test]
+async fn a_line_of_the_proxy_protocol_makes_no_node_another() {
+    let lab = Lab::new();
+    let server = Server::start_with(lab.agents(), open_door(), limits(|_| {})).await;
+    // It is the beginning of a handshake to us, and a bad one.
+    let mut liar = connect_plain(OTHER, server.address).await;
+    let line = format!("PROXY TCP4 {NODE} 127.0.0.1 40000 7443\r\n");
+    liar.write_all(line.as_bytes()).await.unwrap();
+    let _ = liar.write_all(&client_hello(&lab)).await;
+    let answer = read_until_closed(&mut liar).await;
+    assert!(answer.first().is_none_or(|kind| *kind == 21), "{answer:?}");
+    server.settles("failed", |counts| counts.failed == 1).await;
 }
 
 #[tokio::test]
@@ -90,7 +130,7 @@ async fn a_mapped_address_is_the_address() {
         return;
     };
     let port = listener.local_addr().unwrap().port();
-    let door: Door = Arc::new(|source| source == NODE);
+    let (_keeper, door) = listing([NODE]);
     let mut incoming = serve_tls(
         listener,
         lab.agents(),

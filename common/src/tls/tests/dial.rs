@@ -1,7 +1,6 @@
 //! Where dialling ends is told apart.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
@@ -80,7 +79,7 @@ async fn somebody_closes_politely_after_the_handshake() {
     let lab = Lab::new();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (door, limits): (Door, _) = (Arc::new(|_| true), AcceptLimits::default());
+    let (door, limits) = (open_door(), AcceptLimits::default());
     let mut incoming = serve_tls(
         listener,
         lab.agents(),

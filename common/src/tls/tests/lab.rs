@@ -1,5 +1,6 @@
 //! A small cluster: an authority, its controller's certificate, a node, and the means to forge.
 
+use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use rustls::{ClientConfig, SignatureScheme};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio_rustls::client::TlsStream;
 use tokio_stream::StreamExt;
 use tokio_util::sync::CancellationToken;
@@ -206,6 +208,22 @@ pub(super) fn impostor(authority: &Authority) -> Issuer<'static, SecretKey> {
     Issuer::new(params, SecretKey::generate().unwrap())
 }
 
+/// A door that lets everybody in.
+pub(super) fn open_door() -> Door {
+    Door::new(watch::channel(()).1, |(), _| true)
+}
+
+/// A door for these sources, and what changes it.
+pub(super) fn listing<const N: usize>(
+    sources: [Ipv4Addr; N],
+) -> (watch::Sender<HashSet<Ipv4Addr>>, Door) {
+    let (keeper, list) = watch::channel(HashSet::from(sources));
+    (
+        keeper,
+        Door::new(list, |list: &HashSet<_>, source| list.contains(&source)),
+    )
+}
+
 /// A face at work. Every connection it takes gets one byte, and then its own bytes back.
 pub(super) struct Server {
     pub(super) address: SocketAddr,
@@ -216,7 +234,7 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) async fn start(tls: ServerTls) -> Self {
-        Self::start_with(tls, Arc::new(|_| true), AcceptLimits::default()).await
+        Self::start_with(tls, open_door(), AcceptLimits::default()).await
     }
 
     pub(super) async fn start_with(tls: ServerTls, door: Door, limits: AcceptLimits) -> Self {

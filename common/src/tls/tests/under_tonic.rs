@@ -36,7 +36,7 @@ async fn start(tls: ServerTls) -> std::net::SocketAddr {
     let incoming = serve_tls(
         listener,
         tls,
-        Arc::new(|_| true),
+        open_door(),
         AcceptLimits::default(),
         shutdown,
     );
