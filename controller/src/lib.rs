@@ -8,6 +8,7 @@ pub mod cli;
 pub mod config;
 pub mod core;
 pub mod daemon;
+pub mod enforce;
 pub mod engine;
 pub mod logs;
 pub mod package;

@@ -1,0 +1,5 @@
+//! The loop of enforcers in a time that is made.
+
+mod always;
+mod going;
+mod rig;
