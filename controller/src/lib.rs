@@ -12,6 +12,7 @@ pub mod enforce;
 pub mod engine;
 pub mod logs;
 pub mod package;
+pub mod pbx;
 pub mod portal;
 pub mod shim;
 pub mod store;
