@@ -36,11 +36,15 @@ pub enum EventKind {
     Controller,
     /// Tokens, certificates, revocations.
     Access,
+    /// Registrations in the PBX's portal, and what it shows.
+    Portal,
+    /// Entries that let servers in.
+    Whitelist,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Health,
         Self::Crash,
         Self::Restart,
@@ -52,6 +56,8 @@ impl EventKind {
         Self::Operation,
         Self::Controller,
         Self::Access,
+        Self::Portal,
+        Self::Whitelist,
     ];
 }
 
@@ -80,6 +86,8 @@ impl std::fmt::Display for EventKind {
             Self::Operation => "operation",
             Self::Controller => "controller",
             Self::Access => "access",
+            Self::Portal => "portal",
+            Self::Whitelist => "whitelist",
         })
     }
 }

@@ -42,7 +42,7 @@ use self::socket::OperatorSocket;
 use self::state::{State, StateLock};
 use crate::ca::{LeafIssuer, OwnCertificate};
 use crate::config::Config;
-use crate::core::Kept;
+use crate::core::{Kept, OutsideSettings};
 use crate::engine::{CrashHook, Engine, EngineConfig, EngineFailure, EngineHandle, NoCrash};
 use crate::logs::Broker;
 use crate::package::Shelf;
@@ -293,6 +293,11 @@ fn engine_config(
         heartbeat: config.timing.heartbeat,
         controllers: config.controllers().into(),
         kept: Kept::default(),
+        outside: OutsideSettings {
+            portal: config.pbx.api.is_some(),
+            security_group: config.aws.security_group.is_some(),
+            pbx_nodes: config.pbx.nodes.clone().into(),
+        },
         keep: config.audit.keep,
         recovering,
         clock: options.clock,

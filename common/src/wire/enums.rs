@@ -65,7 +65,9 @@ wire_enum!(
         Node,
         Operation,
         Controller,
-        Access
+        Access,
+        Portal,
+        Whitelist
     ]
 );
 wire_enum!(

@@ -24,6 +24,7 @@ use crate::core::request::{
     DrainWish, EventsWanted, Heartbeat, Hello, Lead, Retry, SelectorWords, ShimMended, Submission,
 };
 use crate::core::view::OperationFilter;
+use crate::portal::Limits;
 
 /// How many operations are listed when nobody says how many.
 const LISTED: usize = 20;
@@ -140,6 +141,12 @@ pub(super) fn submission(
         ));
     }
     Ok(Submission {
+        limits: Limits {
+            max_sessions: said(request.max_sessions),
+            max_rooms: said(request.max_rooms),
+            max_participants: said(request.max_participants),
+        },
+        confirmed: request.confirmed,
         request: parse("request_id", &request.request_id)?,
         verb: Verb::from_wire(request.verb)?,
         selector: selector(request.selector)?,
@@ -165,6 +172,11 @@ pub(super) fn submission(
         from,
         leads: BTreeMap::new(),
     })
+}
+
+/// A number that 0 leaves unsaid.
+fn said(number: u32) -> Option<u32> {
+    Some(number).filter(|number| *number > 0)
 }
 
 /// A request to submit an operation again.

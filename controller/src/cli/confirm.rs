@@ -29,9 +29,14 @@ pub(crate) struct Confirm {
     pub(crate) how: &'static str,
 }
 
+/// Whether there is somebody who can be asked.
+pub(crate) fn is_terminal() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
 /// Refuses to go on where nobody can be asked.
 pub(crate) fn terminal_or_refuse(context: &Context, what: &str) -> Result<(), Failure> {
-    if io::stdin().is_terminal() && io::stderr().is_terminal() {
+    if is_terminal() {
         return Ok(());
     }
     Err(Failure::usage(format!(

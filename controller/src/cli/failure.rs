@@ -23,6 +23,8 @@ pub(crate) struct Failure {
     pub(crate) causes: Vec<String>,
     /// The command to run next; empty when none helps.
     pub(crate) hint: String,
+    /// The controller's word for the rule that refuses; empty when none does.
+    pub(crate) code: String,
 }
 
 impl Failure {
@@ -33,6 +35,7 @@ impl Failure {
             sentence: sentence.into(),
             causes: Vec::new(),
             hint: String::new(),
+            code: String::new(),
         }
     }
 
@@ -83,6 +86,7 @@ impl Failure {
                 sentence: refusal.sentence,
                 causes: refusal.causes,
                 hint: refusal.hint,
+                code: refusal.code,
             };
         }
         let message = shown_text(status.message().to_owned());

@@ -7,6 +7,7 @@
 
 mod adopt;
 mod obstacles;
+mod outside;
 mod plan;
 mod run;
 mod select;
@@ -21,6 +22,7 @@ use extend_common::operation::{PlannedTarget, Selector, Verb};
 use super::fleet::Fleet;
 use super::refusal::{Asked, Misuse, Refusal};
 use super::request::Submission;
+use crate::portal::Limits;
 
 pub(super) use adopt::candidate;
 pub(super) use obstacles::{busy, revoked};
@@ -57,6 +59,8 @@ pub struct Plan {
     pub targets: Vec<PlannedTarget>,
     /// How long sessions are waited for; none when they are not.
     pub drain: Option<Duration>,
+    /// Servers are disabled in the portal before their processes end.
+    pub disables: bool,
     /// After how long it ends.
     pub timeout: Duration,
 }
@@ -92,24 +96,30 @@ fn plan(fleet: &Fleet, submission: &Submission) -> Result<Plan, Refusal> {
         }
     };
     let roles = targets.iter().filter(|target| !target.already_so);
-    let drain = sessions::limit(fleet, submission, &asked, roles.map(|target| &target.role))?;
+    let roles = roles.map(|target| &target.role);
+    let sessions::Sessions { drain, disables } = sessions::limit(fleet, submission, &asked, roles)?;
     if drain.is_some() {
         sessions::can_wait(fleet, &asked, &targets)?;
     }
     for target in targets.iter_mut().filter(|target| !target.already_so) {
-        if let Some(limit) = drain {
-            target.summary = sessions::in_words(submission.verb, limit, &target.summary);
+        target.summary = sessions::in_words(fleet, submission.verb, (drain, disables), target);
+        if drain.is_some() && !disables {
             add(&mut target.warning, &sessions::warning(fleet, &target.role));
+        }
+        for words in outside::warnings(fleet, submission, target) {
+            add(&mut target.warning, &words);
         }
         if let Some(words) = obstacles::waits_for(fleet, target.node) {
             add(&mut target.warning, &words);
         }
     }
+    outside::check(fleet, submission, &asked, &targets)?;
     let timeout = strategy::timeout(&fleet.settings, submission, &targets, drain);
     Ok(Plan {
         selector,
         targets,
         drain,
+        disables,
         timeout,
     })
 }
@@ -133,6 +143,9 @@ fn check_options(submission: &Submission, asked: &Asked) -> Result<(), Refusal> 
     };
     if submission.image.is_some() && !matches!(verb, Verb::Run | Verb::Upgrade) {
         return does_not_apply("-i");
+    }
+    if submission.limits != Limits::default() && verb != Verb::Run {
+        return does_not_apply("--max-sessions, --max-rooms and --max-participants");
     }
     if submission.public_address.is_some() && verb != Verb::Run {
         return does_not_apply("-A");

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use extend_common::ids::{NodeAddr, OperationId};
-use extend_common::operation::{PhaseEntry, TargetState};
+use extend_common::operation::{PhaseEntry, TargetState, Verb};
 use extend_common::status::{Evidence, Phase};
 
 use super::begin::waits_for;
@@ -160,6 +160,14 @@ impl Fleet {
             });
             return (TargetState::Queued, words.unwrap_or_default());
         }
+        if let Some(entry) = self.operations.get(&id)
+            && entry.row.verb == Verb::Upgrade
+            && entry.target(node).is_some_and(|row| row.staged.is_none())
+            && let Err(why) = self.newest_image(&entry.row.options)
+        {
+            let words = format!("waits for the version of the PBX: {why}");
+            return (TargetState::Waiting, words);
+        }
         if waits && !site.is_at_rest() {
             return (TargetState::Waiting, waits_for(node, site));
         }
@@ -174,6 +182,9 @@ impl Fleet {
 
     /// Ends a target. Whoever calls this advances the operation afterwards.
     pub(super) fn end_only(&mut self, id: OperationId, node: NodeAddr, end: End, now: Timestamp) {
+        let found = self.operations.get(&id).map(|entry| entry.row.verb);
+        let coming = self.coming(node).map(|(site, _)| site);
+        let state = end.state;
         let ended = self.change_target(id, node, |row| {
             let target = &mut row.target;
             if target.state.has_ended() {
@@ -184,8 +195,19 @@ impl Fleet {
             target.evidence = end.evidence.or(target.evidence.take());
             target.ended = Some(now);
             row.ending = None;
+            row.gate = None;
             true
         });
+        if ended == Some(true)
+            && let Some(verb) = found
+        {
+            // What was told of a server that did not come to be is taken back.
+            if coming.is_some() {
+                let present = self.present(node);
+                self.outside_moves(node, coming.as_ref(), present.as_ref(), now);
+            }
+            self.outside_ended(id, node, verb, state, now);
+        }
         if ended == Some(true)
             && let Some(entry) = self.nodes.get_mut(&node)
         {

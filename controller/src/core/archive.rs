@@ -294,7 +294,9 @@ fn is_audited(event: &Event) -> bool {
         | EventKind::DockerRestart
         | EventKind::Docker
         | EventKind::Agent
-        | EventKind::Node => !event.by.is_empty(),
+        | EventKind::Node
+        | EventKind::Portal
+        | EventKind::Whitelist => !event.by.is_empty(),
     }
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use extend_common::ability;
-use extend_common::ids::{NodeAddr, OperationId};
+use extend_common::ids::{NodeAddr, OperationId, RoleName};
 use extend_common::operation::{TargetState, Verb};
 use extend_common::record::{Deployment, Desired, Drain, ImageRequest, Instance, RunState};
 use extend_common::status::Phase;
@@ -16,6 +16,10 @@ use super::operation::OperationEntry;
 use super::row::TargetRow;
 use super::settings::Settings;
 
+/// Why an agent is not asked for an image that might be newer than the PBX.
+pub(super) const CANNOT_COMPARE: &str = "its agent does not know how to hold an image against the version of the PBX (hint: upgrade the \
+     agent, or --force for those who know)";
+
 impl Fleet {
     /// Begins a target: commits its record.
     pub(super) fn begin(&mut self, id: OperationId, node: NodeAddr, canary: bool, now: Timestamp) {
@@ -26,17 +30,48 @@ impl Fleet {
             let end = End::new(TargetState::Failed, format!("node {node} is gone"));
             return self.end_at_once(id, node, end, now);
         };
-        if entry.row.options.drain.is_some() && site.lacks(ability::DRAIN) {
+        let counts = entry
+            .target(node)
+            .is_some_and(|row| agent_counts(&self.settings, &row.target.role));
+        if counts && entry.row.options.drain.is_some() && site.lacks(ability::DRAIN) {
             let end = End::new(
                 TargetState::Failed,
                 "its agent does not know how to wait for sessions",
             );
             return self.end_at_once(id, node, end, now);
         }
+        let drains_outside = entry.row.verb == Verb::Drain && !counts;
+        let newest = match (entry.row.verb, self.newest_image(&entry.row.options)) {
+            (Verb::Run, Ok(newest)) => newest,
+            // What is not known yet is waited for at the gate.
+            _ => None,
+        };
+        if newest.is_some() && site.lacks(ability::NEWEST) {
+            let end = End::new(TargetState::Failed, CANNOT_COMPARE);
+            return self.end_at_once(id, node, end, now);
+        }
+        if self.meets_gate(id, node, canary, now) {
+            return;
+        }
+        let (Some(entry), Some(site)) = (self.operations.get(&id), self.nodes.get(&node)) else {
+            return;
+        };
+        if drains_outside {
+            let end = End::new(TargetState::Succeeded, "disabled in the portal");
+            return self.end_at_once(id, node, end, now);
+        }
         let prior = site
             .intended()
             .map(|present| pinned(settled(present), site));
-        let Some(desired) = desired(entry, node, site, &self.settings) else {
+        let wanted = desired(entry, node, site, &self.settings);
+        let wanted = wanted.map(|desired| Desired {
+            image: ImageRequest {
+                newest: newest.or(desired.image.newest),
+                ..desired.image
+            },
+            ..desired
+        });
+        let Some(desired) = wanted else {
             let words = match entry.row.verb {
                 Verb::Adopt => "its container is not there any more",
                 _ => "its server is gone",
@@ -60,7 +95,7 @@ impl Fleet {
             // The roles after it do not wait for its node.
             self.backlog.insert(id);
         }
-        let Some(record) = self.commit_record(node, desired) else {
+        let Some(record) = self.commit_record(node, desired, now) else {
             return;
         };
         self.change_target(id, node, |row| {
@@ -73,6 +108,7 @@ impl Fleet {
             target.reason = reason;
             target.stamp = Some(record.stamp);
             target.begun.get_or_insert(now);
+            target.detail.clear();
             enter(&mut target.phases, Phase::Pending, now);
         });
     }
@@ -118,11 +154,31 @@ pub(super) fn waits_for(node: NodeAddr, site: &Node) -> String {
 /// A desired state as something to go back to: a restart that it once named is over, what was
 /// fetched ahead is there, and the server takes sessions.
 pub(super) fn settled(desired: &Desired) -> Desired {
+    let image = ImageRequest {
+        // What has served is not held against a PBX that may have been set back since.
+        newest: None,
+        ..desired.image.clone()
+    };
     Desired {
         replace: None,
         staged: None,
         drain: Drain::Off,
+        image,
         ..desired.clone()
+    }
+}
+
+/// Whether the agents count the sessions of servers of a role.
+pub(super) fn agent_counts(settings: &Settings, role: &RoleName) -> bool {
+    let definition = settings.roles.get(role);
+    definition.is_some_and(|definition| definition.sessions.is_some())
+}
+
+/// How long the agent of a target waits for sessions; 0 where it does not count them.
+fn limit_seconds(entry: &OperationEntry, role: &RoleName, settings: &Settings) -> u32 {
+    match agent_counts(settings, role) {
+        true => entry.row.options.limit_seconds(),
+        false => 0,
     }
 }
 
@@ -156,7 +212,7 @@ fn desired(
         Verb::Upgrade => return upgraded(entry, node, site, settings),
     };
     let present = site.server()?;
-    let limit_seconds = entry.row.options.limit_seconds();
+    let limit_seconds = limit_seconds(entry, &present.role, settings);
     let drain = match verb {
         Verb::Drain => Drain::Hold { limit_seconds },
         Verb::Stop | Verb::Restart | Verb::Rm => first(limit_seconds),
@@ -207,7 +263,7 @@ fn upgraded(
         operation: Some(entry.row.id),
         // The new deployment makes its own container, the regular way.
         adopted: None,
-        drain: first(options.limit_seconds()),
+        drain: first(limit_seconds(entry, &present.role, settings)),
         ..settled(present)
     })
 }
@@ -295,7 +351,7 @@ fn deployed(
         operation,
         adopted: None,
         staged: None,
-        drain: first(options.limit_seconds()),
+        drain: first(limit_seconds(entry, &target.role, settings)),
     })
 }
 

@@ -102,7 +102,9 @@ impl Fleet {
         for node in entry.open_nodes() {
             let there = self.nodes.get(&node).is_some_and(Node::is_commandable);
             entry.change(node, |row| {
-                let waits = row.target.phase() == Phase::Draining || row.ending.is_some();
+                let waits = row.target.phase() == Phase::Draining
+                    || row.ending.is_some()
+                    || row.gate.is_some();
                 if !there || waits || row.target.stamp.is_none() {
                     row.moved = Some(now);
                     return;
@@ -180,6 +182,14 @@ impl Fleet {
         let (stamp, prior) = (row.target.stamp, row.prior.clone());
         let there = self.nodes.get(&node).is_some_and(Node::is_commandable);
         match stamp {
+            // Its agent is done: only what lies outside was waited for.
+            Some(_) if row.gate.is_some() => {
+                let reason = match row.target.detail.is_empty() {
+                    true => end.reason.clone(),
+                    false => format!("{}; its node is done, {}", end.reason, row.target.detail),
+                };
+                self.end_only(id, node, End::new(end.state, reason), now);
+            }
             Some(_) if there => {
                 self.put_back_until(id, node, end, now);
             }
@@ -210,7 +220,10 @@ impl Fleet {
             .get(&id)
             .and_then(|entry| entry.target(node));
         let prior = row.and_then(|row| row.prior.clone());
-        let Some(reversal) = self.reverse(id, node, prior).map(|record| record.stamp) else {
+        let Some(reversal) = self
+            .reverse(id, node, prior, now)
+            .map(|record| record.stamp)
+        else {
             return self.end_only(id, node, End::new(end.state, end.reason.clone()), now);
         };
         let until = after(now, REVERSAL_BOUND);
@@ -248,7 +261,7 @@ impl Fleet {
             OutcomeKind::Succeeded => "the server was put back".to_owned(),
             _ => format!("putting the server back failed: {}", outcome.reason),
         };
-        self.settle_tombstone(node, status);
+        self.settle_tombstone(node, status, now);
         self.change_target(id, node, |row| row.target.detail.clear());
         let end = End {
             state: ending.state,

@@ -17,6 +17,7 @@ use super::event::Events;
 use super::key::Key;
 use super::node::Node;
 use super::operation::OperationEntry;
+use super::outside::{Outside, Site};
 use super::presence::Comings;
 use super::refusal::{Refusal, Unfound};
 use super::request::{SessionNumber, ToAgent};
@@ -61,6 +62,7 @@ pub struct Fleet {
     /// An event that is written with the next thing that is.
     pub(super) unsaid: Option<Event>,
     pub(super) comings: Comings,
+    pub(super) outside: Outside,
     pub(super) draft: Draft,
 }
 
@@ -83,6 +85,7 @@ impl Fleet {
             Key::Removed(node) => json(self.removed.get(node)?),
             Key::Away(node) => json(self.nodes.get(node)?.away.as_ref()?),
             Key::Event(sequence) => json(self.events.get(*sequence)?),
+            Key::Outside(node) => json(self.outside.rows.get(node)?),
         }
     }
 
@@ -209,8 +212,15 @@ impl Fleet {
     }
 
     /// Gives the node's server a new record and, if the agent is there, sends it.
-    pub(super) fn commit_record(&mut self, node: NodeAddr, desired: Desired) -> Option<RecordId> {
+    pub(super) fn commit_record(
+        &mut self,
+        node: NodeAddr,
+        desired: Desired,
+        now: Timestamp,
+    ) -> Option<RecordId> {
         let epoch = self.epoch;
+        let before = self.present(node);
+        let after = Site::of(&desired);
         let entry = self.nodes.get_mut(&node)?;
         let stamp = Stamp {
             epoch,
@@ -220,6 +230,7 @@ impl Fleet {
         let id = record.id;
         entry.row.replace_record(record);
         self.write(Key::Node(node));
+        self.outside_moves(node, before.as_ref(), Some(&after), now);
         self.assign(node, false);
         Some(id)
     }

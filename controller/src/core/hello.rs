@@ -99,7 +99,7 @@ impl Fleet {
             self.await_node(node);
             return;
         }
-        let sent = self.settle_abandoned(node);
+        let sent = self.settle_abandoned(node, now);
         if !sent {
             self.assign(node, false);
         }
@@ -161,7 +161,7 @@ impl Fleet {
 
     /// An operation ended while the node was away. If the node never got its record, what was
     /// before is put back now, in place of sending it. Returns whether a record was sent.
-    fn settle_abandoned(&mut self, node: NodeAddr) -> bool {
+    fn settle_abandoned(&mut self, node: NodeAddr, now: Timestamp) -> bool {
         let Some(entry) = self.nodes.get_mut(&node) else {
             return false;
         };
@@ -194,7 +194,7 @@ impl Fleet {
             };
             words.clone_into(&mut row.target.late);
         });
-        self.reverse(abandoned.operation, node, abandoned.prior)
+        self.reverse(abandoned.operation, node, abandoned.prior, now)
             .is_some()
     }
 

@@ -25,6 +25,8 @@ pub enum Key {
     Away(NodeAddr),
     /// Something that happened, by its number.
     Event(u64),
+    /// What lies outside a node, as far as its record does not tell.
+    Outside(NodeAddr),
 }
 
 /// The digits of the largest number of an event.
@@ -42,6 +44,7 @@ impl fmt::Display for Key {
             Self::Away(node) => write!(f, "away/{node}"),
             // As long as any number is: keys sort as their numbers do.
             Self::Event(sequence) => write!(f, "event/{sequence:020}"),
+            Self::Outside(node) => write!(f, "outside/{node}"),
         }
     }
 }
@@ -67,6 +70,7 @@ impl FromStr for Key {
             ("meta", None) if rest == "recovering" => Ok(Self::Recovering),
             ("removed", None) => Ok(Self::Removed(id(rest)?)),
             ("away", None) => Ok(Self::Away(id(rest)?)),
+            ("outside", None) => Ok(Self::Outside(id(rest)?)),
             ("event", None) if rest.len() == SEQUENCE_DIGITS => Ok(Self::Event(id(rest)?)),
             _ => Err(KeyError),
         }
@@ -92,6 +96,7 @@ mod tests {
             (Key::Recovering, "meta/recovering"),
             (Key::Removed(node), "removed/172.31.16.139"),
             (Key::Away(node), "away/172.31.16.139"),
+            (Key::Outside(node), "outside/172.31.16.139"),
             (Key::Event(7), "event/00000000000000000007"),
             (Key::Event(u64::MAX), "event/18446744073709551615"),
         ] {

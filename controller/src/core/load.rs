@@ -17,6 +17,7 @@ use super::fleet::Fleet;
 use super::key::Key;
 use super::node::Node;
 use super::operation::OperationEntry;
+use super::outside::Outside;
 use super::presence::Comings;
 use super::row::{Away, OperationRow, TargetRow};
 use super::settings::Settings;
@@ -25,7 +26,9 @@ use crate::store::StoreId;
 
 /// What the keys of the memory begin with, up to their first `/`. Whoever loads the store reads
 /// these and nothing else: the archive is not for the memory.
-pub const PREFIXES: [&str; 7] = ["node", "op", "token", "meta", "removed", "away", "event"];
+pub const PREFIXES: [&str; 8] = [
+    "node", "op", "token", "meta", "removed", "away", "event", "outside",
+];
 
 /// What a fleet is made from beside its rows.
 #[derive(Debug, Clone)]
@@ -87,6 +90,9 @@ impl Fleet {
                 Key::Recovering => fleet.recovering = Some(read(text, value)?),
                 Key::Removed(node) => drop(fleet.removed.insert(node, read(text, value)?)),
                 Key::Away(node) => away.push((node, read(text, value)?)),
+                Key::Outside(node) => {
+                    drop(fleet.outside.rows.insert(node, read(text, value)?));
+                }
                 Key::Event(sequence) => {
                     let stored: StoredEvent = read(text, value)?;
                     if stored.sequence != sequence {
@@ -145,6 +151,7 @@ impl Fleet {
             unsaid: None,
             settings: loading.settings,
             comings: Comings::default(),
+            outside: Outside::default(),
             draft: Draft::default(),
         }
     }
@@ -159,9 +166,12 @@ impl Fleet {
             };
             if !target.state.has_ended() {
                 // At most one of several has begun, and it is the one that holds the server.
-                match target.stamp {
-                    Some(_) => node.wanted_by.insert(0, id),
-                    None => node.wanted_by.push(id),
+                match target.stamp.is_some() || row.gate.is_some() {
+                    true => node.wanted_by.insert(0, id),
+                    false => node.wanted_by.push(id),
+                }
+                if row.gate.is_some() {
+                    self.outside.gated.insert(id);
                 }
             } else if let Some(stamp) = target.stamp
                 && matches!(target.state, TargetState::TimedOut | TargetState::Cancelled)

@@ -11,6 +11,7 @@
 //! status ──────► image fetched ahead, in turn ──► begin              (stage, rollout)
 //! status ──────► outcome of a target, of a reversal, or told late        (report)
 //! deadline, cancel ──► reversal ──► end                                  (ending)
+//! looks at the portal, rounds of enforcers ──► gates, what is left           (outside)
 //! whatever of it people want to know ──► event                           (event, presence)
 //! ```
 
@@ -31,6 +32,7 @@ mod load;
 mod logs;
 mod node;
 mod operation;
+mod outside;
 mod presence;
 mod recover;
 pub mod refusal;
@@ -57,6 +59,6 @@ pub use archive::{ArchiveKey, Kept};
 pub use fleet::Fleet;
 pub use key::Key;
 pub use load::{LoadError, Loading, PREFIXES};
-pub use settings::Settings;
+pub use settings::{OutsideSettings, Settings};
 pub use tick::TICK;
 pub use turn::{CloseReason, Effect, Turn};

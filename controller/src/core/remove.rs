@@ -82,6 +82,8 @@ impl Fleet {
         }
         let text = format!("{by} removed node {node}");
         self.note_by(node, by, own(EventKind::Node, now, text));
+        let present = self.present(node);
+        self.outside_moves(node, present.as_ref(), None, now);
         self.comings.forget(node);
         self.close(node, CloseReason::Removed);
         if let Some(entry) = self.nodes.remove(&node)

@@ -14,6 +14,7 @@ use extend_common::status::{Outcome, OutcomeKind, ServerStatus};
 use super::advance::{End, enter};
 use super::fleet::Fleet;
 use super::key::Key;
+use super::outside::Site;
 use super::request::{Heartbeat, SessionNumber};
 use super::turn::Turn;
 use super::view::HostSample;
@@ -108,8 +109,8 @@ impl Fleet {
             match works {
                 Some(id) => self.progress(id, node, &status, now),
                 None => {
-                    self.settle_tombstone(node, &status);
-                    self.settle_spent(node, &status);
+                    self.settle_tombstone(node, &status, now);
+                    self.settle_spent(node, &status, now);
                 }
             }
         }
@@ -127,7 +128,9 @@ impl Fleet {
             return;
         };
         let stamp = status.record.stamp;
-        if row
+        if row.gate.is_some() {
+            // What its agent has to say is known; the world outside is waited for.
+        } else if row
             .ending
             .as_ref()
             .is_some_and(|ending| ending.reversal == stamp)
@@ -223,15 +226,21 @@ impl Fleet {
             }
             (row.prior.clone(), row.found.clone())
         });
-        self.settle_tombstone(node, status);
+        self.settle_tombstone(node, status, now);
         let (prior, found) = before.unwrap_or_default();
         if self.is_spent(node, prior.as_ref(), status, outcome) {
-            self.reverse(id, node, prior);
+            self.reverse(id, node, prior, now);
         }
         let reason = match outcome.kind {
             OutcomeKind::Declined => self.why_declined(id, node, &outcome.reason),
             _ => words::reason(outcome, status, found.as_ref()),
         };
+        if state == TargetState::Succeeded {
+            self.change_target(id, node, |row| row.said.clone_from(&reason));
+            if self.meets_gate_after(id, node, now) {
+                return;
+            }
+        }
         let end = End {
             state,
             reason,
@@ -268,7 +277,7 @@ impl Fleet {
 
     /// The record of a target that ended without the node's word turns out to be spent: what was
     /// before is put back on the record, too.
-    fn settle_spent(&mut self, node: NodeAddr, status: &ServerStatus) {
+    fn settle_spent(&mut self, node: NodeAddr, status: &ServerStatus, now: Timestamp) {
         let Some(outcome) = &status.outcome else {
             return;
         };
@@ -290,7 +299,7 @@ impl Fleet {
         };
         let prior = row.prior.clone();
         if self.is_spent(node, prior.as_ref(), status, outcome) {
-            self.reverse(id, node, prior);
+            self.reverse(id, node, prior, now);
         }
     }
 
@@ -301,6 +310,7 @@ impl Fleet {
         id: OperationId,
         node: NodeAddr,
         prior: Option<Desired>,
+        now: Timestamp,
     ) -> Option<RecordId> {
         let present = self.nodes.get(&node)?.row.record.as_ref()?;
         let withdrawn = || Desired {
@@ -312,12 +322,17 @@ impl Fleet {
             operation: Some(id),
             ..prior.unwrap_or_else(withdrawn)
         };
-        self.commit_record(node, desired)
+        self.commit_record(node, desired, now)
     }
 
     /// Drops a record whose tombstone the agent confirms. The chain stays, so that generations
     /// go on.
-    pub(super) fn settle_tombstone(&mut self, node: NodeAddr, status: &ServerStatus) {
+    pub(super) fn settle_tombstone(
+        &mut self,
+        node: NodeAddr,
+        status: &ServerStatus,
+        now: Timestamp,
+    ) {
         let Some(entry) = self.nodes.get_mut(&node) else {
             return;
         };
@@ -327,9 +342,11 @@ impl Fleet {
                 record.id == status.record && record.desired.run_state.is_tombstone()
             });
         if confirmed {
-            entry.row.record = None;
+            let before = entry.row.record.take();
             entry.row.abandoned = None;
             self.write(Key::Node(node));
+            let before = before.map(|record| Site::of(&record.desired));
+            self.outside_moves(node, before.as_ref(), None, now);
         }
     }
 

@@ -24,6 +24,7 @@ use extend_common::roles::Digest;
 use extend_common::status::{ServerStatus, Unclaimed};
 
 use super::view::{NodeView, Noted};
+use crate::portal::Limits;
 use crate::store::StoreId;
 
 /// A selector as it was typed. Every part narrows; together they must agree.
@@ -77,6 +78,10 @@ pub struct Submission {
     pub from: Option<IpAddr>,
     /// Where references lead, as far as nodes were asked for a plan.
     pub leads: BTreeMap<String, Lead>,
+    /// What the server may carry, for `run`.
+    pub limits: Limits,
+    /// The operator has said yes to what has to be asked.
+    pub confirmed: bool,
 }
 
 /// Where a reference leads at this moment.

@@ -56,6 +56,9 @@ impl Fleet {
         let role = row.selector.role.as_ref();
         let options = &row.options;
         Ok(Submission {
+            limits: options.limits,
+            // What was begun was said yes to.
+            confirmed: true,
             request: retry.request,
             verb: row.verb,
             selector: SelectorWords {
@@ -75,7 +78,7 @@ impl Fleet {
             strategy: options.strategy,
             drain: match options.drain {
                 Some(limit) => DrainWish::For(limit),
-                None if ends_process(row.verb) => DrainWish::Not,
+                None if ends_process(row.verb) && !options.disables => DrainWish::Not,
                 None => DrainWish::Unsaid,
             },
             queue: retry.queue,

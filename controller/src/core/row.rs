@@ -17,7 +17,9 @@ use extend_common::status::StagedImage;
 
 use extend_common::wire::whole_seconds;
 
+use super::outside::Gate;
 use super::request::KeyHash;
+use crate::portal::Limits;
 
 /// So many ids of a node's records are kept: enough to recognise what an agent may come back
 /// with after any absence in which operators still worked on its server.
@@ -168,6 +170,12 @@ pub(super) struct Options {
     /// How long sessions are waited for; none when they are not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) drain: Option<Duration>,
+    /// Servers are disabled in the portal before their processes end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) disables: bool,
+    /// What a server may carry, as it is registered.
+    #[serde(default)]
+    pub(super) limits: Limits,
     /// `--to-previous`
     #[serde(default)]
     pub(super) to_previous: bool,
@@ -203,6 +211,18 @@ pub(super) struct TargetRow {
     /// The image that was fetched ahead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) staged: Option<StagedImage>,
+    /// It waits for the world outside its node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) gate: Option<Gate>,
+    /// Its server was seen to be registered and let in.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) registered: bool,
+    /// Its server was seen to take no new sessions, and to have none as far as the PBX tells.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) drained: bool,
+    /// What its agent has said of its success, while it waits for what comes after.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) said: String,
     /// It has begun as one of those that go first.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) canary: bool,
@@ -222,6 +242,10 @@ impl TargetRow {
             found: None,
             staging: false,
             staged: None,
+            gate: None,
+            registered: false,
+            drained: false,
+            said: String::new(),
             canary: false,
             moved: None,
         }
@@ -230,7 +254,10 @@ impl TargetRow {
     /// Whether nothing has been begun with its server that would have to be ended: its turn has
     /// not come, though an image may have been fetched for it.
     pub(super) fn is_queued(&self) -> bool {
-        !self.target.state.has_ended() && self.target.stamp.is_none() && self.ending.is_none()
+        !self.target.state.has_ended()
+            && self.target.stamp.is_none()
+            && self.ending.is_none()
+            && self.gate.is_none()
     }
 }
 

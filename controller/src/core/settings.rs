@@ -4,6 +4,7 @@ use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::time::Duration;
 
+use extend_common::ids::NodeAddr;
 use extend_common::record::PullPolicy;
 use extend_common::roles::RoleSet;
 
@@ -39,6 +40,20 @@ pub struct Settings {
     pub controllers: Arc<[SocketAddrV4]>,
     /// How much of the past stays in memory.
     pub kept: Kept,
+    /// Who is told of servers, outside their nodes.
+    pub outside: OutsideSettings,
+}
+
+/// Who is told of servers, outside their nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OutsideSettings {
+    /// The PBX's API can be used: servers are registered in the portal, and its IP whitelist is
+    /// kept.
+    pub portal: bool,
+    /// The security group of the PBX's nodes is kept.
+    pub security_group: bool,
+    /// The PBX's own nodes: no server is deployed there, and firewalld is kept where it runs.
+    pub pbx_nodes: Arc<[NodeAddr]>,
 }
 
 impl Settings {

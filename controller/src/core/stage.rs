@@ -6,6 +6,7 @@
 
 use jiff::Timestamp;
 
+use extend_common::ability;
 use extend_common::ids::{NodeAddr, OperationId};
 use extend_common::operation::TargetState;
 use extend_common::record::{Desired, ImageRequest, PullPolicy};
@@ -13,7 +14,7 @@ use extend_common::roles::RoleDefinition;
 use extend_common::status::{Outcome, OutcomeKind, Phase, ServerStatus, StagedImage};
 
 use super::advance::{End, enter};
-use super::begin::settled;
+use super::begin::{CANNOT_COMPARE, settled};
 use super::fleet::Fleet;
 use super::key::Key;
 use super::node::Node;
@@ -27,6 +28,14 @@ impl Fleet {
         let (Some(entry), Some(site)) = (self.operations.get(&id), self.nodes.get(&node)) else {
             return;
         };
+        // Without the PBX's version it waits: see [`Fleet::why_queued`].
+        let Ok(newest) = self.newest_image(&entry.row.options) else {
+            return;
+        };
+        if newest.is_some() && site.lacks(ability::NEWEST) {
+            let end = End::new(TargetState::Failed, CANNOT_COMPARE);
+            return self.end_at_once(id, node, end, now);
+        }
         let prior = site.intended().map(settled);
         let definition = prior
             .as_ref()
@@ -36,7 +45,7 @@ impl Fleet {
                 // The one that the deployment will be rendered from: what serves may have been
                 // rendered from an older one.
                 definition: definition.map_or(prior.definition, RoleDefinition::digest),
-                staged: Some(image),
+                staged: Some(ImageRequest { newest, ..image }),
                 operation: Some(id),
                 ..prior.clone()
             },
@@ -48,7 +57,7 @@ impl Fleet {
                 return self.end_at_once(id, node, End::new(TargetState::Failed, why), now);
             }
         };
-        let Some(record) = self.commit_record(node, desired) else {
+        let Some(record) = self.commit_record(node, desired, now) else {
             return;
         };
         self.change_target(id, node, |row| {
@@ -103,7 +112,7 @@ impl Fleet {
                     .get(&id)
                     .and_then(|entry| entry.target(node)?.prior.clone());
                 // A record that failed is not tended any more.
-                self.reverse(id, node, prior);
+                self.reverse(id, node, prior, now);
                 self.change_target(id, node, |row| {
                     row.staging = false;
                     row.target.detail.clear();

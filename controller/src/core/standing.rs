@@ -139,7 +139,7 @@ impl Fleet {
             !row.target.state.has_ended()
                 && !waits(row)
                 && !row.staging
-                && (row.target.stamp.is_some() || row.ending.is_some())
+                && (row.target.stamp.is_some() || row.ending.is_some() || row.gate.is_some())
         };
         ends_process && entry.target(at).is_some_and(under_way)
     }
@@ -150,6 +150,9 @@ fn stand(entry: &OperationEntry, row: &TargetRow, node: Option<&Node>) -> Stand 
     let target = &row.target;
     if target.state.has_ended() {
         return Stand::Ended(target.state);
+    }
+    if row.gate.is_some() {
+        return Stand::UnderWay;
     }
     if target.stamp.is_some() || row.ending.is_some() {
         let is_seen = node.is_some_and(|node| node.observation().is_some());

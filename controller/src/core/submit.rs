@@ -95,6 +95,8 @@ impl Fleet {
                 force: submission.force,
                 strategy: submission.strategy,
                 drain: plan.drain,
+                disables: plan.disables,
+                limits: submission.limits,
                 to_previous: submission.to_previous,
                 timeout: submission.timeout,
             },

@@ -17,6 +17,7 @@ mod leads;
 mod liveness;
 mod logs;
 mod model;
+mod outside;
 mod own_events;
 mod plans;
 mod provoked;

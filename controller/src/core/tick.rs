@@ -25,6 +25,8 @@ impl Fleet {
         for id in self.paced.clone() {
             self.advance(id, now);
         }
+        self.tend_portal(now);
+        self.pass_gates(now);
         self.tell_many(now);
         self.archive_old(now);
         let wake = self.next_wake(now);

@@ -71,6 +71,8 @@ pub enum Effect {
     Door,
     /// There are events that nobody has been shown.
     Events,
+    /// What is wanted outside the nodes may be another thing now.
+    Outside,
 }
 
 impl Effect {
@@ -78,7 +80,9 @@ impl Effect {
     pub fn changed(&self) -> Option<OperationId> {
         match self {
             Self::Changed(id) => Some(*id),
-            Self::Send { .. } | Self::Close { .. } | Self::Door | Self::Events => None,
+            Self::Send { .. } | Self::Close { .. } | Self::Door | Self::Events | Self::Outside => {
+                None
+            }
         }
     }
 }
@@ -148,6 +152,10 @@ impl Draft {
 
     pub(super) fn events(&mut self) {
         self.once(Effect::Events);
+    }
+
+    pub(super) fn outside(&mut self) {
+        self.once(Effect::Outside);
     }
 
     pub(super) fn door(&mut self) {

@@ -5,7 +5,9 @@ use ulid::Ulid;
 
 use super::EngineError;
 use super::batch::Gathering;
-use super::command::{NodeCommand, Opening, OperationCommand, Question, SessionCommand};
+use super::command::{
+    NodeCommand, Opening, OperationCommand, OutsideCommand, Question, SessionCommand,
+};
 use super::crash::InputKind;
 use super::sessions::Sessions;
 use crate::core::Fleet;
@@ -149,6 +151,20 @@ impl Ground<'_> {
             SessionCommand::Closed { session, node, end } => {
                 sessions.forget(node, session);
                 gathering.add(kind, fleet.session_closed(session, node, end, now));
+            }
+        }
+    }
+
+    pub(super) fn outside(&mut self, command: OutsideCommand, now: Timestamp) {
+        let Self {
+            fleet, gathering, ..
+        } = self;
+        match command {
+            OutsideCommand::Portal(seen) => {
+                gathering.add(InputKind::PortalSeen, fleet.portal_seen(*seen, now));
+            }
+            OutsideCommand::Enforced(round) => {
+                gathering.add(InputKind::Enforced, fleet.enforced(*round, now));
             }
         }
     }

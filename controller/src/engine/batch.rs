@@ -12,6 +12,7 @@ use extend_common::operation::Operation;
 use super::EngineError;
 use super::command::Reply;
 use super::crash::InputKind;
+use super::outside::Wanted;
 use super::watch::Watchers;
 use crate::core::view::DoorSets;
 use crate::core::{ArchiveKey, Effect, Fleet, Key, Turn};
@@ -145,9 +146,14 @@ impl Gathering {
             .effects
             .contains(&Effect::Door)
             .then(|| fleet.door(clock.now()));
+        let outside = self
+            .effects
+            .contains(&Effect::Outside)
+            .then(|| Wanted::of(fleet));
         let sealed = Sealed {
             kinds: self.kinds,
             door,
+            outside,
             last_event: fleet.last_event(),
             pictures,
             effects: self.effects,
@@ -162,6 +168,7 @@ impl Gathering {
 pub(super) struct Sealed {
     pub(super) kinds: BTreeSet<InputKind>,
     pub(super) door: Option<DoorSets>,
+    pub(super) outside: Option<Wanted>,
     pub(super) last_event: u64,
     pub(super) pictures: BTreeMap<OperationId, Arc<Operation>>,
     pub(super) effects: Vec<Effect>,

@@ -28,6 +28,9 @@ use crate::core::view::{
     EventFilter, EventsBegin, EventsPage, NodeView, Noted, OperationFilter, ServersView,
 };
 
+use crate::portal::PortalSeen;
+use crate::whitelist::Round;
+
 pub(super) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
 
 /// One input.
@@ -36,6 +39,8 @@ pub(super) enum Command {
     Node(NodeCommand),
     Session(SessionCommand),
     Question(Question),
+    /// What lies outside the nodes, as it was seen.
+    Outside(OutsideCommand),
     /// Rows of the archive that are too old, from the task that looks for them.
     Prune {
         keys: Vec<ArchiveKey>,
@@ -43,6 +48,12 @@ pub(super) enum Command {
     },
     /// Not for the core alone: the store's epoch is raised in the middle of it.
     Recover(Recovery),
+}
+
+/// From those who look at what lies outside the nodes. Lost, it is told again with the next look.
+pub(super) enum OutsideCommand {
+    Portal(Box<PortalSeen>),
+    Enforced(Box<Round>),
 }
 
 /// From operators, about servers.
@@ -223,6 +234,7 @@ impl Command {
                 send(reply, Err(error));
             }
             Self::Session(SessionCommand::Opened(opening)) => send(opening.reply, Err(error)),
+            Self::Outside(_) => {}
             Self::Session(
                 SessionCommand::Report { .. }
                 | SessionCommand::Heartbeat { .. }
@@ -292,5 +304,6 @@ into_command!(
     NodeCommand => Node,
     SessionCommand => Session,
     Question => Question,
+    OutsideCommand => Outside,
     Recovery => Recover
 );

@@ -10,7 +10,7 @@ use extend_common::record::PullPolicy;
 use extend_common::roles::RoleSet;
 
 use super::crash::CrashHook;
-use crate::core::{Kept, Settings};
+use crate::core::{Kept, OutsideSettings, Settings};
 
 /// The configuration of the engine; filled in by the daemon.
 #[derive(Clone)]
@@ -32,6 +32,8 @@ pub struct EngineConfig {
     pub recovering: bool,
     /// How much of the past stays in memory.
     pub kept: Kept,
+    /// Who is told of servers, outside their nodes.
+    pub outside: OutsideSettings,
     /// How long the archive is kept.
     pub keep: Duration,
     /// The time.
@@ -50,6 +52,7 @@ impl EngineConfig {
             heartbeat_interval: self.heartbeat,
             controllers: self.controllers.clone(),
             kept: self.kept,
+            outside: self.outside.clone(),
         }
     }
 }

@@ -59,6 +59,10 @@ kinds! {
     Recover => "recover",
     /// Rows of the archive are too old.
     Prune => "prune",
+    /// A look at the portal.
+    PortalSeen => "portal-seen",
+    /// What an enforcer has come to.
+    Enforced => "enforced",
     /// Time has passed.
     Tick => "tick",
 }

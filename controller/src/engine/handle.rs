@@ -22,6 +22,7 @@ use super::archive::{Archive, Listed};
 use super::command::{
     Command, NodeCommand, Opening, OperationCommand, Question, Recovery, Reply, SessionCommand,
 };
+use super::outside::Wanted;
 use super::questions::Questions;
 use super::session::SessionSender;
 use crate::core::archive::{cancel_refused, retry_refused};
@@ -77,6 +78,7 @@ fn is_unfound(error: &EngineError) -> bool {
 pub struct EngineHandle {
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) door: watch::Receiver<Arc<DoorSets>>,
+    pub(super) outside: watch::Receiver<Wanted>,
     pub(super) events: watch::Receiver<u64>,
     pub(super) store: StoreHandle,
     pub(super) archive: Archive,
@@ -536,7 +538,7 @@ impl EngineHandle {
         answer.await.unwrap_or(Err(EngineError::Stopped))
     }
 
-    async fn tell(&self, command: impl Into<Command>) -> Result<(), EngineError> {
+    pub(super) async fn tell(&self, command: impl Into<Command>) -> Result<(), EngineError> {
         self.commands
             .send(command.into())
             .await

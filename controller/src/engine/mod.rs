@@ -21,6 +21,7 @@ mod command;
 mod config;
 mod crash;
 mod handle;
+mod outside;
 mod prune;
 mod questions;
 mod release;
@@ -47,6 +48,7 @@ pub use config::EngineConfig;
 pub use crash::AbortAt;
 pub use crash::{CrashHook, CrashPoint, InputKind, Moment, NoCrash};
 pub use handle::{EngineError, EngineHandle};
+pub use outside::Wanted;
 pub use session::{SessionReceiver, SessionSender};
 
 /// Why the engine cannot begin.
@@ -92,6 +94,7 @@ impl Engine {
         let (commands, queue) = mpsc::channel(handle::QUEUE);
         let (door_sender, door) = latest::channel(Arc::default());
         let (events_sender, events) = latest::channel(0);
+        let (outside_sender, outside) = latest::channel(outside::Wanted::default());
         let pruner = prune::Pruner {
             store: store.clone(),
             commands: commands.downgrade(),
@@ -100,14 +103,15 @@ impl Engine {
             shutdown: shutdown.clone(),
         };
         let inputs = (queue, shutdown);
-        let task =
-            task::Task::start(store.clone(), config, (door_sender, events_sender), inputs).await?;
+        let shown = (door_sender, events_sender);
+        let task = task::Task::start(store.clone(), config, shown, outside_sender, inputs).await?;
         tokio::spawn(pruner.run());
         let running = tokio::spawn(task.run());
         Ok((
             EngineHandle {
                 commands,
                 door,
+                outside,
                 events,
                 questions: questions::Questions::default(),
                 archive: archive::Archive::new(store.clone()),

@@ -22,6 +22,9 @@ impl Task {
         if let Some(sets) = sealed.door.take() {
             self.door.send_replace(Arc::new(sets));
         }
+        if let Some(wanted) = sealed.outside.take() {
+            self.outside.send_replace(wanted);
+        }
         let now = self.clock().now();
         for effect in std::mem::take(&mut sealed.effects) {
             match effect {
@@ -48,8 +51,8 @@ impl Task {
                         self.watchers.publish(Arc::clone(picture));
                     }
                 }
-                // Opened or shut above, before anybody could try it.
-                Effect::Door => {}
+                // Opened or shut above, before anybody could try it; and published.
+                Effect::Door | Effect::Outside => {}
                 Effect::Events => {
                     self.log_events(sealed.last_event);
                     self.events.send_replace(sealed.last_event);

@@ -101,6 +101,7 @@ impl Task {
         self.revisions = memory.revisions;
         self.fleet.say_read_again(self.clock().now());
         self.publish_door();
+        self.publish_outside();
         self.events.send_replace(self.fleet.last_event());
         self.show_again();
         tracing::info!(epoch = %self.epoch, "the memory was read again");

@@ -15,6 +15,7 @@ use super::batch::{Gathering, Revisions, Rows, Sealed, send};
 use super::command::{Command, Recovery};
 use super::config::EngineConfig;
 use super::crash::{CrashPoint, InputKind, Moment};
+use super::outside::Wanted;
 use super::revival::{self, Memory};
 use super::sessions::Sessions;
 use super::watch::Watchers;
@@ -38,6 +39,8 @@ pub(super) struct Task {
     pub(super) sessions: Sessions,
     pub(super) watchers: Watchers,
     pub(super) door: latest::Sender<Arc<DoorSets>>,
+    /// What is wanted outside the nodes.
+    pub(super) outside: latest::Sender<Wanted>,
     /// The newest event that is committed.
     pub(super) events: latest::Sender<u64>,
     pub(super) gathering: Gathering,
@@ -70,6 +73,7 @@ impl Task {
         store: StoreHandle,
         config: EngineConfig,
         (door, events): (latest::Sender<Arc<DoorSets>>, latest::Sender<u64>),
+        outside: latest::Sender<Wanted>,
         (queue, shutdown): (mpsc::Receiver<Command>, CancellationToken),
     ) -> Result<Self, StartError> {
         let Memory {
@@ -87,6 +91,7 @@ impl Task {
             sessions: Sessions::default(),
             watchers: Watchers::default(),
             door,
+            outside,
             events,
             gathering: Gathering::default(),
             wake: now,
@@ -98,6 +103,7 @@ impl Task {
             task.note_recovering().await?;
         }
         task.publish_door();
+        task.publish_outside();
         task.events.send_replace(task.fleet.last_event());
         // Committed as the first thing that the loop does.
         let turn = task.fleet.say_started(task.clock().now());
@@ -126,6 +132,10 @@ impl Task {
     pub(super) fn publish_door(&mut self) {
         let sets = self.fleet.door(self.clock().now());
         self.door.send_replace(Arc::new(sets));
+    }
+
+    pub(super) fn publish_outside(&mut self) {
+        self.outside.send_replace(Wanted::of(&self.fleet));
     }
 
     /// Runs until it is told to end, or must not go on.
@@ -225,6 +235,7 @@ impl Task {
                 Command::Node(command) => ground.node(command, now),
                 Command::Session(command) => ground.session(command, now),
                 Command::Question(question) => ground.answer(question, now),
+                Command::Outside(command) => ground.outside(command, now),
                 Command::Prune { keys, reply } => {
                     ground.gathering.prune(keys);
                     ground.gathering.answer(reply, Ok(()));

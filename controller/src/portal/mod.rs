@@ -23,6 +23,18 @@ pub struct Limits {
     pub max_participants: Option<u32>,
 }
 
+impl Limits {
+    /// These, and for what they do not say, others.
+    #[must_use]
+    pub fn or(self, others: Self) -> Self {
+        Self {
+            max_sessions: self.max_sessions.or(others.max_sessions),
+            max_rooms: self.max_rooms.or(others.max_rooms),
+            max_participants: self.max_participants.or(others.max_participants),
+        }
+    }
+}
+
 /// A server as the portal is to have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registration {

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::Ipv4Addr;
 
 use jiff::Timestamp;
@@ -92,6 +93,20 @@ pub struct OverLimit {
     pub adding: usize,
     /// No more than so many may be there.
     pub limit: usize,
+}
+
+impl fmt::Display for OverLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            have,
+            adding,
+            limit,
+        } = self;
+        write!(
+            f,
+            "{adding} more entries than the {have} that are there would be over the limit of {limit}"
+        )
+    }
 }
 
 /// What follows.

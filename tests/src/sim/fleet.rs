@@ -19,11 +19,11 @@ use extend_controller::api::agent::{AgentSettings, service};
 use extend_controller::api::connection::AgentPeer;
 use extend_controller::api::operator::OperatorSettings;
 use extend_controller::ca::LeafIssuer;
-use extend_controller::core::Kept;
 use extend_controller::core::request::{
     DrainWish, KeyHash, PeerFacts, SelectorWords, Submission, Submitted,
 };
 use extend_controller::core::view::ServerView;
+use extend_controller::core::{Kept, OutsideSettings};
 use extend_controller::engine::{CrashPoint, Engine, EngineConfig, EngineError, EngineHandle};
 use extend_controller::logs::Broker;
 use extend_controller::package::Shelf;
@@ -157,6 +157,7 @@ impl Fleet {
             heartbeat: HEARTBEAT,
             controllers: Arc::new([]),
             kept: Kept::default(),
+            outside: OutsideSettings::default(),
             keep: Duration::from_secs(365 * 24 * 3_600),
             recovering: self.recovering,
             clock: self.clock,
@@ -235,6 +236,8 @@ impl Fleet {
     pub fn submission(&mut self, verb: Verb, role: &str, nodes: &[NodeAddr]) -> Submission {
         self.requests += 1;
         Submission {
+            limits: extend_controller::portal::Limits::default(),
+            confirmed: true,
             request: RequestId(Ulid(self.requests)),
             verb,
             selector: SelectorWords {

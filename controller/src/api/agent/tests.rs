@@ -42,6 +42,7 @@ impl World {
             pbx_address: None,
             heartbeat: SECOND,
             controllers: Arc::new([]),
+            outside: crate::core::OutsideSettings::default(),
             kept: crate::core::Kept::default(),
             keep: Duration::from_secs(365 * 24 * 3_600),
             recovering: false,

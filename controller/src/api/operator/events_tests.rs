@@ -38,6 +38,7 @@ impl World {
             pbx_address: None,
             heartbeat: Duration::from_secs(1),
             controllers: Arc::new([]),
+            outside: crate::core::OutsideSettings::default(),
             kept: Kept::default(),
             keep: Duration::from_secs(365 * 24 * 3_600),
             recovering: false,

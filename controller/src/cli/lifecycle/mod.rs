@@ -9,6 +9,7 @@ pub(super) mod run;
 pub(super) mod start;
 pub(super) mod stop;
 mod submit;
+mod unasked;
 pub(super) mod upgrade;
 
 use extend_common::exit::Exit;
@@ -25,6 +26,7 @@ use super::watch::{Watching, watch};
 use request::Request;
 pub(super) use request::{Call, Errand, fresh_id};
 pub(super) use submit::submit;
+use unasked::carry_out_asking;
 
 /// Submits a request, and does with the answer what the options say.
 pub(super) async fn carry_out(

@@ -8,6 +8,7 @@ use extend_proto::v1;
 use ulid::Ulid;
 
 use crate::cli::args::{Sessions, SubmitArgs, seconds};
+use crate::portal::Limits;
 
 /// What is asked for, apart from how it is carried out.
 #[derive(Debug, Clone)]
@@ -23,6 +24,10 @@ pub(super) struct Request {
     /// None is the verb's default.
     pub(super) strategy: Option<Strategy>,
     pub(super) sessions: Sessions,
+    /// The operator has said yes to what the controller asks.
+    pub(super) confirmed: bool,
+    /// What a server may carry, as it is registered.
+    pub(super) limits: Limits,
 }
 
 impl Request {
@@ -38,6 +43,8 @@ impl Request {
             to_previous: false,
             strategy: None,
             sessions: Sessions::Unsaid,
+            confirmed: false,
+            limits: Limits::default(),
         }
     }
 
@@ -81,6 +88,10 @@ impl Request {
             now: self.sessions == Sessions::Now,
             queue: args.queue,
             to_previous: self.to_previous,
+            confirmed: self.confirmed,
+            max_sessions: self.limits.max_sessions.unwrap_or_default(),
+            max_rooms: self.limits.max_rooms.unwrap_or_default(),
+            max_participants: self.limits.max_participants.unwrap_or_default(),
         }
     }
 }

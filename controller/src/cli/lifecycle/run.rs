@@ -6,11 +6,12 @@ use extend_common::ids::{NodeAddr, ServerName};
 use extend_common::operation::Verb;
 use extend_proto::v1;
 
-use super::{Request, carry_out};
+use super::{Request, carry_out_asking};
 use crate::cli::args::{SessionsArgs, SubmitArgs, parse_image, parse_name, parse_node, parse_type};
 use crate::cli::completion::live;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
+use crate::portal::Limits;
 
 /// The options of `run`.
 #[derive(Debug, clap::Args)]
@@ -37,9 +38,26 @@ pub(crate) struct Args {
     #[arg(short = 'i', long, value_name = "IMAGE", value_parser = parse_image)]
     image: Option<String>,
 
-    /// Also when the image is of an older version than the one that serves
+    /// So many sessions a media server takes at most, as it is registered in the portal
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=5000))]
+    max_sessions: Option<u32>,
+
+    /// So many rooms a meeting server takes at most
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    max_rooms: Option<u32>,
+
+    /// So many participants a meeting server takes at most
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    max_participants: Option<u32>,
+
+    /// Also when the image is of an older version than the one that serves, or of a newer one than
+    /// the PBX
     #[arg(long)]
     force: bool,
+
+    /// Do not ask, also when the PBX's version is not known
+    #[arg(long)]
+    yes: bool,
 
     #[command(flatten)]
     sessions: SessionsArgs,
@@ -64,8 +82,13 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
             .unwrap_or_default(),
         force: args.force,
         sessions: args.sessions.into(),
+        confirmed: args.yes,
+        limits: Limits {
+            max_sessions: args.max_sessions,
+            max_rooms: args.max_rooms,
+            max_participants: args.max_participants,
+        },
         ..Request::new(Verb::Run, selector, servers)
     };
-    let client = context.client().await?;
-    carry_out(context, client, &request.errand(&args.submit), &args.submit).await
+    carry_out_asking(context, request, &args.submit).await
 }

@@ -3,7 +3,7 @@
 use extend_common::exit::Exit;
 use extend_common::operation::Verb;
 
-use super::{Request, carry_out};
+use super::{Request, carry_out_asking};
 use crate::cli::args::{RolloutArgs, SelectorArgs, SessionsArgs, SubmitArgs, parse_image};
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
@@ -22,10 +22,14 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "image")]
     to_previous: bool,
 
-    /// Also when the image is of an older version than the one that serves, and when the type has
-    /// other servers that should run and none of them is healthy
+    /// Also when the image is of an older version than the one that serves, or of a newer one than
+    /// the PBX, and when the type has other servers that should run and none of them is healthy
     #[arg(long)]
     force: bool,
+
+    /// Do not ask, also when the PBX's version is not known
+    #[arg(long)]
+    yes: bool,
 
     #[command(flatten)]
     rollout: RolloutArgs,
@@ -45,12 +49,12 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
         force: args.force,
         strategy: args.rollout.strategy(),
         sessions: args.sessions.into(),
+        confirmed: args.yes,
         ..Request::new(
             Verb::Upgrade,
             args.selector.to_wire(),
             args.selector.describe(),
         )
     };
-    let client = context.client().await?;
-    carry_out(context, client, &request.errand(&args.submit), &args.submit).await
+    carry_out_asking(context, request, &args.submit).await
 }

@@ -36,7 +36,8 @@ pub(super) fn plan(
         .iter()
         .map(|(node, entry, server)| {
             let is_newest = is_newest(submission, entry, server);
-            let already_so = is_newest || is_already_so(submission.verb, entry);
+            let drained = fleet.is_drained_outside(*node);
+            let already_so = is_newest || is_already_so(submission.verb, entry) && !drained;
             let wave = waves.get(node);
             let mut planned = PlannedTarget {
                 node: *node,
@@ -255,6 +256,11 @@ fn in_words(
         Verb::Restart if stopped => "start it, since it does not run".to_owned(),
         Verb::Restart => format!("stop it, with up to {grace} to end, and start it again"),
         Verb::Upgrade => upgrade_in_words(submission, entry, server, &grace),
+        Verb::Rm if fleet.settings.outside.portal => {
+            "stop it and remove its containers, take it out of the portal and let its addresses in \
+             no longer; its data stays"
+                .to_owned()
+        }
         Verb::Rm => "stop it and remove its containers; its data stays".to_owned(),
         Verb::Drain => "wait until it has no sessions; it goes on running".to_owned(),
         Verb::Undrain => "let it take sessions again".to_owned(),
@@ -340,10 +346,33 @@ pub(super) fn run_in_words(
             let grace = grace(fleet, &server.role);
             format!("fetch {image}, then replace {container}, with up to {grace} to end")
         }
+        (Some(_), None) if entry.is_settled_at(RunState::Running) => {
+            "it runs as it is recorded".to_owned()
+        }
         (_, None) => "start it: it is recorded like this, and was not seen to run".to_owned(),
     };
+    if !planned.already_so {
+        let words = outside_in_words(fleet, planned.node, &planned.role);
+        planned.summary = format!("{words}{}", planned.summary);
+    }
     planned.summary = when(entry, planned.node, std::mem::take(&mut planned.summary));
     planned
+}
+
+/// What is done outside the node before a `run`.
+fn outside_in_words(fleet: &Fleet, node: NodeAddr, role: &RoleName) -> String {
+    let outside = &fleet.settings.outside;
+    let definition = fleet.settings.roles.get(role);
+    let menu = definition.filter(|d| outside.portal && d.resource.is_some());
+    match (menu, fleet.is_so_outside(node)) {
+        (_, true) => String::new(),
+        (Some(menu), _) => format!(
+            "register it in the portal ({}) and let its addresses in; then: ",
+            menu.portal
+        ),
+        (None, _) if fleet.keeps_outside() => "let its addresses in; then: ".to_owned(),
+        (None, _) => String::new(),
+    }
 }
 
 fn grace(fleet: &Fleet, role: &RoleName) -> String {

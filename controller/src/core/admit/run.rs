@@ -51,7 +51,7 @@ pub(super) fn plan(
         node: site.node,
         name: site.name.clone(),
         role: site.role.clone(),
-        already_so: is_already_so(fleet, entry, &options),
+        already_so: is_already_so(fleet, site.node, entry, &options),
         summary: String::new(),
         image_before: shown_image(entry),
         image_after: image(&fleet.settings, same(entry), &options),
@@ -232,10 +232,11 @@ pub(in crate::core) fn would_deploy(
 }
 
 /// Identical to the record, and seen to run.
-fn is_already_so(fleet: &Fleet, entry: &Node, options: &Options) -> bool {
+fn is_already_so(fleet: &Fleet, node: NodeAddr, entry: &Node, options: &Options) -> bool {
     let well = |health| matches!(health, Health::Healthy | Health::Starting);
     entry.open().is_none()
         && would_deploy(&fleet.settings, same(entry), options).is_none()
+        && (!fleet.keeps_outside() || fleet.is_so_outside(node))
         && entry.is_settled_at(RunState::Running)
         && entry.observation().is_some_and(|seen| well(seen.health))
 }

@@ -6,13 +6,18 @@ use extend_common::ability;
 use extend_common::duration;
 use extend_common::ids::RoleName;
 use extend_common::operation::{PlannedTarget, Verb};
+use extend_common::roles::Resource;
 
+use super::super::begin::agent_counts;
 use super::super::fleet::Fleet;
 use super::super::refusal::{Asked, Misuse, Obstacle, Refusal};
 use super::super::request::{DrainWish, Submission};
 
 /// `--drain` is within these.
 const LIMITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(24 * 3600));
+
+/// How long the sessions are waited for that the PBX alone counts, when nothing else is said.
+const PORTAL_DRAIN: Duration = Duration::from_secs(30 * 60);
 
 /// Whether a verb ends a server's process, so that sessions could be waited for first.
 pub(in crate::core) fn ends_process(verb: Verb) -> bool {
@@ -48,41 +53,65 @@ pub(super) fn check(submission: &Submission, asked: &Asked) -> Result<(), Refusa
     }
 }
 
-/// How long the sessions of servers of these roles are waited for; none when they are not.
+/// What is done about sessions.
+pub(super) struct Sessions {
+    /// How long they are waited for; none when they are not.
+    pub(super) drain: Option<Duration>,
+    /// New ones are kept away in the portal.
+    pub(super) disables: bool,
+}
+
+/// What is done about the sessions of servers of these roles.
 ///
-/// Nothing is waited for unasked: nobody here can stop new sessions from coming, so that a busy
-/// server would never be free of them.
+/// Nothing is waited for unasked where nobody can stop new sessions from coming: a busy server
+/// would never be free of them.
 pub(super) fn limit<'a>(
     fleet: &Fleet,
     submission: &Submission,
     asked: &Asked,
     roles: impl Iterator<Item = &'a RoleName>,
-) -> Result<Option<Duration>, Refusal> {
-    let wish = match (submission.verb, submission.drain) {
+) -> Result<Sessions, Refusal> {
+    let verb = submission.verb;
+    let portal = fleet.settings.outside.portal;
+    let wish = match (verb, submission.drain) {
         (Verb::Drain, DrainWish::Unsaid) => DrainWish::ByRole,
         (_, wish) => wish,
     };
-    if matches!(wish, DrainWish::Unsaid | DrainWish::Not) {
-        return Ok(None);
+    let unasked = wish == DrainWish::Unsaid && portal && ends_process(verb);
+    if wish == DrainWish::Not || wish == DrainWish::Unsaid && !unasked {
+        return Ok(Sessions {
+            drain: None,
+            disables: false,
+        });
     }
-    let mut longest = Duration::ZERO;
+    let mut longest = None;
     for role in roles {
+        let resource = fleet.resource(role).filter(|_| portal);
+        let counts = resource.is_some_and(Resource::counts_sessions);
         let definition = fleet.settings.roles.get(role);
-        let sessions = definition.and_then(|definition| definition.sessions.as_ref());
-        let Some(sessions) = sessions else {
-            return Err(Obstacle::SessionsUncounted {
-                asked: asked.clone(),
-                role: role.clone(),
-                title: definition.map_or_else(|| role.to_string(), |d| d.title.clone()),
+        match definition.and_then(|definition| definition.sessions.as_ref()) {
+            Some(sessions) => longest = longest.max(Some(sessions.drain)),
+            None if counts => longest = longest.max(Some(PORTAL_DRAIN)),
+            // Nobody counts them: new ones are kept away, and the grace is theirs.
+            None if resource.is_some() && (unasked || verb == Verb::Drain) => {}
+            None => {
+                return Err(Obstacle::SessionsUncounted {
+                    asked: asked.clone(),
+                    role: role.clone(),
+                    title: definition.map_or_else(|| role.to_string(), |d| d.title.clone()),
+                }
+                .into());
             }
-            .into());
-        };
-        longest = longest.max(sessions.drain);
+        }
     }
-    Ok(Some(match wish {
-        DrainWish::For(limit) => limit,
+    let drain = match wish {
+        DrainWish::For(limit) => longest.map(|_| limit),
         _ => longest,
-    }))
+    };
+    Ok(Sessions {
+        drain,
+        disables: portal,
+    })
 }
 
 /// Whether the agents know how to wait: an older one would end the process at once.
@@ -93,7 +122,8 @@ pub(super) fn can_wait(
 ) -> Result<(), Refusal> {
     let lacks = |target: &&PlannedTarget| {
         let node = fleet.nodes.get(&target.node);
-        !target.already_so && node.is_some_and(|node| node.lacks(ability::DRAIN))
+        let counts = agent_counts(&fleet.settings, &target.role);
+        !target.already_so && counts && node.is_some_and(|node| node.lacks(ability::DRAIN))
     };
     match targets.iter().find(lacks) {
         Some(target) => Err(Obstacle::AgentCannotWait {
@@ -105,12 +135,34 @@ pub(super) fn can_wait(
     }
 }
 
-/// What happens to a server, with the wait for its sessions before it.
-pub(super) fn in_words(verb: Verb, limit: Duration, summary: &str) -> String {
-    let limit = duration::show(limit);
+/// What happens to a server, with what is done about its sessions before it.
+pub(super) fn in_words(
+    fleet: &Fleet,
+    verb: Verb,
+    (drain, disables): (Option<Duration>, bool),
+    target: &PlannedTarget,
+) -> String {
+    let is_there = fleet
+        .nodes
+        .get(&target.node)
+        .is_some_and(|n| n.intended().is_some());
+    let resource = fleet
+        .resource(&target.role)
+        .filter(|_| disables && is_there);
+    let counts = agent_counts(&fleet.settings, &target.role)
+        || resource.is_some_and(Resource::counts_sessions);
+    let limit = drain.filter(|_| counts && is_there).map(duration::show);
+    let first = match (resource, limit) {
+        (Some(_), Some(limit)) => {
+            format!("disable it in the portal, wait up to {limit} until it has no sessions")
+        }
+        (Some(_), None) => "disable it in the portal".to_owned(),
+        (None, Some(limit)) => format!("wait up to {limit} until it has no sessions"),
+        (None, None) => return target.summary.clone(),
+    };
     match verb {
-        Verb::Drain => format!("wait up to {limit} until it has no sessions; it goes on running"),
-        _ => format!("wait up to {limit} until it has no sessions, then: {summary}"),
+        Verb::Drain => format!("{first}; it goes on running"),
+        _ => format!("{first}, then: {}", target.summary),
     }
 }
 

@@ -105,6 +105,11 @@ fn is_an_agents(kind: EventKind) -> bool {
         | EventKind::DockerRestart
         | EventKind::Docker
         | EventKind::Agent => true,
-        EventKind::Node | EventKind::Operation | EventKind::Controller | EventKind::Access => false,
+        EventKind::Node
+        | EventKind::Operation
+        | EventKind::Controller
+        | EventKind::Access
+        | EventKind::Portal
+        | EventKind::Whitelist => false,
     }
 }

@@ -115,7 +115,10 @@ impl Fleet {
         let rows = self.outside.rows.iter();
         let nodes: Vec<_> = rows
             .filter_map(|(node, row)| {
-                let disabled = row.disabled.as_ref().filter(|disabled| at > disabled.since)?;
+                let disabled = row
+                    .disabled
+                    .as_ref()
+                    .filter(|disabled| at > disabled.since)?;
                 Some((*node, disabled.clone(), self.portal_entry(*node)?.enabled))
             })
             .collect();

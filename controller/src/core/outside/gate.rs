@@ -91,7 +91,7 @@ impl Fleet {
         now: Timestamp,
     ) -> bool {
         let gate = self.operations.get(&id).and_then(|entry| {
-            let row = entry.target(node).filter(|row| !row.passed)?;
+            let row = entry.target(node)?;
             self.gate_before(entry, row, now)
         });
         let Some(gate) = gate else {
@@ -108,18 +108,20 @@ impl Fleet {
         true
     }
 
-    fn gate_before(
-        &self,
-        entry: &OperationEntry,
-        row: &TargetRow,
-        now: Timestamp,
-    ) -> Option<Gate> {
+    fn gate_before(&self, entry: &OperationEntry, row: &TargetRow, now: Timestamp) -> Option<Gate> {
         let options = &entry.row.options;
         match entry.row.verb {
-            Verb::Run if self.keeps_outside() && !self.is_let_in(row.target.node, &row.target) => {
+            Verb::Run
+                if self.keeps_outside()
+                    && !row.registered
+                    && !self.is_let_in(row.target.node, &row.target) =>
+            {
                 Some(Gate::Registering)
             }
-            _ if options.disables && self.can_disable(row.target.node, &row.target.role) => {
+            _ if options.disables
+                && !row.drained
+                && self.can_disable(row.target.node, &row.target.role) =>
+            {
                 let limit = options.drain.unwrap_or_default();
                 Some(Gate::Draining {
                     until: after(now, limit),
@@ -213,7 +215,8 @@ impl Fleet {
             Stands::Open | Stands::OpenBut(_) if gate.is_before() => {
                 self.change_target(id, node, |row| {
                     row.gate = None;
-                    row.passed = true;
+                    row.registered |= gate == Gate::Registering;
+                    row.drained |= matches!(gate, Gate::Draining { .. });
                     row.target.detail.clear();
                 });
                 self.begin(id, node, canary, now);
@@ -285,7 +288,8 @@ impl Fleet {
         let row = self.outside.rows.get(&node)?;
         let wanted = self.let_in().wanted;
         let left = row.left.iter();
-        left.filter_map(|left| self.still_there(node, left, &wanted)).next()
+        left.filter_map(|left| self.still_there(node, left, &wanted))
+            .next()
     }
 
     /// The server takes no new sessions, and the PBX counts none, where it counts.
@@ -299,7 +303,11 @@ impl Fleet {
         let (node, target) = (row.target.node, &row.target);
         let limit = duration::show(entry.row.options.drain.unwrap_or_default());
         let waits = entry.row.options.drain.is_some();
-        let by_us = self.outside.rows.get(&node).and_then(|r| r.disabled.as_ref());
+        let by_us = self
+            .outside
+            .rows
+            .get(&node)
+            .and_then(|r| r.disabled.as_ref());
         let asked = by_us.map(|disabled| disabled.since);
         let (at, portal) = match self.sees_portal() {
             Ok(seen) => seen,

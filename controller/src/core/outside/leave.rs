@@ -9,9 +9,9 @@ use extend_common::ids::NodeAddr;
 
 use super::super::fleet::Fleet;
 use super::super::key::Key;
+use super::Site;
 use super::row::{Left, MOST_LEFT, OutsideRow};
 use super::wanted::{holders, site_of};
-use super::Site;
 
 impl Fleet {
     /// Changes what is remembered of a node, durably; a row without anything to remember goes.
@@ -93,7 +93,11 @@ impl Fleet {
             .outside
             .rows
             .iter()
-            .filter(|(node, row)| row.left.iter().any(|left| self.is_gone(**node, left, &wanted)))
+            .filter(|(node, row)| {
+                row.left
+                    .iter()
+                    .any(|left| self.is_gone(**node, left, &wanted))
+            })
             .map(|(node, _)| *node)
             .collect();
         for node in done {

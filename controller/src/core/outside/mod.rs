@@ -17,6 +17,7 @@ mod gate;
 mod leave;
 mod row;
 mod seen;
+mod version;
 mod wanted;
 mod why;
 
@@ -47,6 +48,8 @@ pub(super) struct Outside {
     pub(super) rounds: BTreeMap<EnforcerKind, Round>,
     /// Since when servers have been ill here and there.
     pub(super) ill: BTreeMap<NodeAddr, failed::Ill>,
+    /// Why nodes do not reach the PBX, as they were found when that was asked for.
+    pub(super) unreachable: BTreeMap<NodeAddr, String>,
     /// Operations with targets that wait at a gate.
     pub(super) gated: BTreeSet<OperationId>,
 }

@@ -27,11 +27,19 @@ impl Fleet {
         }
         self.tell_portal(&seen, now);
         let at = seen.at;
+        if self.sees_portal().is_err() && seen.result.is_ok() {
+            self.wake_for_version();
+        }
         if let Ok(portal) = &seen.result {
             self.outside.portal = Some((at, portal.clone()));
         }
         self.outside.look = Some(seen);
-        if self.outside.look.as_ref().is_some_and(|look| look.result.is_ok()) {
+        if self
+            .outside
+            .look
+            .as_ref()
+            .is_some_and(|look| look.result.is_ok())
+        {
             self.settle_disabled(at, now);
             self.forget_left();
         }
@@ -75,7 +83,9 @@ impl Fleet {
             self.note(own(EventKind::Portal, now, text));
         }
         let known = self.outside.portal.as_ref();
-        let known = known.map(|(_, portal)| portal.problems.clone()).unwrap_or_default();
+        let known = known
+            .map(|(_, portal)| portal.problems.clone())
+            .unwrap_or_default();
         let Ok(portal) = &seen.result else { return };
         for (node, problem) in &portal.problems {
             if known.get(node) != Some(problem) {

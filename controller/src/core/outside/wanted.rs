@@ -10,7 +10,6 @@ use extend_common::roles::Resource;
 
 use super::super::fleet::Fleet;
 use super::super::node::Node;
-use super::Gate;
 use super::row::Left;
 use crate::portal::{Former, Limits, PortalWanted, Registration};
 use crate::whitelist::{AddressKind, EnforcerKind, Holder, LetIn};
@@ -28,7 +27,10 @@ impl Site {
         Self {
             name: desired.name.clone(),
             role: desired.role.clone(),
-            public: desired.parameters.public_address.map(|address| address.ip()),
+            public: desired
+                .parameters
+                .public_address
+                .map(|address| address.ip()),
         }
     }
 }
@@ -45,7 +47,9 @@ impl Fleet {
     pub(in crate::core) fn enforcers(&self) -> Vec<EnforcerKind> {
         let outside = &self.settings.outside;
         let pbx = outside.portal.then_some(EnforcerKind::Pbx);
-        let group = outside.security_group.then_some(EnforcerKind::SecurityGroup);
+        let group = outside
+            .security_group
+            .then_some(EnforcerKind::SecurityGroup);
         let joined = |node: &&NodeAddr| {
             let entry = self.nodes.get(node);
             entry.is_some_and(|e| e.row.enrolment.is_some() && e.revoked().is_none())
@@ -55,11 +59,11 @@ impl Fleet {
         pbx.into_iter().chain(group).chain(firewalls).collect()
     }
 
-    /// What a `run` that waits at its first gate is about to put on a node.
+    /// What a `run` whose record is not committed yet is about to put on a node.
     pub(in crate::core) fn coming(&self, node: NodeAddr) -> Option<(Site, Limits)> {
         let entry = self.operations.get(&self.nodes.get(&node)?.open()?)?;
         let row = entry.target(node)?;
-        let before = row.target.stamp.is_none() && (row.gate.is_some() || row.passed);
+        let before = row.target.stamp.is_none();
         if entry.row.verb != Verb::Run || !before || row.target.state.has_ended() {
             return None;
         }
@@ -69,7 +73,7 @@ impl Fleet {
         let site = Site {
             name: row.target.name.clone(),
             role: row.target.role.clone(),
-            public: self.public_address(node, options.public_address.or(known)),
+            public: options.public_address.or(known).map(|address| address.ip()),
         };
         let known = self.outside.rows.get(&node).map(|row| row.limits);
         Some((site, options.limits.or(known.unwrap_or_default())))
@@ -135,9 +139,21 @@ impl Fleet {
         };
         let left = self.outside.rows.iter();
         let left = left.flat_map(|(node, row)| row.left.iter().map(move |left| (node, left)));
+        // An address cannot be changed there: the entry goes before it comes again.
+        let moving = self.nodes.keys().filter_map(|node| {
+            self.coming(*node)?;
+            let present = self.present(*node)?;
+            let resource = self.resource(&present.role)?;
+            Some(Former {
+                addresses: registered_at(*node, &present, resource),
+                name: present.name,
+                resource,
+            })
+        });
         wanted.former = left
             .filter(|(_, left)| left.registered)
             .filter_map(former)
+            .chain(moving)
             .filter(|former| !is_wanted(&wanted.registered, former))
             .collect();
         wanted
@@ -159,12 +175,6 @@ impl Fleet {
             enabled: disabled.map(|disabled| disabled.over),
             ..registration(node, &site, resource, limits)
         })
-    }
-
-    /// Whether somebody waits at the gate before a record of this node.
-    pub(in crate::core) fn waits_at(&self, node: NodeAddr) -> Option<&Gate> {
-        let entry = self.operations.get(&self.nodes.get(&node)?.open()?)?;
-        entry.target(node)?.gate.as_ref()
     }
 }
 
@@ -190,12 +200,7 @@ pub(super) fn registered_at(node: NodeAddr, site: &Site, resource: Resource) -> 
     registration(node, site, resource, Limits::default()).addresses()
 }
 
-fn registration(
-    node: NodeAddr,
-    site: &Site,
-    resource: Resource,
-    limits: Limits,
-) -> Registration {
+fn registration(node: NodeAddr, site: &Site, resource: Resource, limits: Limits) -> Registration {
     Registration {
         name: site.name.clone(),
         resource,
@@ -215,13 +220,16 @@ pub(super) fn holders(
     let private = with_private.then_some((node.ip(), AddressKind::Private));
     let public = site.public.map(|address| (address, AddressKind::Public));
     let (name, role) = (site.name.clone(), site.role.clone());
-    private.into_iter().chain(public).map(move |(address, kind)| {
-        let holder = Holder {
-            node,
-            name: name.clone(),
-            role: role.clone(),
-            kind,
-        };
-        (address, holder)
-    })
+    private
+        .into_iter()
+        .chain(public)
+        .map(move |(address, kind)| {
+            let holder = Holder {
+                node,
+                name: name.clone(),
+                role: role.clone(),
+                kind,
+            };
+            (address, holder)
+        })
 }

@@ -12,12 +12,32 @@ use super::super::node::Node;
 use super::gate::{CONNECTS_WITHIN, Stands};
 use super::wanted::{Site, holders};
 use crate::portal::{Portal, Registration};
-use crate::whitelist::{EnforcerKind, State};
+use crate::whitelist::{AddressKind, EnforcerKind, Holder, State};
 
 impl Fleet {
     /// Whether a server is registered as it is to be, and let in by everybody who can tell.
     pub(in crate::core) fn is_let_in(&self, node: NodeAddr, target: &Target) -> bool {
         self.is_known_as_wanted(node) && self.stands_registered(node, target) == Stands::Open
+    }
+
+    /// Whether the server of a node is registered, online and let in, as far as anybody can tell.
+    pub(in crate::core) fn is_so_outside(&self, node: NodeAddr) -> bool {
+        let Some(site) = self.present(node) else {
+            return false;
+        };
+        if self.settings.outside.portal
+            && let Some(registration) = self.registration(node)
+        {
+            let addresses = registration.addresses();
+            let is_so = self.sees_portal().is_ok_and(|(_, portal)| {
+                let entry = portal.entry(registration.resource, registration.name.as_str());
+                entry.is_some_and(|e| e.is_at(&addresses) && e.online == Some(true))
+            });
+            if !is_so {
+                return false;
+            }
+        }
+        self.who_keeps_out(node, &site).is_none()
     }
 
     /// Nothing that is about to come would change what is wanted outside.
@@ -111,7 +131,12 @@ impl Fleet {
                 }
                 (_, None) => return Some(format!("waits for the first look at {kind}")),
             };
-            for (address, _) in holders(node, site, true) {
+            let lets_in = |holder: &Holder| match kind {
+                EnforcerKind::SecurityGroup => holder.kind == AddressKind::Public,
+                EnforcerKind::Pbx | EnforcerKind::Firewalld(_) => true,
+            };
+            let addresses = holders(node, site, true);
+            for (address, _) in addresses.filter(|(_, holder)| lets_in(holder)) {
                 let standing = seen.standings.iter().find(|one| one.address == address);
                 match standing.map(|one| &one.state) {
                     Some(State::InForce | State::Expiring) => {}
@@ -122,32 +147,22 @@ impl Fleet {
                         let note = standing.map(|one| one.note.as_str()).unwrap_or_default();
                         let trouble = seen.trouble.as_ref().map(|p| p.sentence.as_str());
                         let over = seen.over_limit.as_ref().map(ToString::to_string);
-                        let why = over.or(trouble.map(str::to_owned)).unwrap_or(note.to_owned());
+                        let why = over
+                            .or(trouble.map(str::to_owned))
+                            .unwrap_or(note.to_owned());
                         let words = format!("waits until {kind} lets {address} in");
                         return Some(match why.is_empty() {
                             true => words,
                             false => format!("{words}: {why}"),
                         });
                     }
-                    // It has not heard of it; or it does not care for such addresses.
-                    None if self.is_newer(kind, node) => {}
+                    // firewalld does not run everywhere; the others have not heard of it yet.
+                    None if matches!(kind, EnforcerKind::Firewalld(_)) => {}
                     None => return Some(format!("waits until {kind} lets {address} in")),
                 }
             }
         }
         None
-    }
-
-    /// Whether an enforcer has looked since a server was wanted, as far as its round tells: it
-    /// names at least one address of the server.
-    fn is_newer(&self, kind: EnforcerKind, node: NodeAddr) -> bool {
-        let round = self.outside.rounds.get(&kind);
-        let seen = round.and_then(|round| round.result.as_ref().ok());
-        seen.is_some_and(|seen| {
-            seen.looked_at
-                .values()
-                .any(|holder| holder.node == node)
-        })
     }
 
     /// Whether the portal shows a server online, as a gate.

@@ -6,7 +6,8 @@ use extend_common::ids::{NodeAddr, RoleName};
 use extend_common::operation::Verb;
 
 use super::turn::{
-    agent_cannot_wait, busy, last_healthy, no_previous_image, queue_full, sessions_uncounted,
+    agent_cannot_wait, busy, last_healthy, no_previous_image, pbx_version_unknown, queue_full,
+    sessions_uncounted,
 };
 use super::{Action, Asked, Held, Known, Text, moment};
 
@@ -159,6 +160,11 @@ pub enum Obstacle {
         /// The same in sentences.
         title: String,
     },
+    /// Nobody can hold the image against the version of the PBX, and the operator has not said yes.
+    PbxVersionUnknown {
+        /// The command.
+        asked: Asked,
+    },
     /// The agent is older than waiting for sessions.
     AgentCannotWait {
         /// The command.
@@ -279,6 +285,7 @@ impl Obstacle {
             Self::SessionsUncounted { asked, role, title } => {
                 sessions_uncounted(asked, role, title)
             }
+            Self::PbxVersionUnknown { asked } => pbx_version_unknown(asked),
             Self::AgentCannotWait { asked, node } => agent_cannot_wait(asked, *node),
             Self::NoPreviousImage {
                 asked,

@@ -134,6 +134,18 @@ pub(super) fn no_previous_image(asked: &Asked, found: &Known, unheard: bool) -> 
         .because("an image can also be named: extend upgrade -i IMAGE --force")
 }
 
+pub(super) fn pbx_version_unknown(asked: &Asked) -> Text {
+    Text::new(
+        "unconfirmed",
+        format!(
+            "cannot {} unasked: the image cannot be held against the version of the PBX",
+            asked.action()
+        ),
+        "say --yes if the PBX is at least as new as the image, or set pbx.api".to_owned(),
+    )
+    .because("pbx.api is not set in the controller's configuration")
+}
+
 pub(super) fn agent_cannot_wait(asked: &Asked, node: NodeAddr) -> Text {
     Text::new(
         "agent-cannot-wait",

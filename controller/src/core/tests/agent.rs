@@ -116,7 +116,7 @@ impl Agent {
             status: self.status(),
             unclaimed: self.unclaimed(),
             looked: true,
-            abilities: vec!["drain".to_owned()],
+            abilities: extend_common::ability::ALL.map(str::to_owned).to_vec(),
         }
     }
 

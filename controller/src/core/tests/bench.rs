@@ -23,7 +23,8 @@ use crate::core::request::{
     sha256,
 };
 use crate::core::turn::{CloseReason, Effect, Turn};
-use crate::core::{Fleet, Kept, Key, Loading, Settings};
+use crate::core::{Fleet, Kept, Key, Loading, OutsideSettings, Settings};
+use crate::portal::Limits;
 use crate::store::StoreId;
 
 pub(crate) const START: i64 = 1_795_000_000;
@@ -52,6 +53,7 @@ pub(crate) fn settings() -> Settings {
         heartbeat_interval: Duration::from_secs(1),
         controllers: Arc::new([SocketAddrV4::new([172, 31, 16, 133].into(), 7443)]),
         kept: Kept::default(),
+        outside: OutsideSettings::default(),
     }
 }
 
@@ -67,6 +69,8 @@ pub(crate) fn facts(node: NodeAddr) -> PeerFacts {
 pub(crate) fn submission(verb: Verb, line: &str) -> Submission {
     let mut words = line.split_whitespace();
     let mut submission = Submission {
+        limits: Limits::default(),
+        confirmed: true,
         request: RequestId(Ulid::nil()),
         verb,
         selector: SelectorWords::default(),
@@ -90,6 +94,10 @@ pub(crate) fn submission(verb: Verb, line: &str) -> Submission {
         let flag = match option {
             "--force" => &mut submission.force,
             "--queue" => &mut submission.queue,
+            "--unasked" => {
+                submission.confirmed = false;
+                continue;
+            }
             "--to-previous" => &mut submission.to_previous,
             "--serial" => &mut submission.strategy.serial,
             _ => &mut false,
@@ -424,7 +432,7 @@ impl Bench {
                     agent.session = None;
                 }
             }
-            Effect::Changed(_) | Effect::Door | Effect::Events => {}
+            Effect::Changed(_) | Effect::Door | Effect::Events | Effect::Outside => {}
         }
     }
 

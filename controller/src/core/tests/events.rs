@@ -165,6 +165,8 @@ fn an_agent_speaks_only_for_itself() {
             EventKind::Operation,
             EventKind::Controller,
             EventKind::Access,
+            EventKind::Portal,
+            EventKind::Whitelist,
         ];
         if controllers.contains(&kind) {
             assert_eq!(told, [], "{kind}");

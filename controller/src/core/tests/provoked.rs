@@ -270,6 +270,7 @@ fn rollouts(all: &mut Provoked) {
     let mut bench = Bench::guide();
     refuse(all, &mut bench, Verb::Upgrade, "--to-previous");
     refuse(all, &mut bench, Verb::Restart, "--drain role");
+    refuse(all, &mut bench, Verb::Upgrade, "--unasked");
     refuse(all, &mut bench, Verb::Drain, "-s queue-server-only");
     let mut old = bench.agents[&media()].hello();
     old.abilities.clear();

@@ -13,7 +13,7 @@ use crate::core::refusal::{
 };
 
 /// How many refusals there are: one for each arm below, which the compiler keeps complete.
-const VARIANTS: usize = 47;
+const VARIANTS: usize = 48;
 
 fn number(refusal: &Refusal) -> usize {
     match refusal {
@@ -61,6 +61,7 @@ fn number(refusal: &Refusal) -> usize {
             Obstacle::NoPreviousImage { .. } => 43,
             Obstacle::QueueFull { .. } => 44,
             Obstacle::AgentCannotWait { .. } => 46,
+            Obstacle::PbxVersionUnknown { .. } => 47,
         },
         Refusal::Unfound(unfound) => match unfound {
             Unfound::NoSuchOperation { .. } => 24,
