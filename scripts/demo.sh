@@ -156,10 +156,10 @@ typed() {
 }
 
 say 'the guide: deploying the servers'
-typed '/bin/bash extend.sh run -s meeting-server-only -n meeting-server-1 -a 127.0.1.137'
-typed '/bin/bash extend.sh run -s queue-server-only -n queue-server-1 -a 127.0.1.138'
-typed '/bin/bash extend.sh run -s media-server-only -n media-server-1 -a 127.0.1.139'
-typed '/bin/bash extend.sh run -s vr-server-only -n ivr-server-1 -a 127.0.1.140'
+typed '/bin/bash extend.sh run -s meeting-server-only -n meeting-server-1 -a 127.0.1.137 --yes'
+typed '/bin/bash extend.sh run -s queue-server-only -n queue-server-1 -a 127.0.1.138 --yes'
+typed '/bin/bash extend.sh run -s media-server-only -n media-server-1 -a 127.0.1.139 --yes'
+typed '/bin/bash extend.sh run -s vr-server-only -n ivr-server-1 -a 127.0.1.140 --yes'
 typed "$EXTEND_BIN status"
 
 say 'the guide: managing all servers, one type, one server'
@@ -178,7 +178,7 @@ typed '/bin/bash extend.sh restart -s media-server-only -a 127.0.1.137' || code=
 say 'the guide: upgrading (a newer image under the same tag)'
 scripts/standin-image.sh --print-id 22.4.0 "$IMAGE" >>"$dir/images"
 typed "$EXTEND_BIN upgrade --plan" || [ $? = 10 ]
-typed '/bin/bash extend.sh upgrade'
+typed '/bin/bash extend.sh upgrade --yes'
 typed "$EXTEND_BIN status"
 
 say 'at night: the media server freezes with its ports open; nobody is called'

@@ -12,3 +12,4 @@ pub mod guide;
 pub mod lab;
 pub mod real;
 pub mod sim;
+pub mod unasked;

@@ -244,7 +244,7 @@ fn help_is_grouped_and_every_verb_says_how_it_exits() {
     assert!(at("--canary <N>") > at("\nRollout:") && at("--canary <N>") < at("\nSessions:"));
     let flat = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(
-        flat.contains("of an older version than the one that serves, and when"),
+        flat.contains("or of a newer one than the PBX, and when the type has other servers"),
         "{flat}"
     );
     let retry = place.run("op retry --help").out;

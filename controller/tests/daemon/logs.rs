@@ -56,6 +56,7 @@ impl Rig {
         let run = v1::SubmitRequest {
             request_id: "01JD8M3Q4T00000000005NZQ8C".to_owned(),
             verb: v1::Verb::Run.into(),
+            confirmed: true,
             selector: Some(v1::Selector {
                 role: "media-server-only".to_owned(),
                 name: "media-server-1".to_owned(),

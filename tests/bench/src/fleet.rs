@@ -123,6 +123,7 @@ impl Fleet {
                 server.name,
                 "-a",
                 server.node,
+                "--yes",
             ];
             fleet.extend(&words)?;
         }

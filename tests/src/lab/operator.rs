@@ -10,6 +10,7 @@ use super::{Lab, SOON};
 use crate::guide;
 use crate::real::process::{BOUND, Running};
 use crate::real::{Output, Server, until};
+use crate::unasked::said_yes;
 
 /// A bootstrap installs packages, an Engine too where there is none.
 const BOOTSTRAP: Duration = Duration::from_secs(300);
@@ -18,7 +19,8 @@ const BOOTSTRAP: Duration = Duration::from_secs(300);
 const READS: Duration = Duration::from_secs(2);
 
 impl Lab {
-    /// A line of the guide, unaltered, as it is pasted into a shell of the primary.
+    /// A line of the guide as it is pasted into a shell of the primary. One that deploys has the
+    /// yes behind it that is asked for where there is no PBX.
     #[must_use]
     pub fn guide(&self, line: &str) -> Output {
         self.guide_begun(line).end()
@@ -27,7 +29,8 @@ impl Lab {
     /// Begins a line of the guide, to do something meanwhile.
     #[must_use]
     pub fn guide_begun(&self, line: &str) -> Running {
-        let line = format!("{}{line}", guide::PREFIX);
+        let words: Vec<_> = line.split(' ').collect();
+        let line = format!("{}{}", guide::PREFIX, said_yes(&words).join(" "));
         Running::start(self.primary.command(&["bash", "-c", &line]), "")
     }
 
@@ -71,7 +74,9 @@ impl Lab {
     /// Begins `extend` on the primary, to do something meanwhile.
     #[must_use]
     pub fn begin(&self, words: &[&str]) -> Running {
-        let command: Command = self.primary.command(&[&["extend"], words].concat());
+        let command: Command = self
+            .primary
+            .command(&[&["extend"], said_yes(words).as_slice()].concat());
         Running::start(command, "")
     }
 

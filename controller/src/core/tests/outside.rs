@@ -161,30 +161,33 @@ fn what_the_pbx_refuses_for_good_ends_the_run_and_is_taken_back() {
     assert_eq!(world.withdrawn(), [node(MEDIA).ip(), elastic(MEDIA)]);
 }
 
+/// What goes wrong meanwhile.
+type Fault = fn(&mut World);
+
 #[test]
 fn a_run_that_is_not_online_says_why() {
-    let cases: [(&str, &dyn Fn(&mut World), &str); 5] = [
+    let cases: [(&str, Fault, &str); 5] = [
         (
             "renamed",
-            &|world| world.rename("media-server-1", "media1"),
+            |world| world.rename("media-server-1", "media1"),
             "the portal has it as media1",
         ),
         (
             "removed",
-            &|world| world.drop_entry("media-server-1"),
+            |world| world.drop_entry("media-server-1"),
             "there is no media-server-1",
         ),
         (
             "kept out",
-            &|world| world.keep_out(MEDIA),
+            |world| world.keep_out(MEDIA),
             "it is not let in everywhere: pbx",
         ),
         (
             "ill",
-            &|world| world.ail(MEDIA, Health::Unhealthy),
+            |world| world.ail(MEDIA, Health::Unhealthy),
             "its container is unhealthy",
         ),
-        ("nothing", &|_| {}, "the PBX does not say why"),
+        ("nothing", |_| {}, "the PBX does not say why"),
     ];
     for (case, fault, why) in cases {
         let mut world = World::new();

@@ -35,7 +35,14 @@ pub(super) async fn measure(args: &Measure, fleet: &Fleet) -> anyhow::Result<Vec
         fleet.await_healthy().await?;
         let knocking = Knocking::begin(MEDIA)?;
         let began = Timestamp::now();
-        fleet.extend(&["upgrade", "-n", MEDIA.name, "-i", &fleet.image(version)])?;
+        fleet.extend(&[
+            "upgrade",
+            "--yes",
+            "-n",
+            MEDIA.name,
+            "-i",
+            &fleet.image(version),
+        ])?;
         let gap = knocking.end().await?;
         silent.push(gap.as_secs_f64() * 1e3);
         engine.push(exchange(began)?.as_secs_f64() * 1e3);

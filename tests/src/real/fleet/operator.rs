@@ -10,6 +10,7 @@ use crate::real::engine::Instance;
 use crate::real::process::{BOUND, Output, Running};
 use crate::real::servers::Server;
 use crate::real::wait::until;
+use crate::unasked::said_yes;
 
 impl Fleet {
     /// Runs `extend` to its end.
@@ -26,7 +27,7 @@ impl Fleet {
             .env("EXTEND_SOCKET", self.path("controller.sock"))
             .env_remove("EXTEND_CRASH_AT")
             .env("NO_COLOR", "1")
-            .args(words);
+            .args(said_yes(words));
         Running::start(command, "")
     }
 
