@@ -75,6 +75,7 @@ impl Operator {
             request_id: Ulid::generate().to_string(),
             verb: verb.into(),
             selector: Some(selector),
+            confirmed: true,
             ..v1::SubmitRequest::default()
         };
         let answer = self.0.clone().submit(request).await?.into_inner();
