@@ -19,6 +19,8 @@ readonly PROFILE=${PROFILE:-release}
 readonly VERSION_SUFFIX=${VERSION_SUFFIX-}
 readonly TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
 readonly OUT=$TARGET_DIR/deb
+# What is on in the packages only.
+readonly CONTROLLER_FEATURES=(--features extend-controller/aws)
 readonly MAINTAINER="${DEBFULLNAME:-Extend developers} <${DEBEMAIL:-extend@localhost}>"
 # What the controller needs where dpkg-shlibdeps is not there to find out.
 readonly USUAL_LIBRARIES='libc6 (>= 2.34), libgcc-s1 (>= 4.2)'
@@ -52,7 +54,7 @@ trap 'rm -rf "$work"' EXIT
 # The agent runs on any Linux: static, and so with its own C library. The controller does not: it
 # looks up the names of operators, which come from wherever the host has its users.
 build() {
-    cargo build --profile "$PROFILE" -p extend-controller >&2
+    cargo build --profile "$PROFILE" -p extend-controller "${CONTROLLER_FEATURES[@]}" >&2
     # A target named aloud keeps the flags away from everything else that was built here.
     RUSTFLAGS="-C target-feature=+crt-static" \
         cargo build --profile "$PROFILE" --target "$TRIPLE" -p extend-agent >&2
@@ -103,9 +105,10 @@ changelog() { # PACKAGE
 }
 
 # The licence of what is ours, and of every library that is linked in.
-copyright() { # CRATE
-    local licence libraries
-    libraries=$(cargo tree --locked --prefix none --edges normal --format ' {p}: {l}' -p "$1" |
+copyright() { # CRATE [FEATURE…]
+    local licence libraries crate=$1
+    shift
+    libraries=$(cargo tree --locked --prefix none --edges normal --format ' {p}: {l}' -p "$crate" "$@" |
         sed -e 's/ ([^)]*)//' -e '/^ extend-/d' | LC_ALL=C sort -u)
     licence=$(sed '1,/^Copyright/d' LICENSE-MIT | sed '/./,$!d; s/^/ /; s/^ $/ ./')
     awk -v holder="$(sed -n 's/^Copyright (c) //p' LICENSE-MIT)" -v expat="$licence" \
@@ -117,11 +120,11 @@ copyright() { # CRATE
     ' packaging/deb/copyright
 }
 
-documents() { # PACKAGE CRATE ROOT
-    local directory=$3/usr/share/doc/$1
+documents() { # ROOT PACKAGE CRATE [FEATURE…]
+    local directory=$1/usr/share/doc/$2
     mkdir -p "$directory"
-    changelog "$1" | gzip -9n >"$directory/changelog.gz"
-    copyright "$2" >"$directory/copyright"
+    changelog "$2" | gzip -9n >"$directory/changelog.gz"
+    copyright "${@:3}" >"$directory/copyright"
 }
 
 units() { # PATTERN ROOT
@@ -171,7 +174,7 @@ make_agent() {
     units 'extend-agent*' "$root"
     install -D -m 0644 -t "$root/etc/extend" packaging/agent.toml
     install -d "$root/etc/extend/roles.d"
-    documents extend-agent extend-agent "$root"
+    documents "$root" extend-agent extend-agent
     overrides extend-agent "$root"
     pack extend-agent '' "$root"
 }
@@ -192,7 +195,7 @@ make_extend() { # AGENT_PACKAGE
     install -d "$root/etc/extend/roles.d"
     install -D -m 0755 -t "$share/extend" packaging/extend.sh
     install -D -m 0644 -t "$share/extend/agent" "$1"
-    documents extend extend-controller "$root"
+    documents "$root" extend extend-controller "${CONTROLLER_FEATURES[@]}"
     overrides extend "$root"
     pack extend "$(libraries "$root"), " "$root"
 }

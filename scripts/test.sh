@@ -56,6 +56,19 @@ run_tests() {
     fi
 }
 
+# The feature that only the packages have, against a server that stands in for EC2.
+run_aws_tests() {
+    cargo clippy -p extend-controller --all-targets --features aws --quiet -- -D warnings
+    local runner=(test)
+    if cargo nextest --version >/dev/null 2>&1; then
+        runner=(nextest run)
+    fi
+    scripts/moto.sh cargo "${runner[@]}" --no-fail-fast -p extend-controller \
+        --features failpoints,aws --test aws
+    cargo "${runner[@]}" --no-fail-fast -p extend-controller --features failpoints,aws --lib \
+        -- aws:: security_group::
+}
+
 # The tests against the real Engine share its container names: one after the other.
 run_engine_tests() {
     if cargo nextest --version >/dev/null 2>&1; then
@@ -90,6 +103,7 @@ stage 'lints' cargo clippy --workspace --all-targets --quiet -- -D warnings
 stage 'parts' run_tests --workspace --exclude extend-tests "${FEATURES[@]}"
 stage 'simulated fleets' run_tests -p extend-tests --lib --test 'sim_*'
 [ "$mode" != quick ] || exit 0
+stage 'security group' run_aws_tests
 stage 'docker engine' scripts/docker.sh up --state "$state"
 stage 'stand-in image' scripts/standin-image.sh 22.3.0 extend.test/pbx:22
 stage 'real fleets' run_engine_tests -p extend-tests --test 'docker_*'

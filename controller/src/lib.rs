@@ -2,6 +2,8 @@
 //! lines over it, and the system tests start it in their own process.
 
 pub mod api;
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod backup;
 pub mod ca;
 pub mod cli;

@@ -20,6 +20,8 @@ mod cycle;
 mod drift;
 mod memory;
 mod poke;
+#[cfg(feature = "aws")]
+mod security_group;
 
 #[cfg(test)]
 mod tests;
@@ -34,6 +36,8 @@ use crate::whitelist::{EnforcerKind, Entry, Policy, Step};
 pub use cycle::Task;
 pub use memory::{InMemory, Mishap, Outside};
 pub use poke::{Ask, Asked, Pokes};
+#[cfg(feature = "aws")]
+pub use security_group::SecurityGroup;
 
 /// One place outside that lets addresses in.
 ///
