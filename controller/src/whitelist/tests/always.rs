@@ -243,7 +243,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(700))]
 
     #[test]
     fn nobody_who_is_wanted_is_kept_out_and_it_comes_to_an_end(

@@ -65,7 +65,7 @@ fn near() -> impl Strategy<Value = (Ipv4Addr, IpNet)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_000))]
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
     fn a_network_covers_what_a_look_at_every_bit_finds((address, net) in near()) {
