@@ -7,7 +7,9 @@ use extend_proto::v1;
 use jiff::Timestamp;
 
 use crate::core::request::{Submitted, ToAgent};
-use crate::core::view::{HostSample, NodeView, OperationList, ServerView, ServersView};
+use crate::core::view::{
+    HostSample, NodeView, OperationList, PortalStanding, PortalState, ServerView, ServersView,
+};
 use crate::package::{AgentPackage, PackageError};
 
 pub(super) fn to_agent(message: ToAgent) -> v1::ControllerMessage {
@@ -71,6 +73,7 @@ pub(super) fn servers(view: ServersView, now: Timestamp) -> v1::ListServersRespo
         status: server.status.map(Into::into),
         operation: text(server.operation.as_ref()),
         node_reason: server.node_reason,
+        portal: server.portal.map(portal),
         node_away_since_ms: optional_ms(server.node_away_since),
         host: server.host.map(|host| self::host(host, now)),
     };
@@ -125,6 +128,22 @@ fn host(sample: HostSample, now: Timestamp) -> v1::HostFigures {
     let age = since(sample.at, now);
     let figures = sample.figures;
     AgedFigures { age, figures }.into()
+}
+
+/// How a server stands in the portal.
+fn portal(standing: PortalStanding) -> v1::PortalStanding {
+    let state = match standing.state {
+        PortalState::Unknown => v1::PortalState::Unknown,
+        PortalState::NotRegistered => v1::PortalState::NotRegistered,
+        PortalState::Offline => v1::PortalState::Offline,
+        PortalState::Online => v1::PortalState::Online,
+        PortalState::Disabled => v1::PortalState::Disabled,
+    };
+    v1::PortalStanding {
+        state: state.into(),
+        reason: standing.reason,
+        sessions: standing.sessions,
+    }
 }
 
 /// The rest of the view: the package, or why there is none.

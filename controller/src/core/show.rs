@@ -83,6 +83,7 @@ impl Fleet {
             node_reason: reason(node, entry, None, now),
             node_away_since: entry.away_since(),
             host: entry.host.clone(),
+            portal: self.portal_standing(node),
         })
     }
 

@@ -31,6 +31,34 @@ pub struct ServerView {
     pub node_away_since: Option<Timestamp>,
     /// How its node's machine does.
     pub host: Option<HostSample>,
+    /// How it stands in the PBX's portal; none where nobody looks.
+    pub portal: Option<PortalStanding>,
+}
+
+/// How a server stands in the PBX's portal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortalStanding {
+    /// In a word.
+    pub state: PortalState,
+    /// Why, in words; empty when there is nothing to explain.
+    pub reason: String,
+    /// How many sessions the PBX counts; none where it does not.
+    pub sessions: Option<u64>,
+}
+
+/// The same in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortalState {
+    /// It cannot be told at this moment.
+    Unknown,
+    /// The portal does not have it.
+    NotRegistered,
+    /// The PBX does not see it.
+    Offline,
+    /// The PBX sees it, and sends it sessions.
+    Online,
+    /// It is sent no sessions.
+    Disabled,
 }
 
 /// What a node told last of its machine. In memory only: it decides nothing.

@@ -320,7 +320,8 @@ fn sessions_and_the_image_before_are_in_the_status() {
                                                        session
     ivr-server-1      172.31.16.140  unknown   -       its node is offline; it was
                                                        healthy
-    no room for IMAGE, NODE, TYPE, OPERATION, RESTARTS, VERSION: -o wide shows all
+    no room for PORTAL, IMAGE, NODE, TYPE, OPERATION, RESTARTS, VERSION: -o wide
+    shows all
     ");
     let wide = place.run("status -o wide").out;
     assert!(

@@ -202,6 +202,18 @@ pub(crate) fn refusal(code: Code, sentence: &str, causes: &[&str], hint: &str) -
     Status::with_details(code, sentence, refusal.encode_to_vec().into())
 }
 
+/// A refusal under a rule's own word.
+pub(crate) fn refusal_as(word: &str, sentence: &str, hint: &str) -> Status {
+    let refusal = v1::Refusal {
+        code: word.to_owned(),
+        sentence: sentence.to_owned(),
+        causes: Vec::new(),
+        hint: hint.to_owned(),
+    };
+    let details = refusal.encode_to_vec().into();
+    Status::with_details(Code::FailedPrecondition, sentence, details)
+}
+
 /// One life of the stand-in.
 pub(crate) struct Stub {
     runtime: Option<Runtime>,

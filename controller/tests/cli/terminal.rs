@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 
 use crate::fixtures::{self, operation, phase, target};
 use crate::harness::{Place, pause, until};
-use crate::stub::OnSubmit;
+use crate::stub::{OnSubmit, refusal_as};
 
 /// Two servers would be removed; the operation then ends at once.
 fn removal() -> Place {
@@ -325,7 +325,8 @@ fn eighty_columns_hold_what_matters_of_the_status() {
                                                           portsip/pbx:22
     ivr-server-1      172.31.16.140  unknown      -       its node is offline; it
                                                           was healthy
-    no room for IMAGE, NODE, TYPE, OPERATION, RESTARTS, VERSION: -o wide shows all
+    no room for PORTAL, IMAGE, NODE, TYPE, OPERATION, RESTARTS, VERSION: -o wide
+    shows all
 
     UNCLAIMED CONTAINER  ADDRESS        NAME            TO TAKE IT OVER
     portsip.mediaserver  172.31.16.141  media-server-2  extend adopt -a
@@ -381,4 +382,75 @@ fn status_is_drawn_again_every_second() {
         shown.lines().all(|line| line.chars().count() < 200),
         "{shown}"
     );
+}
+
+/// The controller does not compare, and wants a yes; with it, the operation ends at once.
+fn unasked() -> Place {
+    let place = Place::new();
+    let done = operation(
+        v1::Verb::Upgrade,
+        vec![target(0, v1::TargetState::Succeeded)],
+    );
+    place.script.operation.send_replace(done.clone());
+    place.script.on_submit([
+        OnSubmit::Refuse(refusal_as(
+            "unconfirmed",
+            "cannot upgrade unasked: the image cannot be held against the version of the PBX",
+            "say --yes if the PBX is at least as new as the image, or set pbx.api",
+        )),
+        OnSubmit::Answer(v1::SubmitResponse {
+            plan: fixtures::plan(),
+            operation: Some(done),
+        }),
+    ]);
+    place
+}
+
+const YES: &str = "Type yes to go on: ";
+
+#[test]
+fn an_image_that_nobody_compares_is_asked_about() {
+    let place = unasked();
+    let mut terminal = place.on_terminal("upgrade");
+    terminal.shows(YES);
+    read_the_question();
+    terminal.answers("yes\n");
+    let (code, shown) = terminal.ends();
+    assert_eq!(code, 0, "{shown}");
+    assert!(
+        shown.contains("cannot be held against the version"),
+        "{shown}"
+    );
+    let confirmed: Vec<_> = place.script.submits().iter().map(|s| s.confirmed).collect();
+    assert_eq!(confirmed, [false, true]);
+}
+
+#[test]
+fn another_answer_and_no_terminal_deploy_nothing() {
+    let place = unasked();
+    let mut terminal = place.on_terminal("upgrade");
+    terminal.shows(YES);
+    read_the_question();
+    terminal.answers("y\n");
+    let (code, shown) = terminal.ends();
+    assert_eq!(code, 1, "{shown}");
+    assert_eq!(place.script.submits().len(), 1);
+
+    let place = unasked();
+    let ran = place.run("upgrade");
+    assert_eq!(ran.code, 4, "{}", ran.err);
+    assert!(ran.err.contains("hint: say --yes if"), "{}", ran.err);
+    assert_eq!(place.script.submits().len(), 1);
+}
+
+#[test]
+fn a_yes_beforehand_is_handed_over_at_once() {
+    for line in [
+        "upgrade --yes",
+        "run -s media-server-only -n m -a 172.31.16.139 --yes",
+    ] {
+        let place = Place::new();
+        place.run(line);
+        assert!(place.script.only_submit().confirmed, "{line}");
+    }
 }

@@ -14,6 +14,7 @@ pub(crate) mod node;
 pub(crate) mod operation;
 pub(crate) mod operations;
 pub(crate) mod plan;
+pub(crate) mod portal;
 pub(crate) mod progress;
 pub(crate) mod server;
 pub(crate) mod serving;

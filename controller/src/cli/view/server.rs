@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::host::Host;
+use super::portal::Portal;
 use super::serving::{Image, Sessions};
 use super::unclaimed::Unclaimed;
 use super::{health_tone, moment, node_tone, not_understood, text};
@@ -82,6 +83,8 @@ pub(crate) struct Server {
     pub(crate) operation: Option<OperationId>,
     /// How its node's machine does.
     pub(crate) host: Option<Host>,
+    /// How it stands in the PBX's portal.
+    pub(crate) portal: Portal,
 }
 
 impl TryFrom<v1::ListServersResponse> for Fleet {
@@ -116,6 +119,7 @@ impl TryFrom<v1::ServerView> for Server {
             node_reason: text(view.node_reason),
             node_away_since,
             host: view.host.map(|host| Host::read(host, now)),
+            portal: Portal::read(view.portal),
             ..Self::new(record, node_state, status, operation)
         })
     }
@@ -164,6 +168,7 @@ impl Server {
             node_away_since: None,
             operation,
             host: None,
+            portal: Portal::read(None),
         };
         if let Some(status) = status {
             server.tell(status);
@@ -289,6 +294,7 @@ impl Server {
             self.address.to_string().into(),
             Cell::toned(self.health.to_string(), health_tone(self.health)),
             since.into(),
+            self.portal.cell(),
             self.image.clone().into(),
             self.version.clone().unwrap_or_default().into(),
             Cell::from(self.restarts()).or_say(self.restarts_told()),
@@ -323,6 +329,7 @@ fn is_heard(state: NodeState) -> bool {
 
 /// What a narrow terminal has no room for, the least needed first.
 const SPARE: &[&str] = &[
+    "PORTAL",
     "IMAGE",
     "NODE",
     "TYPE",
@@ -341,6 +348,7 @@ pub(crate) fn servers_table(servers: &[Server], wide: bool, now: Timestamp) -> T
         "ADDRESS",
         "HEALTH",
         "SINCE",
+        "PORTAL",
         "IMAGE",
         "VERSION",
         "RESTARTS",

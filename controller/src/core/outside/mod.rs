@@ -17,6 +17,7 @@ mod gate;
 mod leave;
 mod row;
 mod seen;
+mod shown;
 mod version;
 mod wanted;
 mod why;
