@@ -30,6 +30,9 @@ pub struct Config {
     /// Whether kernel parameters are set and firewalld's ports opened as the role definitions say
     /// (and put back by `extend rm`). Directories are made in any case.
     pub host_changes: bool,
+    /// Whether firewalld on this node, one of the PBX's own, lets in what the controller says: the
+    /// servers' addresses through its trusted zone, and nodes to the controller's ports.
+    pub firewall: bool,
     /// Controllers' agent listeners; empty means the one that the node joined.
     pub controllers: Vec<SocketAddrV4>,
 }
@@ -44,6 +47,7 @@ impl Default for Config {
             roles_dir: "/etc/extend/roles.d".into(),
             registry_credentials: "/etc/extend/registry.json".into(),
             host_changes: true,
+            firewall: false,
             controllers: Vec::new(),
         }
     }

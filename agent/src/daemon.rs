@@ -161,7 +161,8 @@ pub async fn live(
             .collect(),
         figures: world.figures,
     };
-    let executor = Executor::new(world.docker.clone(), world.host, settings.clone());
+    let host = world.host;
+    let executor = Executor::new(world.docker.clone(), host.clone(), settings.clone());
     let (reconciler, handle) = reconciler::new(Parts {
         docker: world.docker.clone(),
         executor,
@@ -190,6 +191,7 @@ pub async fn live(
                 handle,
                 journal,
                 logs,
+                host,
                 link,
             },
             world.dial,
@@ -204,7 +206,8 @@ pub async fn live(
 /// Root does by itself what others ask the helper for.
 fn host(config: &Config) -> Arc<dyn Host> {
     if nix::unistd::geteuid().is_root() {
-        return Arc::new(SystemHost::new(Places::default(), config.host_changes));
+        let host = SystemHost::new(Places::default(), config.host_changes);
+        return Arc::new(host.keeping_firewall(config.firewall));
     }
     Arc::new(HelperHost::new(helper::SOCKET, config.host_changes))
 }

@@ -12,6 +12,7 @@ pub mod docker;
 pub mod execute;
 pub mod failure;
 pub mod faults;
+pub mod firewall;
 pub mod host;
 pub mod identity;
 pub mod journal;

@@ -8,5 +8,8 @@ pub const DRAIN: &str = "drain";
 /// have none.
 pub const NEWEST: &str = "newest";
 
+/// Is asked for firewalld on a node of the PBX, and answers.
+pub const FIREWALL: &str = "firewall";
+
 /// Everything that the agent of this version can do.
-pub const ALL: [&str; 2] = [DRAIN, NEWEST];
+pub const ALL: [&str; 3] = [DRAIN, NEWEST, FIREWALL];

@@ -12,6 +12,7 @@ pub mod duration;
 pub mod event;
 pub mod exit;
 pub mod files;
+pub mod firewall;
 pub mod guarded;
 pub mod hash;
 pub mod hint;

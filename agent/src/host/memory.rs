@@ -1,9 +1,13 @@
 //! A host that exists in memory only: for tests and simulations.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use extend_common::firewall::{
+    FirewallChange, FirewallState, FirewallTold, Opening, SeenOpening, ZoneSource,
+};
 use extend_common::ids::{NodeAddr, RoleName};
 use extend_common::roles::{DirectoryDefinition, PortRange};
 
@@ -17,6 +21,14 @@ struct State {
     changes: BTreeSet<(RoleName, &'static str)>,
     trouble: Option<String>,
     free: Option<u64>,
+    zone: Option<Zone>,
+}
+
+/// firewalld, all of it ours.
+#[derive(Debug, Default)]
+struct Zone {
+    trusted: BTreeSet<Ipv4Addr>,
+    open: BTreeSet<Opening>,
 }
 
 /// A host in memory. Clones are handles to the same one.
@@ -63,6 +75,25 @@ impl MemoryHost {
         self.state().free = bytes;
     }
 
+    /// Installs a firewalld in which nobody else has anything.
+    pub fn install_firewall(&self) {
+        self.state().zone.get_or_insert_default();
+    }
+
+    /// What its trusted zone has.
+    pub fn trusted(&self) -> BTreeSet<Ipv4Addr> {
+        let state = self.state();
+        let zone = state.zone.as_ref();
+        zone.map(|zone| zone.trusted.clone()).unwrap_or_default()
+    }
+
+    /// Somebody takes a source out of its trusted zone.
+    pub fn distrust(&self, address: Ipv4Addr) {
+        if let Some(zone) = &mut self.state().zone {
+            zone.trusted.remove(&address);
+        }
+    }
+
     /// What was changed for roles besides directories, and not undone.
     pub fn changes(&self) -> Vec<(RoleName, &'static str)> {
         self.state().changes.iter().cloned().collect()
@@ -104,6 +135,38 @@ impl Host for MemoryHost {
             }
         }
         Ok(answer)
+    }
+
+    fn firewall(&self, change: &FirewallChange) -> Result<FirewallTold, HostError> {
+        let mut state = self.state();
+        let zone = &mut state.zone;
+        let Some(zone) = zone else {
+            return Ok(FirewallTold::of(FirewallState::Absent));
+        };
+        zone.trusted.extend(&change.trust);
+        zone.trusted
+            .retain(|address| !change.untrust.contains(address));
+        zone.open.extend(&change.open);
+        zone.open.retain(|opening| !change.close.contains(opening));
+        let source = |address: &Ipv4Addr| ZoneSource {
+            zone: "trusted".to_owned(),
+            address: *address,
+            prefix: 32,
+            accepts: true,
+            first: false,
+            runtime: true,
+            permanent: true,
+            ours: true,
+        };
+        let opening = |opening: &Opening| SeenOpening {
+            opening: *opening,
+            whole: true,
+        };
+        Ok(FirewallTold {
+            sources: zone.trusted.iter().map(source).collect(),
+            openings: zone.open.iter().map(opening).collect(),
+            ..FirewallTold::of(FirewallState::Running)
+        })
     }
 
     fn free_space(&self, _: &Path) -> Option<u64> {

@@ -10,6 +10,7 @@ mod changes;
 mod clock;
 mod directories;
 pub mod figures;
+mod firewall;
 pub mod helper;
 mod holder;
 mod memory;
@@ -21,6 +22,7 @@ mod system;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
+use extend_common::firewall::{FirewallChange, FirewallTold};
 use extend_common::ids::NodeAddr;
 use extend_common::roles::PortRange;
 use serde::{Deserialize, Serialize};
@@ -111,6 +113,13 @@ pub trait Host: Send + Sync + 'static {
     /// # Errors
     /// When the host does not tell.
     fn busy_port(&self, tcp: &[PortRange], node: NodeAddr) -> Result<Option<BusyPort>, HostError>;
+
+    /// Does what `change` says with firewalld on a node of the PBX, where its administrator allows
+    /// that, and tells what is there then. What cannot be done of it is told, too.
+    ///
+    /// # Errors
+    /// When nothing could be seen.
+    fn firewall(&self, change: &FirewallChange) -> Result<FirewallTold, HostError>;
 
     /// How many bytes can still be written on the file system that holds a path, whether the path
     /// itself is there or not; none when the host does not tell.

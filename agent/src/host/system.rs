@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use extend_common::firewall::{FirewallChange, FirewallState, FirewallTold};
 use extend_common::ids::NodeAddr;
 use extend_common::roles::PortRange;
 
 use super::changes::{Firewall, Notes, Parameters};
+use super::firewall::Zones;
 use super::{
     BusyPort, Host, HostAnswer, HostError, HostVerb, RoleNeeds, directory_size, ensure_directories,
     figures, holder, listening_ports,
@@ -49,6 +51,7 @@ impl Default for Places {
 pub struct SystemHost {
     places: Places,
     makes_changes: bool,
+    keeps_firewall: bool,
 }
 
 impl SystemHost {
@@ -57,7 +60,15 @@ impl SystemHost {
         Self {
             places,
             makes_changes,
+            keeps_firewall: false,
         }
+    }
+
+    /// The same, with whether firewalld's trusted zone is kept as a controller says.
+    #[must_use]
+    pub fn keeping_firewall(mut self, keeps: bool) -> Self {
+        self.keeps_firewall = keeps;
+        self
     }
 
     fn set_parameters(&self, needs: &RoleNeeds) -> Result<Vec<String>, HostError> {
@@ -113,6 +124,15 @@ impl Host for SystemHost {
             tracing::info!(%role, ?verb, changed = all, "host changed");
         }
         Ok(HostAnswer { changed, bytes })
+    }
+
+    fn firewall(&self, change: &FirewallChange) -> Result<FirewallTold, HostError> {
+        let firewall = Zones::of(&self.places);
+        if self.keeps_firewall {
+            firewall.act(change)
+        } else {
+            firewall.untouched(FirewallState::NotAllowed)
+        }
     }
 
     fn free_space(&self, path: &Path) -> Option<u64> {

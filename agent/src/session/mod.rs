@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use dial::Dial;
 
+use crate::host::Host;
 use crate::host::figures::Figures;
 use crate::journal::Journal;
 use crate::logs::Sources;
@@ -46,7 +47,7 @@ pub struct About {
 }
 
 /// What a session tells from, and whom it tells what it hears.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Tells {
     /// The reconciler.
     pub handle: Handle,
@@ -54,6 +55,8 @@ pub struct Tells {
     pub journal: Journal,
     /// What is read for operators.
     pub logs: Sources,
+    /// The host whose firewalld is asked about.
+    pub host: Arc<dyn Host>,
     /// Whether there is a session.
     pub link: watch::Sender<Link>,
 }

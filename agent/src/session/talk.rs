@@ -20,6 +20,8 @@ use tonic::transport::Channel;
 use super::{About, Dial, Tells};
 use crate::core::accept::SessionFacts;
 use crate::failure::Failure;
+use crate::firewall::Firewall;
+use crate::host::Host;
 use crate::host::figures::Figures;
 use crate::logs::{Desk, Sources};
 use crate::reconciler::{AgentView, Command, Handle};
@@ -47,6 +49,7 @@ pub(super) async fn talk(
         handle,
         journal,
         logs,
+        host,
         link,
     } = tells;
     let mut view = handle.view();
@@ -55,7 +58,7 @@ pub(super) async fn talk(
     let mut news = true;
     let mut kept = true;
     let (to, outbound) = mpsc::channel(OUTBOUND);
-    let mut desks = Desks::new(logs, channel.clone(), to.clone());
+    let mut desks = Desks::new(logs, host, channel.clone(), to.clone());
     let mut told = view.borrow_and_update().clone();
     to.send(message(Said::Hello(hello(about, &told)))).await?;
     let mut client = AgentClient::new(channel)
@@ -140,13 +143,20 @@ pub(super) async fn talk(
 struct Desks {
     logs: Desk,
     questions: Questions,
+    firewall: Firewall,
 }
 
 impl Desks {
-    fn new(sources: &Sources, channel: Channel, to: mpsc::Sender<v1::AgentMessage>) -> Self {
+    fn new(
+        sources: &Sources,
+        host: &Arc<dyn Host>,
+        channel: Channel,
+        to: mpsc::Sender<v1::AgentMessage>,
+    ) -> Self {
         let (docker, settings) = (Arc::clone(&sources.docker), Arc::clone(&sources.settings));
         Self {
             logs: Desk::new(sources.clone(), channel),
+            firewall: Firewall::new(host.clone(), to.clone()),
             questions: Questions::new(docker, settings, to),
         }
     }
@@ -246,6 +256,12 @@ async fn take(
         Some(Heard::ImageWanted(wanted)) => {
             if facts.is_some() {
                 desks.questions.take(wanted);
+            }
+            Ok(None)
+        }
+        Some(Heard::FirewallWanted(wanted)) => {
+            if facts.is_some() {
+                desks.firewall.take(wanted);
             }
             Ok(None)
         }

@@ -3,6 +3,7 @@
 
 mod enums;
 mod event;
+mod firewall;
 mod host;
 mod logs;
 mod operation;
@@ -15,6 +16,7 @@ use jiff::Timestamp;
 use prost::Message as _;
 
 pub use event::MAX_EVENTS;
+pub use firewall::{firewall_told, firewall_wanted};
 pub use logs::MAX_LISTED;
 pub use operation::whole_seconds;
 pub use status::{MAX_LOG_LINES, bounded_log_tail};

@@ -2,7 +2,7 @@
 
 use extend_common::clock::since;
 use extend_common::host::AgedFigures;
-use extend_common::wire::optional_ms;
+use extend_common::wire::{firewall_wanted, optional_ms};
 use extend_proto::v1;
 use jiff::Timestamp;
 
@@ -43,6 +43,10 @@ pub(super) fn to_agent(message: ToAgent) -> v1::ControllerMessage {
             reference: wanted.reference,
             pull: wanted.pull.to_wire(),
         }),
+        ToAgent::FirewallWanted(wanted) => {
+            let wanted = *wanted;
+            Kind::FirewallWanted(firewall_wanted(wanted.id.to_string(), wanted.change))
+        }
         ToAgent::LogsWanted(wanted) => Kind::LogsWanted(v1::LogsWanted {
             id: wanted.id.to_string(),
             role: wanted.role.to_string(),

@@ -10,6 +10,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use extend_common::event::EventKind;
+use extend_common::firewall::FirewallTold;
 use extend_common::ids::{NodeAddr, RoleName};
 use extend_common::logs::LogQuery;
 use extend_common::operation::Verb;
@@ -286,6 +287,12 @@ pub(super) fn heartbeat(heartbeat: v1::Heartbeat, wall: Timestamp) -> Result<Hea
         unclaimed: Unclaimed::list(heartbeat.unclaimed)?,
         looked: heartbeat.looked,
     })
+}
+
+/// What firewalld on a node lets in.
+pub(super) fn firewall_told(told: v1::FirewallTold) -> Result<(Ulid, FirewallTold), WireError> {
+    let id = parse("id", &told.id)?;
+    Ok((id, told.try_into()?))
 }
 
 /// Where a reference leads.

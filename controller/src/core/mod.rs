@@ -23,6 +23,7 @@ mod door;
 mod ending;
 mod enrol;
 mod event;
+mod firewall;
 mod fleet;
 mod hello;
 mod key;
@@ -56,6 +57,7 @@ mod words;
 pub(crate) mod tests;
 
 pub use archive::{ArchiveKey, Kept};
+pub use firewall::Reach;
 pub use fleet::Fleet;
 pub use key::Key;
 pub use load::{LoadError, Loading, PREFIXES};

@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use ulid::Ulid;
 
 use extend_common::event::EventKind;
+use extend_common::firewall::FirewallChange;
 pub(crate) use extend_common::hash::sha256;
 use extend_common::hash_type;
 use extend_common::host::AgedFigures;
@@ -279,6 +280,17 @@ pub enum ToAgent {
     LogsWanted(Box<LogsWanted>),
     /// Somebody wants to know where a reference leads.
     ImageWanted(ImageWanted),
+    /// What firewalld there has to let in.
+    FirewallWanted(Box<FirewallWanted>),
+}
+
+/// What an agent on a node of the PBX has to do with firewalld.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FirewallWanted {
+    /// Names the enforcer that waits; good for one answer.
+    pub id: Ulid,
+    /// What is to be done before it is looked.
+    pub change: FirewallChange,
 }
 
 /// A question where a reference leads, for an agent.

@@ -18,6 +18,7 @@
 
 mod cycle;
 mod drift;
+pub mod firewalld;
 mod memory;
 mod poke;
 #[cfg(feature = "aws")]

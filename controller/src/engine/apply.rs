@@ -219,6 +219,16 @@ impl Ground<'_> {
                 gathering.add(InputKind::Question, turn);
                 gathering.answer(reply, Ok(()));
             }
+            Question::WantFirewall {
+                node,
+                id,
+                change,
+                reply,
+            } => {
+                let turn = fleet.want_firewall(node, id, *change);
+                let reach = gathering.add(InputKind::Question, turn);
+                gathering.answer(reply, Ok(reach));
+            }
             Question::LogsOf { words, reply } => {
                 gathering.answer(reply, refused(fleet.logs_of(&words)));
             }

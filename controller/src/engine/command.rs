@@ -10,6 +10,7 @@ use tokio::sync::{oneshot, watch};
 use ulid::Ulid;
 
 use extend_common::event::JournalPart;
+use extend_common::firewall::FirewallChange;
 use extend_common::ids::NodeAddr;
 use extend_common::operation::Operation;
 use extend_common::status::ServerStatus;
@@ -18,7 +19,6 @@ use super::EngineError;
 use super::batch::send;
 use super::crash::InputKind;
 use super::session::SessionSender;
-use crate::core::ArchiveKey;
 use crate::core::refusal::Known;
 use crate::core::request::{
     EventsWanted, Heartbeat, Hello, KeyHash, LogsWanted, PeerFacts, Recovered, Retry,
@@ -27,6 +27,7 @@ use crate::core::request::{
 use crate::core::view::{
     EventFilter, EventsBegin, EventsPage, NodeView, Noted, OperationFilter, ServersView,
 };
+use crate::core::{ArchiveKey, Reach};
 
 use crate::portal::PortalSeen;
 use crate::whitelist::Round;
@@ -191,6 +192,12 @@ pub(super) enum Question {
         reference: String,
         reply: Reply<()>,
     },
+    WantFirewall {
+        node: NodeAddr,
+        id: Ulid,
+        change: Box<FirewallChange>,
+        reply: Reply<Reach>,
+    },
     LogsOf {
         words: SelectorWords,
         reply: Reply<Known>,
@@ -241,6 +248,7 @@ impl Command {
                 | SessionCommand::Events { .. }
                 | SessionCommand::Closed { .. },
             ) => {}
+            Self::Question(Question::WantFirewall { reply, .. }) => send(reply, Err(error)),
             Self::Question(Question::Operations { reply, .. }) => send(reply, Err(error)),
             Self::Question(Question::BeginEvents { reply, .. }) => send(reply, Err(error)),
             Self::Question(Question::EventsAfter { reply, .. }) => send(reply, Err(error)),

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use ulid::Ulid;
 
 use extend_common::event::JournalPart;
+use extend_common::firewall::FirewallTold;
 use extend_common::ids::NodeAddr;
 use extend_common::operation::{Operation, Verb};
 use extend_common::status::ServerStatus;
@@ -40,6 +41,9 @@ use crate::store::{StoreError, StoreHandle, StoreId};
 /// So many inputs wait for the engine; beyond it, callers do. One turn takes microseconds: a full
 /// queue means that the disk is slow, and agents' reports have to feel that.
 pub(super) const QUEUE: usize = 1024;
+
+/// An agent that is connected answers within eight seconds, whatever its registry does.
+const LEAD_LIMIT: Duration = Duration::from_secs(10);
 
 /// Begins no key.
 const NO_ROWS: &str = "!";
@@ -82,7 +86,8 @@ pub struct EngineHandle {
     pub(super) events: watch::Receiver<u64>,
     pub(super) store: StoreHandle,
     pub(super) archive: Archive,
-    pub(super) questions: Questions,
+    pub(super) questions: Questions<Lead>,
+    pub(super) firewalls: Questions<FirewallTold>,
 }
 
 impl EngineHandle {
@@ -132,9 +137,13 @@ impl EngineHandle {
             reply,
         })
         .await?;
-        Ok(match question.answer().await {
-            Lead::Unknown(why) => Lead::Unknown(format!("{node} was asked: {why}")),
-            lead => lead,
+        let seconds = LEAD_LIMIT.as_secs();
+        Ok(match question.answer(LEAD_LIMIT).await {
+            Some(Lead::Unknown(why)) => Lead::Unknown(format!("{node} was asked: {why}")),
+            Some(lead) => lead,
+            None => Lead::Unknown(format!(
+                "{node} was asked: its agent did not answer within {seconds}s"
+            )),
         })
     }
 
@@ -528,7 +537,7 @@ impl EngineHandle {
         self.door.clone()
     }
 
-    async fn ask<T, C: Into<Command>>(
+    pub(super) async fn ask<T, C: Into<Command>>(
         &self,
         command: impl FnOnce(Reply<T>) -> C,
     ) -> Result<T, EngineError> {

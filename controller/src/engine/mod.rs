@@ -20,6 +20,7 @@ mod batch;
 mod command;
 mod config;
 mod crash;
+mod firewall;
 mod handle;
 mod outside;
 mod prune;
@@ -47,6 +48,7 @@ pub use config::EngineConfig;
 #[cfg(feature = "failpoints")]
 pub use crash::AbortAt;
 pub use crash::{CrashHook, CrashPoint, InputKind, Moment, NoCrash};
+pub use firewall::FirewallAnswer;
 pub use handle::{EngineError, EngineHandle};
 pub use outside::Wanted;
 pub use session::{SessionReceiver, SessionSender};
@@ -114,6 +116,7 @@ impl Engine {
                 outside,
                 events,
                 questions: questions::Questions::default(),
+                firewalls: questions::Questions::default(),
                 archive: archive::Archive::new(store.clone()),
                 store,
             },

@@ -12,5 +12,6 @@ mod run;
 mod tests;
 
 pub(super) use firewalld::Firewall;
-pub(super) use notes::Notes;
+pub(super) use notes::{Notes, told};
 pub(super) use parameters::Parameters;
+pub(super) use run::{Said, run};

@@ -120,7 +120,11 @@ fn path(directory: &Path, role: &RoleName) -> PathBuf {
 }
 
 /// A file's error with what is behind it.
-pub(super) fn told(operation: &'static str, path: &Path, error: &files::FileError) -> HostError {
+pub(in crate::host) fn told(
+    operation: &'static str,
+    path: &Path,
+    error: &files::FileError,
+) -> HostError {
     let behind = std::error::Error::source(error).map(|source| format!(": {source}"));
     let cause = format!("{error}{}", behind.unwrap_or_default());
     HostError {

@@ -12,13 +12,17 @@ use crate::host::HostError;
 const MAX_OUTPUT: u64 = 256 * 1024;
 
 /// What a command said and how it ended.
-pub(super) struct Said {
-    pub(super) status: ExitStatus,
-    pub(super) text: String,
+pub(in crate::host) struct Said {
+    pub(in crate::host) status: ExitStatus,
+    pub(in crate::host) text: String,
 }
 
 /// Runs a command; it is killed when it takes longer than `limit`.
-pub(super) fn run(program: &Path, arguments: &[&str], limit: Duration) -> Result<Said, HostError> {
+pub(in crate::host) fn run(
+    program: &Path,
+    arguments: &[&str],
+    limit: Duration,
+) -> Result<Said, HostError> {
     let failed = |cause: &dyn std::fmt::Display| HostError::new("running", program, cause);
     let (mut output, to_us) = std::io::pipe().map_err(|error| failed(&error))?;
     let errors = to_us.try_clone().map_err(|error| failed(&error))?;

@@ -5,10 +5,11 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use extend_common::firewall::{FirewallChange, FirewallTold};
 use extend_common::ids::NodeAddr;
 use extend_common::roles::PortRange;
 
-use super::{Answer, MAX_ANSWER, Request, read_line};
+use super::{Answer, FirewallRequest, MAX_ANSWER, Request, RoleRequest, read_line};
 use crate::host::{BusyPort, Host, HostAnswer, HostError, HostVerb, Places, RoleNeeds, SystemHost};
 
 /// The helper's own limits end before this.
@@ -33,12 +34,23 @@ impl HelperHost {
         }
     }
 
-    fn ask(
-        &self,
-        stream: UnixStream,
-        verb: HostVerb,
-        needs: &RoleNeeds,
-    ) -> Result<HostAnswer, HostError> {
+    /// What the helper answers; none where there is no helper.
+    fn ask(&self, request: &Request) -> Result<Option<Answer>, HostError> {
+        match UnixStream::connect(&self.socket) {
+            Ok(stream) => self.ask_over(&stream, request).map(Some),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::NotFound | ErrorKind::ConnectionRefused
+                ) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(HostError::new(ASKING, &self.socket, error)),
+        }
+    }
+
+    fn ask_over(&self, stream: &UnixStream, request: &Request) -> Result<Answer, HostError> {
         let failed = |error: std::io::Error| {
             let hint = "journalctl -t extend-agent -u 'extend-agent-host@*'";
             HostError {
@@ -46,20 +58,22 @@ impl HelperHost {
                 ..HostError::new(ASKING, &self.socket, error)
             }
         };
-        let request = Request {
-            verb,
-            role: needs.role.clone(),
-        };
-        let mut line = serde_json::to_string(&request).map_err(|error| failed(error.into()))?;
+        let mut line = serde_json::to_string(request).map_err(|error| failed(error.into()))?;
         line.push('\n');
         stream.set_write_timeout(Some(WRITING)).map_err(failed)?;
         stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
-        (&stream).write_all(line.as_bytes()).map_err(failed)?;
-        let answer = read_line(&stream, MAX_ANSWER).map_err(failed)?;
+        let mut writer = stream;
+        writer.write_all(line.as_bytes()).map_err(failed)?;
+        let answer = read_line(stream, MAX_ANSWER).map_err(failed)?;
         match serde_json::from_str(&answer).map_err(|error| failed(error.into()))? {
-            Answer::Done(answer) => Ok(answer),
             Answer::Failed(error) => Err(error),
+            answer => Ok(answer),
         }
+    }
+
+    /// An answer to another question.
+    fn odd(&self) -> HostError {
+        HostError::new(ASKING, &self.socket, "it has answered something else")
     }
 }
 
@@ -79,18 +93,26 @@ fn without_helper(error: HostError, socket: &Path) -> HostError {
 
 impl Host for HelperHost {
     fn act(&self, verb: HostVerb, needs: &RoleNeeds) -> Result<HostAnswer, HostError> {
-        match UnixStream::connect(&self.socket) {
-            Ok(stream) => self.ask(stream, verb, needs),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::NotFound | ErrorKind::ConnectionRefused
-                ) =>
-            {
+        let role = needs.role.clone();
+        match self.ask(&Request::Role(RoleRequest { verb, role }))? {
+            Some(Answer::Done(answer)) => Ok(answer),
+            Some(_) => Err(self.odd()),
+            None => {
                 let done = self.own.act(verb, needs);
                 done.map_err(|error| without_helper(error, &self.socket))
             }
-            Err(error) => Err(HostError::new(ASKING, &self.socket, error)),
+        }
+    }
+
+    fn firewall(&self, change: &FirewallChange) -> Result<FirewallTold, HostError> {
+        let firewall = change.clone();
+        match self.ask(&Request::Firewall(FirewallRequest { firewall }))? {
+            Some(Answer::Told(told)) => Ok(told),
+            Some(_) => Err(self.odd()),
+            None => {
+                let nobody = HostError::new("keeping firewalld through", &self.socket, "refused");
+                Err(without_helper(nobody, &self.socket))
+            }
         }
     }
 

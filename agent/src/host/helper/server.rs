@@ -14,14 +14,16 @@ use extend_common::roles::RoleSet;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
 use super::trust::require_roots;
-use super::{Answer, MAX_REQUEST, Request, read_line};
+use super::{Answer, MAX_REQUEST, Request, RoleRequest, read_line};
 use crate::config::{Config, DEFAULT_PATH};
 use crate::failure::Failure;
-use crate::host::{Host as _, HostAnswer, HostError, Places, RoleNeeds, SystemHost};
+use crate::host::{Host as _, HostError, Places, RoleNeeds, SystemHost};
 
 /// The request is sent with the connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 const ROOT: u32 = 0;
+/// So much of a request that is refused goes into the log.
+const SHOWN: usize = 1024;
 const FINDING: &str = "finding the role";
 
 /// Serves the one request on standard input.
@@ -68,33 +70,37 @@ pub(super) fn serve(stream: &UnixStream, helper: &Helper) -> anyhow::Result<()> 
         Ok(request) => answer(&request, user, helper),
         Err(error) => Err(HostError::new("reading the request", Path::new("-"), error)),
     };
-    let answer = match answer {
-        Ok(done) => Answer::Done(done),
-        Err(error) => {
-            tracing::error!(%error, user, request = line.trim_end(), "refused");
-            Answer::Failed(error)
-        }
-    };
+    let answer = answer.unwrap_or_else(|error| {
+        let request: String = line.trim_end().chars().take(SHOWN).collect();
+        tracing::error!(%error, user, request, "refused");
+        Answer::Failed(error)
+    });
     let mut text = serde_json::to_string(&answer)?;
     text.push('\n');
     let mut stream = stream;
     stream.write_all(text.as_bytes()).context("answering")
 }
 
-fn answer(request: &Request, user: u32, helper: &Helper) -> Result<HostAnswer, HostError> {
+fn answer(request: &Request, user: u32, helper: &Helper) -> Result<Answer, HostError> {
     let config = load(helper.config.as_deref())?;
     if user != ROOT && Some(user) != owner(&config.state_dir) {
         let cause = format!("user {user} is not the agent's");
         return Err(HostError::new("serving", &config.state_dir, cause));
     }
-    let roles = roles(&config.roles_dir)?;
-    let role = roles.get(&request.role).ok_or_else(|| {
-        let cause = format!("this node has no definition of {}", request.role);
-        HostError::new(FINDING, &config.roles_dir, cause)
-    })?;
-    let needs = RoleNeeds::of(role, &config.data_dir);
     let host = SystemHost::new(helper.places.clone(), config.host_changes);
-    host.act(request.verb, &needs)
+    let host = host.keeping_firewall(config.firewall);
+    match request {
+        Request::Firewall(wanted) => host.firewall(&wanted.firewall).map(Answer::Told),
+        Request::Role(RoleRequest { verb, role }) => {
+            let roles = roles(&config.roles_dir)?;
+            let known = roles.get(role).ok_or_else(|| {
+                let cause = format!("this node has no definition of {role}");
+                HostError::new(FINDING, &config.roles_dir, cause)
+            })?;
+            let needs = RoleNeeds::of(known, &config.data_dir);
+            host.act(*verb, &needs).map(Answer::Done)
+        }
+    }
 }
 
 fn load(named: Option<&Path>) -> Result<Config, HostError> {

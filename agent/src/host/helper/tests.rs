@@ -6,6 +6,8 @@ use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
+use extend_common::firewall::FirewallState;
+
 use super::client::HelperHost;
 use super::server::{Helper, serve};
 use super::trust::require_roots;
@@ -49,6 +51,7 @@ impl Node {
             config: Some(self.at("agent.toml")),
             places: Places {
                 notes: self.at("notes"),
+                firewall_cmd: self.at("no-firewall-cmd"),
                 ..Places::default()
             },
         }
@@ -65,7 +68,7 @@ impl Node {
     fn refusal(&self, line: &str) -> String {
         match self.ask(line) {
             Answer::Failed(error) => error.to_string(),
-            Answer::Done(done) => panic!("{line} was done: {done:?}"),
+            done => panic!("{line} was done: {done:?}"),
         }
     }
 }
@@ -123,6 +126,53 @@ fn nothing_but_a_verb_and_a_role_is_understood() {
         ours.shutdown(std::net::Shutdown::Write).unwrap();
         assert!(serve(&theirs, &node.helper()).is_err());
     }
+}
+
+#[test]
+fn firewalld_is_kept_only_where_root_says_so_and_only_for_addresses() {
+    let node = Node::new();
+    let trust = |address: &str| format!("{{\"firewall\":{{\"trust\":[\"{address}\"]}}}}\n");
+    let state = |line: &str| match node.ask(line) {
+        Answer::Told(told) => told.state,
+        other => panic!("{other:?}"),
+    };
+    // On every other node, whatever the agent says.
+    let good = trust("172.31.16.139");
+    assert_eq!(state(&good), FirewallState::NotAllowed);
+    let config = fs::read_to_string(node.at("agent.toml")).unwrap();
+    fs::write(node.at("agent.toml"), format!("{config}firewall = true\n")).unwrap();
+    assert_eq!(
+        state(&good),
+        FirewallState::Absent,
+        "there is no firewalld here"
+    );
+    for odd in [
+        "0.0.0.0/0",
+        "172.31.16.0/20",
+        "::1",
+        "--reload",
+        "a; reboot",
+        "",
+    ] {
+        let words = node.refusal(&trust(odd));
+        assert!(words.starts_with("reading the request"), "{odd}: {words}");
+    }
+    for odd in ["127.0.0.1", "0.0.0.0", "224.0.0.1"] {
+        let words = node.refusal(&trust(odd));
+        assert!(words.contains("no address of another host"), "{words}");
+    }
+    for line in [
+        "{\"firewall\":{\"reload\":true}}\n",
+        "{\"firewall\":{},\"verb\":\"undo\"}\n",
+        "{\"firewall\":{\"open\":[{\"port\":7443,\"source\":\"10.0.0.1\",\"zone\":\"drop\"}]}}\n",
+        "{\"firewall\":{\"open\":[{\"port\":99999,\"source\":\"10.0.0.1\"}]}}\n",
+    ] {
+        let words = node.refusal(line);
+        assert!(words.starts_with("reading the request"), "{words}");
+    }
+    // A file that the agent could have written allows nothing.
+    chown(node.at("agent.toml"), Some(888), None).unwrap();
+    assert!(node.refusal(&good).starts_with("trusting"));
 }
 
 #[test]

@@ -242,6 +242,11 @@ impl Session {
                 self.engine.image_told(node, id, lead);
                 Ok(())
             }
+            Some(Kind::FirewallTold(told)) => {
+                let (id, told) = wire::firewall_told(told).map_err(not_understood)?;
+                self.engine.firewall_told(node, id, told);
+                Ok(())
+            }
             Some(Kind::Hello(_)) => {
                 return Err(told(Status::invalid_argument("a session has one hello")));
             }

@@ -83,7 +83,7 @@ impl Agent {
                     }
                 }
             }
-            ToAgent::LogsWanted(_) | ToAgent::ImageWanted(_) => {}
+            ToAgent::LogsWanted(_) | ToAgent::ImageWanted(_) | ToAgent::FirewallWanted(_) => {}
             ToAgent::Assignment { record, recovered } => {
                 let held = self.record.as_ref().map(|held| held.id);
                 if held == Some(record.id) {

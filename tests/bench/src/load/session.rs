@@ -96,7 +96,7 @@ impl Life {
                             self.board.answered();
                         }
                     }
-                    Some(Heard::EventsKept(_) | Heard::LogsWanted(_) | Heard::ImageWanted(_)) | None => {}
+                    Some(Heard::EventsKept(_) | Heard::LogsWanted(_) | Heard::ImageWanted(_) | Heard::FirewallWanted(_)) | None => {}
                 },
                 _ = beat.tick() => {
                     sequence += 1;
