@@ -20,7 +20,9 @@ mod cycle;
 mod drift;
 pub mod firewalld;
 mod memory;
+mod pbx;
 mod poke;
+mod portal;
 #[cfg(feature = "aws")]
 mod security_group;
 
@@ -36,7 +38,9 @@ use crate::whitelist::{EnforcerKind, Entry, Policy, Step};
 
 pub use cycle::Task;
 pub use memory::{InMemory, Mishap, Outside};
+pub use pbx::PbxFilters;
 pub use poke::{Ask, Asked, Pokes};
+pub use portal::PortalTask;
 #[cfg(feature = "aws")]
 pub use security_group::SecurityGroup;
 

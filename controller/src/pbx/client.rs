@@ -44,8 +44,9 @@ pub struct PbxLimits {
 impl Default for PbxLimits {
     fn default() -> Self {
         Self {
-            answer: Duration::from_secs(15),
-            tries: 3,
+            // Two tries end before an enforcer loses its patience.
+            answer: Duration::from_secs(6),
+            tries: 2,
             backoff: Backoff {
                 first: Duration::from_millis(250),
                 most: Duration::from_secs(4),

@@ -26,7 +26,7 @@ mod session;
 pub mod trust;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use base::{BaseUrl, BaseUrlError};
 pub use client::{Pbx, PbxLimits, PbxSettings};

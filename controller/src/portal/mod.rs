@@ -2,6 +2,11 @@
 //! one look at it has shown. Plain values; `pbx` speaks to the API, `enforce` compares and acts,
 //! and what is to be is decided in [`crate::core`].
 
+mod diff;
+
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
@@ -10,6 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use extend_common::ids::{NodeAddr, ServerName};
 use extend_common::roles::Resource;
+
+pub use diff::{Diff, Step, Target, diff, is_of};
 
 /// What a server may carry at most, as it is registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -45,6 +45,11 @@ pub enum What {
     Break,
     /// It is done, and the answer is lost.
     Apply(After),
+    /// It is done so much later, and never answered.
+    Late {
+        /// Milliseconds.
+        ms: u64,
+    },
 }
 
 /// What becomes of the answer to what was done.
@@ -85,7 +90,7 @@ impl Fault {
 impl What {
     pub(crate) fn delay(&self) -> Duration {
         match self {
-            Self::Delay { ms } => Duration::from_millis(*ms),
+            Self::Delay { ms } | Self::Late { ms } => Duration::from_millis(*ms),
             _ => Duration::ZERO,
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -227,6 +227,60 @@ impl std::fmt::Display for Broken {
 
 impl std::error::Error for Broken {}
 
+/// No answer, until the client goes.
+async fn silence() -> Result<Response<Full<Bytes>>, Broken> {
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    Err(Broken)
+}
+
+/// A call that has arrived.
+struct Arrived {
+    method: Method,
+    path: String,
+    query: String,
+    bearer: Option<String>,
+    json: bool,
+    body: Bytes,
+}
+
+impl Arrived {
+    /// Does it, or what the fault says instead, and notes it.
+    fn done(&self, shared: &Shared, what: Option<&What>) -> (Answer, Option<u64>) {
+        let mut state = shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (given, wait) = match what {
+            Some(What::Refuse { status, wait }) => (
+                Some(Answer::error(*status, "FAULT", "as it was told to")),
+                *wait,
+            ),
+            Some(What::Break) => (Some(Answer::error(503, "FAULT", "broken")), None),
+            _ => (None, None),
+        };
+        let answer = given.unwrap_or_else(|| {
+            let asked = Asked {
+                method: &self.method,
+                path: &self.path,
+                query: &self.query,
+                bearer: self.bearer.as_deref(),
+                json: self.json,
+                body: &self.body,
+            };
+            answer(&mut state, &asked)
+        });
+        let faulted = !matches!(what, None | Some(What::Delay { .. }));
+        state.note(Call {
+            method: self.method.to_string(),
+            path: self.path.clone(),
+            query: self.query.clone(),
+            bearer: self.bearer.is_some(),
+            request: serde_json::from_slice::<Value>(&self.body).ok(),
+            status: answer.status,
+            answer: answer.body.clone(),
+            faulted,
+        });
+        (answer, wait)
+    }
+}
+
 async fn respond(
     request: Request<Incoming>,
     shared: Shared,
@@ -259,50 +313,29 @@ async fn respond(
         let mut state = shared.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.fault(method.as_str(), &path)
     };
+    let call = Arrived {
+        method,
+        path,
+        query,
+        bearer: bearer.map(str::to_owned),
+        json,
+        body,
+    };
+    if let Some(What::Late { .. }) = &what {
+        // Whether somebody still waits or not.
+        tokio::spawn(async move {
+            tokio::time::sleep(what.as_ref().map(What::delay).unwrap_or_default()).await;
+            call.done(&shared, what.as_ref());
+        });
+        return silence().await;
+    }
     if let Some(what) = &what {
         tokio::time::sleep(what.delay()).await;
     }
-    let (answer, wait) = {
-        let mut state = shared.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let (given, wait) = match &what {
-            Some(What::Refuse { status, wait }) => (
-                Some(Answer::error(*status, "FAULT", "as it was told to")),
-                *wait,
-            ),
-            Some(What::Break) => (Some(Answer::error(503, "FAULT", "broken")), None),
-            _ => (None, None),
-        };
-        let answer = given.unwrap_or_else(|| {
-            let asked = Asked {
-                method: &method,
-                path: &path,
-                query: &query,
-                bearer,
-                json,
-                body: &body,
-            };
-            answer(&mut state, &asked)
-        });
-        let faulted = !matches!(what, None | Some(What::Delay { .. }));
-        state.note(Call {
-            method: method.to_string(),
-            path: path.clone(),
-            query,
-            bearer: bearer.is_some(),
-            request: serde_json::from_slice::<Value>(&body).ok(),
-            status: answer.status,
-            answer: answer.body.clone(),
-            faulted,
-        });
-        (answer, wait)
-    };
+    let (answer, wait) = call.done(&shared, what.as_ref());
     match what {
         Some(What::Break | What::Apply(After::Break)) => Err(Broken),
-        Some(What::Apply(After::Silence)) => {
-            // Until the client goes.
-            tokio::time::sleep(Duration::from_secs(3600)).await;
-            Err(Broken)
-        }
+        Some(What::Apply(After::Silence)) => silence().await,
         Some(What::Apply(After::Status(status))) => Ok(response(
             &Answer::error(status, "FAULT", "as it was told to"),
             None,

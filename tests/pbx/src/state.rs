@@ -1,6 +1,6 @@
 //! The PBX in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -170,6 +170,8 @@ pub struct State {
     pub faults: Vec<Fault>,
     /// What was called and answered.
     pub record: Vec<Call>,
+    /// The networks that were let in after each change of the whitelist, whoever has made it.
+    pub moments: Vec<BTreeSet<String>>,
     /// Calls that the API does not have.
     pub violations: Vec<String>,
     /// How often somebody has signed in.
@@ -199,6 +201,7 @@ impl State {
             filters: BTreeMap::new(),
             faults: Vec::new(),
             record: Vec::new(),
+            moments: Vec::new(),
             violations: Vec::new(),
             sign_ins: 0,
             refreshes: 0,
@@ -288,9 +291,21 @@ impl State {
     }
 
     pub(crate) fn note(&mut self, call: Call) {
+        if call.method == "POST" && call.path.starts_with("/ip_filters") {
+            let moment = self.let_in_now();
+            self.moments.push(moment);
+        }
         if self.record.len() < MAX_CALLS {
             self.record.push(call);
         }
+    }
+
+    /// The networks that are let in.
+    #[must_use]
+    pub fn let_in_now(&self) -> BTreeSet<String> {
+        let accepts = |filter: &&Filter| filter.text("target") == "ACCEPT";
+        let accepting = self.filters.values().filter(accepts);
+        accepting.map(|filter| filter.cidr().to_owned()).collect()
     }
 
     /// The calls that changed something, as `METHOD path`.

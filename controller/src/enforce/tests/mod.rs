@@ -2,4 +2,6 @@
 
 mod always;
 mod going;
+mod pbx;
+mod portal;
 mod rig;
