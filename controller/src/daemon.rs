@@ -4,7 +4,8 @@
 //! state (lock, authority, store) ── engine ──┬── agents      :7443  mTLS
 //!                                            ├── enrolment   :7444  TLS
 //!                                            ├── operators   Unix socket
-//!                                            └── /healthz    :7480
+//!                                            ├── /healthz    :7480
+//!                                            └── enforcers   whitelist, portal
 //! ```
 //!
 //! Owns the order of start and end, and nothing that is decided in between. [`run`] is the process
@@ -12,6 +13,7 @@
 
 mod door;
 mod download;
+mod enforcers;
 mod error;
 mod faces;
 mod health;
@@ -199,6 +201,7 @@ impl Daemon {
         };
         let tallies = faces.serve(listeners, socket.listener()?, &tasks)?;
         tasks.spawn(own.keep_fresh(ends.soft.clone()));
+        enforcers::start(&config, &engine, options.clock, &ends.soft, &tasks)?;
         tasks.close();
         say(&config, &addresses, recovering);
         for guard in guards {

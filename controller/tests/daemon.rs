@@ -24,6 +24,8 @@ mod first_boot;
 mod logs;
 #[path = "daemon/matrix.rs"]
 mod matrix;
+#[path = "daemon/portal.rs"]
+mod portal;
 #[path = "daemon/process.rs"]
 mod process;
 #[path = "daemon/renewal.rs"]

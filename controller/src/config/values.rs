@@ -13,6 +13,8 @@ use extend_common::ids::NodeAddr;
 use extend_common::wire::MAX_CONTROLLERS;
 use serde::{Deserialize, Deserializer};
 
+use crate::pbx::BaseUrl;
+
 /// Slower than this, a node that died would be seen after minutes; faster, the network is the load.
 const HEARTBEAT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(30);
 /// Shorter than this, a certificate ends before it is used; longer, it is not a short-lived one.
@@ -136,7 +138,8 @@ pub(super) fn pbx_address<'de, D: Deserializer<'de>>(from: D) -> Result<Option<S
 pub(super) fn api<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     let text = String::deserialize(from)?;
     let hint = "write where its REST API is, such as \"https://54.151.30.9:8887\"";
-    match base(&text, &["https"]) {
+    // As the client will read it.
+    match base(&text, &["https"]).filter(|base| base.parse::<BaseUrl>().is_ok()) {
         Some(base) => Ok(Some(base)),
         None => Err(refused(
             format_args!("`{}` is not the address of a PBX", text.escape_debug()),

@@ -14,6 +14,7 @@ use super::state::StateError;
 use crate::ca::CaError;
 use crate::config::ConfigError;
 use crate::engine::{EngineFailure, StartError};
+use crate::pbx::BaseUrlError;
 
 /// Why a controller did not start, or ended by itself.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,9 @@ pub enum DaemonError {
     /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// There is no PBX at such an address.
+    #[error("`pbx.api` in the configuration")]
+    Pbx(#[from] BaseUrlError),
     /// A role definition is wrong.
     #[error(transparent)]
     Roles(#[from] RoleSetError),
@@ -82,6 +86,7 @@ impl DaemonError {
                 _ => None,
             },
             Self::Roles(error) => Some(error.hint().to_owned()),
+            Self::Pbx(_) => Some("write it as in api = \"https://54.151.30.9:8887\"".to_owned()),
             Self::EngineFailed(EngineFailure::TakenOver) => {
                 Some("is there a second controller, or a copy of the state directory?".to_owned())
             }
@@ -98,7 +103,7 @@ impl DaemonError {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::Roles(_) => Exit::Usage,
+            Self::Config(_) | Self::Roles(_) | Self::Pbx(_) => Exit::Usage,
             _ => Exit::Failed,
         }
     }

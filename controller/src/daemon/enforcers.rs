@@ -1,0 +1,163 @@
+//! The tasks beside the engine that make outside the nodes what the fleet wants there.
+//!
+//! ```text
+//! engine ── wanted ──► list, portal ──► enforcers ──► rounds, looks ──► engine
+//! ```
+//!
+//! Owns which of them there are, by the configuration, and carrying lists to them and rounds back.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use extend_common::backoff::{Backoff, jitter};
+use extend_common::clock::Clock;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::DaemonError;
+use crate::config::Config;
+use crate::enforce::{Enforcer, Pace, PbxFilters, Pokes, PortalTask, Task};
+use crate::engine::EngineHandle;
+use crate::pbx::{PasswordSource, Pbx, PbxLimits, PbxSettings};
+use crate::portal::PortalSeen;
+use crate::whitelist::{LetIn, Round};
+
+/// Rounds and looks that the engine has not taken yet. Each task waits for the engine.
+const TOLD: usize = 8;
+/// After a look at the portal that came to nothing, and a step that was refused.
+const BACKOFF: Backoff = Backoff {
+    first: Duration::from_secs(1),
+    most: Duration::from_secs(30),
+};
+
+/// What every enforcer gets.
+struct Outside<'a> {
+    engine: EngineHandle,
+    list: watch::Receiver<Arc<LetIn>>,
+    rounds: mpsc::Sender<Round>,
+    clock: Clock,
+    end: CancellationToken,
+    tasks: &'a TaskTracker,
+    pokes: Pokes,
+}
+
+/// Starts those that the configuration asks for; they go on until `end`.
+pub(super) fn start(
+    config: &Config,
+    engine: &EngineHandle,
+    clock: Clock,
+    end: &CancellationToken,
+    tasks: &TaskTracker,
+) -> Result<Pokes, DaemonError> {
+    let (rounds, told) = mpsc::channel(TOLD);
+    let mut outside = Outside {
+        engine: engine.clone(),
+        list: part(engine, end, tasks, |wanted| Arc::clone(&wanted.let_in)),
+        rounds,
+        clock,
+        end: end.clone(),
+        tasks,
+        pokes: Pokes::default(),
+    };
+    if let Some(pbx) = pbx(config)? {
+        outside.portal(pbx.clone(), config.pbx.poll);
+        outside.enforcer(PbxFilters::new(pbx, config.whitelist.expiry));
+    }
+    tasks.spawn(tell(engine.clone(), told));
+    Ok(outside.pokes)
+}
+
+/// The client of the PBX that is configured, if one is.
+fn pbx(config: &Config) -> Result<Option<Pbx>, DaemonError> {
+    let pbx = &config.pbx;
+    let (Some(api), Some(username)) = (&pbx.api, &pbx.username) else {
+        return Ok(None);
+    };
+    Ok(Some(Pbx::new(PbxSettings {
+        api: api.parse()?,
+        username: username.clone(),
+        password: password(&pbx.password_file),
+        certificate: pbx.certificate.clone(),
+        limits: PbxLimits::default(),
+    })))
+}
+
+fn password(file: &Path) -> PasswordSource {
+    PasswordSource::of_process(file.to_owned())
+}
+
+impl Outside<'_> {
+    fn enforcer(&mut self, enforcer: impl Enforcer) {
+        let task = Task {
+            asked: self.pokes.register(enforcer.kind()),
+            enforcer,
+            list: self.list.clone(),
+            rounds: self.rounds.clone(),
+            pace: Pace::USUAL,
+            clock: self.clock,
+            random: jitter,
+        };
+        self.tasks.spawn(task.run(self.end.clone()));
+    }
+
+    fn portal(&mut self, pbx: Pbx, poll: Duration) {
+        let (seen, mut looks) = mpsc::channel::<PortalSeen>(TOLD);
+        let engine = self.engine.clone();
+        self.tasks.spawn(async move {
+            while let Some(seen) = looks.recv().await {
+                // An engine that has ended takes the daemon with it.
+                if engine.portal_seen(seen).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let wanted = part(&self.engine, &self.end, self.tasks, |wanted| {
+            Arc::clone(&wanted.portal)
+        });
+        let task = PortalTask {
+            pbx,
+            wanted,
+            seen,
+            poll,
+            backoff: BACKOFF,
+            clock: self.clock,
+            random: jitter,
+        };
+        self.tasks.spawn(task.run(self.end.clone()));
+    }
+}
+
+/// One part of what is wanted, woken only when it has changed.
+fn part<T: PartialEq + Send + Sync + 'static>(
+    engine: &EngineHandle,
+    end: &CancellationToken,
+    tasks: &TaskTracker,
+    of: fn(&crate::engine::Wanted) -> Arc<T>,
+) -> watch::Receiver<Arc<T>> {
+    let mut wanted = engine.wanted();
+    let first = of(&wanted.borrow_and_update());
+    let (sender, receiver) = watch::channel(first);
+    let end = end.clone();
+    tasks.spawn(end.run_until_cancelled_owned(async move {
+        while wanted.changed().await.is_ok() {
+            let new = of(&wanted.borrow_and_update());
+            sender.send_if_modified(|old| {
+                let changed = *old != new;
+                *old = new;
+                changed
+            });
+        }
+    }));
+    receiver
+}
+
+/// Carries rounds to the engine.
+async fn tell(engine: EngineHandle, mut rounds: mpsc::Receiver<Round>) {
+    while let Some(round) = rounds.recv().await {
+        if engine.enforced(round).await.is_err() {
+            return;
+        }
+    }
+}
