@@ -262,6 +262,9 @@ pub struct Operation {
     /// What the operation as a whole waits for, in words; may be empty.
     #[serde(default)]
     pub note: String,
+    /// What only a person can do after it, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub next_steps: Vec<String>,
     /// The servers.
     pub targets: Vec<Target>,
 }

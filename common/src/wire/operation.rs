@@ -163,6 +163,7 @@ impl From<Operation> for v1::Operation {
             drain_seconds: operation.drain.map_or(0, whole_seconds),
             retry_of: optional(operation.retry_of.as_ref()),
             note: operation.note,
+            next_steps: operation.next_steps,
             targets: operation.targets.into_iter().map(Into::into).collect(),
         }
     }
@@ -193,6 +194,7 @@ impl TryFrom<v1::Operation> for Operation {
                 .map(|seconds| Duration::from_secs(seconds.into())),
             retry_of: parse_optional("retry_of", &operation.retry_of)?,
             note: shown_text(operation.note),
+            next_steps: operation.next_steps.into_iter().map(shown_text).collect(),
             targets: targets?,
         })
     }

@@ -48,10 +48,15 @@ impl Fleet {
         if entry.has_queued() {
             self.go_on(id, now);
         }
+        let next_steps = match self.operations.get(&id) {
+            Some(entry) if entry.is_done() => self.next_steps(entry),
+            _ => Vec::new(),
+        };
         let Some(entry) = self.operations.get_mut(&id) else {
             return;
         };
         if entry.is_done() {
+            entry.row.next_steps = next_steps;
             entry.row.ended = Some(now);
             entry.note.clear();
             let told = words::ended(entry, now);

@@ -116,6 +116,7 @@ impl OperationEntry {
             drain: self.row.options.drain,
             retry_of: self.row.retry_of,
             note: self.note.clone(),
+            next_steps: self.row.next_steps.clone(),
         }
     }
 }

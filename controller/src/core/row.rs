@@ -149,6 +149,9 @@ pub(super) struct OperationRow {
     /// get the same.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) pins: BTreeMap<String, String>,
+    /// What only a person can do after it, a sentence each; known when it has ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) next_steps: Vec<String>,
     /// The operation that this one tries again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) retry_of: Option<OperationId>,

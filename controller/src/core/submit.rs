@@ -107,6 +107,7 @@ impl Fleet {
             ended: None,
             deadline: after(now, plan.timeout + waits),
             pins: submission.pins.clone(),
+            next_steps: Vec::new(),
             retry_of: submission.retry_of,
         };
         let targets = plan

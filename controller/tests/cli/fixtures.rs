@@ -295,6 +295,7 @@ pub(crate) fn operation(verb: v1::Verb, targets: Vec<v1::Target>) -> v1::Operati
         strategy: None,
         drain_seconds: 0,
         retry_of: String::new(),
+        next_steps: Vec::new(),
         from: String::new(),
         note: String::new(),
     }

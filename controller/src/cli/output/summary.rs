@@ -36,6 +36,8 @@ pub(crate) fn render(operation: &Operation, now: Timestamp, colour: bool) -> Str
             lines.push(format!("  {}: {late}", server(target)));
         }
     }
+    let next = operation.next_steps.iter();
+    lines.extend(next.map(|step| format!("next, by hand: {step}")));
     lines.join("\n")
 }
 

@@ -51,6 +51,8 @@ pub(crate) struct Document {
     pub(crate) retry_of: Option<OperationId>,
     /// What the operation as a whole waits for, in words.
     pub(crate) note: Option<String>,
+    /// What only a person can do after it, a sentence each.
+    pub(crate) next_steps: Vec<String>,
     /// What became of each server.
     pub(crate) targets: Vec<Target>,
 }
@@ -192,6 +194,7 @@ impl From<&Operation> for Document {
             drain_seconds: operation.drain.map(|limit| limit.as_secs()),
             retry_of: operation.retry_of,
             note: some(&operation.note).filter(|_| !ended),
+            next_steps: operation.next_steps.clone(),
             targets: operation.targets.iter().map(Target::from).collect(),
         }
     }

@@ -11,6 +11,7 @@
 //!       └── removed, moved ──► left ─────────────────────┘└────► failures           (failed)
 //! ```
 
+mod after;
 mod enabled;
 mod failed;
 mod gate;

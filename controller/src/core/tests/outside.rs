@@ -1,6 +1,7 @@
 //! A fleet with a portal and a whitelist outside it: what a `run` does there and an `rm` takes away,
 //! what is waited for, what is kept from sessions, and what is disabled because it failed.
 
+mod random;
 mod world;
 
 use std::time::Duration;
@@ -66,6 +67,10 @@ fn a_run_registers_lets_in_deploys_and_waits_until_it_is_online() {
     let entry = world.entry("media-server-1");
     assert_eq!(entry.addresses, [node(MEDIA).ip(), elastic(MEDIA)]);
     assert_eq!(world.wanted(), [node(MEDIA).ip(), elastic(MEDIA)]);
+
+    let next = world.bench.operation(id).next_steps;
+    assert_eq!(next.len(), 1, "no built-in one is enabled: {next:?}");
+    assert!(next[0].contains("resource load balancer"));
 
     let again = world
         .bench

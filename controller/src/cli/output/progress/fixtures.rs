@@ -47,6 +47,7 @@ pub(super) fn operation(targets: Vec<Target>) -> Operation {
         strategy: Strategy::default(),
         drain: None,
         retry_of: None,
+        next_steps: Vec::new(),
         from: None,
         note: String::new(),
     }

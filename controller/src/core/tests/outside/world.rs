@@ -7,7 +7,7 @@ use std::time::Duration;
 use extend_common::clock::after;
 use extend_common::ids::NodeAddr;
 use extend_common::roles::Resource;
-use extend_common::status::Health;
+use extend_common::status::{Health, OutcomeKind};
 
 use super::super::bench::{Bench, GUIDE, node, settings};
 use crate::core::{OutsideSettings, Settings};
@@ -292,6 +292,15 @@ impl World {
     /// The PBX keeps an address out.
     pub(super) fn keep_out(&mut self, at: &str) {
         self.denied.push(node(at).ip());
+    }
+
+    /// The agent comes to the end of what it was told.
+    pub(super) fn work(&mut self, at: &str, kind: OutcomeKind) {
+        let at = node(at);
+        let agent = &self.bench.agents[&at];
+        if agent.session.is_some() && agent.record.is_some() && agent.outcome.is_none() {
+            self.bench.work(at, kind, "as it was told");
+        }
     }
 
     /// The agent tells of its server's health.
