@@ -34,6 +34,8 @@ use crate::whitelist::{EnforcerKind, Round};
 
 pub(super) use gate::Gate;
 pub(super) use row::OutsideRow;
+#[cfg(test)]
+pub(super) use row::Why;
 pub(super) use wanted::Site;
 
 /// What the controller knows of it. Everything beside `rows` is lost at a restart, and comes back

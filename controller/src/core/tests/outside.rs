@@ -262,6 +262,23 @@ fn a_restart_disables_waits_for_the_last_session_and_enables_again() {
     );
 }
 
+/// What the portal was asked for is not what it shows.
+#[test]
+fn nothing_is_ended_before_the_portal_shows_it_disabled() {
+    let mut world = World::guide();
+    world.frozen = true;
+    let id = world
+        .bench
+        .accept(Verb::Restart, &format!("-a {MEETING}"))
+        .id;
+    let before = world.bench.record(node(MEETING));
+    world.turn();
+    world.turn();
+    let target = world.bench.target(id, node(MEETING));
+    assert_eq!(target.detail, "is being disabled in the portal");
+    assert_eq!(world.bench.record(node(MEETING)), before);
+}
+
 #[test]
 fn at_the_limit_nothing_is_cut_and_the_server_takes_sessions_again() {
     let mut world = World::guide();

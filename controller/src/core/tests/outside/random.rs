@@ -11,6 +11,7 @@ use extend_common::status::OutcomeKind;
 
 use super::super::bench::{Bench, GUIDE, node, submission};
 use super::world::{ELASTIC, World};
+use crate::core::outside::Why;
 
 /// Something that happens.
 #[derive(Debug, Clone, Copy)]
@@ -166,7 +167,7 @@ fn is_at_rest(world: &World) {
     assert!(open.is_empty(), "{open:#?}");
     let list = fleet.let_in();
     assert!(list.withdrawn.is_empty(), "{list:?}");
-    for (server, (_, name, at)) in GUIDE.iter().enumerate() {
+    for (_, name, at) in GUIDE {
         let entry = fleet.nodes.get(&node(at));
         let record = entry.and_then(|entry| entry.row.record.as_ref());
         let found = world.find(name);
@@ -175,7 +176,10 @@ fn is_at_rest(world: &World) {
         let row = fleet.outside.rows.get(&node(at));
         let disabled = row.is_some_and(|row| row.disabled.is_some());
         assert_eq!(found.enabled, !disabled, "{name}: {row:?}");
-        let _ = server;
+        let why = row
+            .and_then(|row| row.disabled.as_ref())
+            .map(|disabled| disabled.why);
+        assert!(!matches!(why, Some(Why::Operation(_))), "{name}: {row:?}");
     }
 }
 
