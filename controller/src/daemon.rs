@@ -188,6 +188,7 @@ impl Daemon {
 
         let tasks = TaskTracker::new();
         let issuer = LeafIssuer::new(authority, options.clock, lifetime);
+        let pokes = enforcers::start(&config, &engine, options.clock, &ends.soft, &tasks)?;
         let faces = Faces {
             engine: engine.clone(),
             issuer,
@@ -197,11 +198,11 @@ impl Daemon {
             addresses: &addresses,
             ends: &ends,
             logs: Broker::default(),
+            pokes,
             packages: Shelf::new(&config.agent_package_dir),
         };
         let tallies = faces.serve(listeners, socket.listener()?, &tasks)?;
         tasks.spawn(own.keep_fresh(ends.soft.clone()));
-        enforcers::start(&config, &engine, options.clock, &ends.soft, &tasks)?;
         tasks.close();
         say(&config, &addresses, recovering);
         for guard in guards {

@@ -48,3 +48,5 @@ mod stub;
 mod tables;
 #[path = "cli/terminal.rs"]
 mod terminal;
+#[path = "cli/whitelist.rs"]
+mod whitelist;

@@ -34,3 +34,5 @@ mod renewal;
 mod session;
 #[path = "daemon/support.rs"]
 mod support;
+#[path = "daemon/whitelist.rs"]
+mod whitelist;

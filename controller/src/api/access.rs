@@ -84,7 +84,9 @@ pub fn caller(method: Method) -> Caller {
         | Method::OperatorDescribeEnrolment
         | Method::OperatorRevokeNode
         | Method::OperatorRemoveNode
-        | Method::OperatorReadLogs => Caller::Operator,
+        | Method::OperatorReadLogs
+        | Method::OperatorListWhitelist
+        | Method::OperatorSyncWhitelist => Caller::Operator,
         // A backup holds the authority's key, and recovery decides what is true.
         Method::OperatorBackup | Method::OperatorRecover | Method::OperatorNoteShim => Caller::Root,
     }

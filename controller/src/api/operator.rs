@@ -8,7 +8,9 @@ mod caller;
 mod events;
 mod logs;
 mod watching;
+mod whitelist;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddrV4;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,6 +30,7 @@ use self::events::{Reader, Reading};
 use self::logs::{Pieces, Wanted};
 use self::watching::Watching;
 use super::{show, status, wire};
+use crate::enforce::Pokes;
 use crate::engine::EngineHandle;
 use crate::logs::Broker;
 use crate::package::Shelf;
@@ -54,6 +57,8 @@ pub struct OperatorSettings {
     pub shutdown: CancellationToken,
     /// Who waits for logs.
     pub logs: Broker,
+    /// Where enforcers are asked to go at once.
+    pub pokes: Pokes,
 }
 
 /// The handlers of the operators' face.
@@ -261,6 +266,24 @@ impl Operator for OperatorApi {
         let OperatorSettings { logs, shutdown, .. } = &self.settings;
         let pieces = logs::begin(&self.engine, logs, shutdown, wanted).await?;
         Ok(Response::new(pieces))
+    }
+
+    async fn list_whitelist(
+        &self,
+        _: Request<v1::ListWhitelistRequest>,
+    ) -> Answer<v1::WhitelistView> {
+        let overview = self.engine.whitelist().await?;
+        Ok(Response::new(whitelist::view(overview, &BTreeSet::new())))
+    }
+
+    async fn sync_whitelist(
+        &self,
+        request: Request<v1::SyncWhitelistRequest>,
+    ) -> Answer<v1::WhitelistView> {
+        let by = caller::name(&request).await?;
+        let pokes = &self.settings.pokes;
+        let view = whitelist::sync(&self.engine, pokes, request.into_inner(), &by).await?;
+        Ok(Response::new(view))
     }
 
     async fn backup(&self, request: Request<v1::BackupRequest>) -> Answer<Chunks> {

@@ -85,13 +85,31 @@ impl Client {
 pub(crate) async fn bounded<T>(
     call: impl Future<Output = Result<Response<T>, Status>>,
 ) -> Result<T, Status> {
-    match tokio::time::timeout(CALL_TIMEOUT, call).await {
+    within(CALL_TIMEOUT, call).await
+}
+
+async fn within<T>(
+    limit: Duration,
+    call: impl Future<Output = Result<Response<T>, Status>>,
+) -> Result<T, Status> {
+    match tokio::time::timeout(limit, call).await {
         Ok(answer) => answer.map(Response::into_inner),
         Err(_) => Err(Status::deadline_exceeded(format!(
             "the controller did not answer for {}s",
-            CALL_TIMEOUT.as_secs()
+            limit.as_secs()
         ))),
     }
+}
+
+/// Asks once for what takes the controller a while.
+pub(crate) async fn ask_for<T>(
+    what: &str,
+    limit: Duration,
+    call: impl Future<Output = Result<Response<T>, Status>>,
+) -> Result<T, Failure> {
+    within(limit, call)
+        .await
+        .map_err(|status| Failure::from_status(what, &status))
 }
 
 /// Asks once. `what` is the operation and its object, as in "cannot `what`".

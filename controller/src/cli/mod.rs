@@ -27,6 +27,7 @@ mod usage;
 mod view;
 mod watch;
 mod when;
+mod whitelist;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -90,6 +91,9 @@ enum Command {
     /// List, add and remove nodes
     #[command(subcommand)]
     Node(node::Command),
+    /// Show and check which addresses must be let in, and have it made so at once
+    #[command(subcommand)]
+    Whitelist(whitelist::Command),
     /// Run the controller, or back up, restore and recover it
     Controller(controller::Args),
     /// Put our extend.sh where PortSIP's guide looks for it, or take it away (as root)
@@ -167,6 +171,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
         Command::Logs(args) => logs::run(context, args).await,
         Command::Op(command) => op::run(context, command).await,
         Command::Node(command) => node::run(context, command).await,
+        Command::Whitelist(command) => whitelist::run(context, command).await,
         Command::Controller(args) => controller::run(context, args).await,
         Command::Shim(command) => shim::run(context, command).await,
         Command::Completion(args) => completion::run(context, &args),

@@ -17,7 +17,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::DaemonError;
-use crate::config::Config;
+#[cfg(feature = "aws")]
+use crate::aws::{Ec2, Ec2Settings};
+use crate::config::{Aws, Config};
+#[cfg(feature = "aws")]
+use crate::enforce::SecurityGroup;
 use crate::enforce::{Enforcer, Pace, PbxFilters, Pokes, PortalTask, Task};
 use crate::engine::EngineHandle;
 use crate::pbx::{PasswordSource, Pbx, PbxLimits, PbxSettings};
@@ -65,6 +69,9 @@ pub(super) fn start(
         outside.portal(pbx.clone(), config.pbx.poll);
         outside.enforcer(PbxFilters::new(pbx, config.whitelist.expiry));
     }
+    if let Some(group) = &config.aws.security_group {
+        outside.security_group(group, &config.aws);
+    }
     tasks.spawn(tell(engine.clone(), told));
     Ok(outside.pokes)
 }
@@ -100,6 +107,24 @@ impl Outside<'_> {
             random: jitter,
         };
         self.tasks.spawn(task.run(self.end.clone()));
+    }
+
+    #[cfg(feature = "aws")]
+    fn security_group(&mut self, group: &str, aws: &Aws) {
+        let ec2 = Ec2::new(Ec2Settings {
+            region: aws.region.clone(),
+            endpoint: aws.endpoint.clone(),
+        });
+        self.enforcer(SecurityGroup::new(ec2, group.to_owned(), aws.quota));
+    }
+
+    #[cfg(not(feature = "aws"))]
+    fn security_group(&mut self, group: &str, _: &Aws) {
+        let sentence = format!("{group} is not kept: this controller was built without EC2");
+        let hint = "install the package, or build with --features extend-controller/aws";
+        tracing::warn!(hint, "{sentence}");
+        let kind = crate::whitelist::EnforcerKind::SecurityGroup;
+        self.enforcer(crate::enforce::Absent::new(kind, &sentence, hint));
     }
 
     fn portal(&mut self, pbx: Pbx, poll: Duration) {

@@ -28,6 +28,7 @@ use crate::api::operator::OperatorSettings;
 use crate::api::{agent, enrolment, operator};
 use crate::ca::LeafIssuer;
 use crate::config::{Config, Listen};
+use crate::enforce::Pokes;
 use crate::engine::EngineHandle;
 use crate::logs::Broker;
 use crate::package::Shelf;
@@ -111,6 +112,7 @@ pub(super) struct Faces<'a> {
     pub(super) logs: Broker,
     /// The agent's package.
     pub(super) packages: Shelf,
+    pub(super) pokes: Pokes,
 }
 
 impl Faces<'_> {
@@ -211,6 +213,7 @@ impl Faces<'_> {
             clock: self.options.clock,
             shutdown: self.ends.soft.clone(),
             logs: self.logs.clone(),
+            pokes: self.pokes.clone(),
         };
         let service = operator::service(self.engine.clone(), settings);
         let router = server(Face::Operators, OPERATOR_STREAMS).add_service(service);

@@ -1,6 +1,6 @@
 //! The loop of an enforcer.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,6 +55,9 @@ struct State {
     since: Option<Timestamp>,
 }
 
+/// The orphans that operators want gone, by their ids, with who does.
+type Prune = BTreeMap<String, String>;
+
 /// How a round ended.
 struct Ended {
     round: Round,
@@ -76,7 +79,7 @@ impl<E: Enforcer> Task<E> {
     /// Goes on until `shutdown`, or until nobody has a list or wants to know any more.
     pub async fn run(mut self, shutdown: CancellationToken) {
         let mut state = State::default();
-        let mut prune = BTreeSet::new();
+        let mut prune = BTreeMap::new();
         let mut waiting: Vec<oneshot::Sender<()>> = Vec::new();
         loop {
             let ended = tokio::select! {
@@ -98,7 +101,7 @@ impl<E: Enforcer> Task<E> {
                 Wake::Asked(ask) => {
                     let mut ask = Some(ask);
                     while let Some(one) = ask.or_else(|| self.asked.try_recv().ok()) {
-                        prune.extend(one.prune);
+                        prune.extend(one.prune.into_iter().map(|id| (id, one.by.clone())));
                         waiting.push(one.done);
                         ask = None;
                     }
@@ -154,7 +157,7 @@ impl<E: Enforcer> Task<E> {
     }
 
     /// Looks, does what follows, and looks again until nothing follows.
-    async fn round(&mut self, state: &mut State, prune: &BTreeSet<String>) -> Ended {
+    async fn round(&mut self, state: &mut State, prune: &Prune) -> Ended {
         let mut told = Told::default();
         let mut done: Vec<Step> = Vec::new();
         for look in 1.. {
@@ -182,7 +185,8 @@ impl<E: Enforcer> Task<E> {
             }
             let walked = self.walk(&steps).await;
             for (step, _) in walked.tried.iter().filter(|(_, good)| *good) {
-                if let Some(sentence) = state.before.mended(step, &actual, at) {
+                let pruned = pruned(step, &told.found.orphans, prune);
+                if let Some(sentence) = pruned.or_else(|| state.before.mended(step, &actual, at)) {
                     info!(enforcer = %self.enforcer.kind(), "{sentence}");
                     told.drift.push(sentence);
                 }
@@ -338,11 +342,11 @@ fn due(found: &Diff) -> Vec<Step> {
 }
 
 /// The orphans that an operator wants gone, as far as they still are orphans.
-fn orphans_to_go(found: &Diff, prune: &BTreeSet<String>) -> Vec<Step> {
+fn orphans_to_go(found: &Diff, prune: &Prune) -> Vec<Step> {
     let orphans = found
         .orphans
         .iter()
-        .filter(|entry| prune.contains(&entry.id));
+        .filter(|entry| prune.contains_key(&entry.id));
     let steps = orphans.filter_map(|entry| match entry.net {
         ipnet::IpNet::V4(net) => Some(Step::Remove {
             id: entry.id.clone(),
@@ -351,4 +355,17 @@ fn orphans_to_go(found: &Diff, prune: &BTreeSet<String>) -> Vec<Step> {
         ipnet::IpNet::V6(_) => None,
     });
     steps.collect()
+}
+
+/// The sentence about an orphan that is gone because an operator wanted it.
+fn pruned(step: &Step, orphans: &[Entry], prune: &Prune) -> Option<String> {
+    let Step::Remove { id, .. } = step else {
+        return None;
+    };
+    let by = prune.get(id)?;
+    let orphan = orphans.iter().find(|entry| entry.id == *id)?;
+    Some(format!(
+        "the orphan {} (`{}`) was taken away for {by}",
+        orphan.net, orphan.description
+    ))
 }

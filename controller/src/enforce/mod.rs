@@ -16,6 +16,7 @@
 //! repeated. Removals are done only after a look that has found nothing to add, and no step is
 //! done for a list that has changed since.
 
+mod absent;
 mod cycle;
 mod drift;
 pub mod firewalld;
@@ -36,6 +37,7 @@ use extend_common::backoff::Backoff;
 
 use crate::whitelist::{EnforcerKind, Entry, Policy, Step};
 
+pub use absent::Absent;
 pub use cycle::Task;
 pub use memory::{InMemory, Mishap, Outside};
 pub use pbx::PbxFilters;

@@ -16,6 +16,8 @@ const WAITING: usize = 16;
 pub struct Ask {
     /// Orphans that go, by their ids; any of these that is no orphan stays.
     pub prune: BTreeSet<String>,
+    /// Who asks.
+    pub by: String,
     /// Told when the round has been.
     pub done: oneshot::Sender<()>,
 }
@@ -47,6 +49,7 @@ impl Pokes {
     pub async fn sync(
         &self,
         prune: &BTreeMap<EnforcerKind, BTreeSet<String>>,
+        by: &str,
         within: Duration,
     ) -> BTreeSet<EnforcerKind> {
         let mut waited = Vec::new();
@@ -55,6 +58,7 @@ impl Pokes {
             let (done, end) = oneshot::channel();
             let ask = Ask {
                 prune: prune.get(kind).cloned().unwrap_or_default(),
+                by: by.to_owned(),
                 done,
             };
             if enforcer.try_send(ask).is_ok() {

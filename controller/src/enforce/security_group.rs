@@ -8,9 +8,7 @@ use ipnet::IpNet;
 
 use super::{Enforcer, Fault, FaultKind};
 use crate::aws::{Ec2, Ec2Error, Means, Rule};
-use crate::whitelist::{
-    EnforcerKind, Entry, Kinds, Limit, Policy, Step, Verdict, is_ours, parse_net,
-};
+use crate::whitelist::{EnforcerKind, Entry, Limit, Policy, Step, Verdict, is_ours, parse_net};
 
 /// The protocol of a rule that is about all traffic.
 const ALL_TRAFFIC: &str = "-1";
@@ -85,10 +83,7 @@ impl Enforcer for SecurityGroup {
 
     fn policy(&self) -> Policy {
         Policy {
-            kinds: Kinds {
-                private: false,
-                public: true,
-            },
+            kinds: self.kind().kinds(),
             expiry: None,
             limit: Some(Limit {
                 quota: self.quota,

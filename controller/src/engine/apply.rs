@@ -193,6 +193,9 @@ impl Ground<'_> {
             Question::Nodes { node, reply } => {
                 gathering.answer(reply, refused(fleet.nodes(node, now)));
             }
+            Question::Whitelist { reply } => {
+                gathering.answer(reply, Ok(fleet.whitelist(now)));
+            }
             Question::BeginEvents { wanted, reply } => {
                 gathering.answer(reply, refused(fleet.begin_events(&wanted)));
             }

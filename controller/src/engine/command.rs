@@ -30,7 +30,7 @@ use crate::core::view::{
 use crate::core::{ArchiveKey, Reach};
 
 use crate::portal::PortalSeen;
-use crate::whitelist::Round;
+use crate::whitelist::{Overview, Round};
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
 
@@ -168,6 +168,9 @@ pub(super) enum Question {
         node: Option<NodeAddr>,
         reply: Reply<Vec<NodeView>>,
     },
+    Whitelist {
+        reply: Reply<Overview>,
+    },
     RenewalAllowed {
         node: NodeAddr,
         key: KeyHash,
@@ -257,6 +260,7 @@ impl Command {
             Self::Question(Question::LogsOf { reply, .. }) => send(reply, Err(error)),
             Self::Question(Question::Servers { reply, .. }) => send(reply, Err(error)),
             Self::Question(Question::Nodes { reply, .. }) => send(reply, Err(error)),
+            Self::Question(Question::Whitelist { reply }) => send(reply, Err(error)),
             Self::Prune { reply, .. } => send(reply, Err(error)),
             Self::Recover(recovery) => send(recovery.reply, Err(error)),
         }

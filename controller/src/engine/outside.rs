@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::command::OutsideCommand;
+use super::command::{OutsideCommand, Question};
 use super::{EngineError, EngineHandle};
 use crate::core::Fleet;
 use crate::portal::{PortalSeen, PortalWanted};
-use crate::whitelist::{LetIn, Round};
+use crate::whitelist::{LetIn, Overview, Round};
 
 /// What is wanted outside the nodes, as it is committed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -41,6 +41,14 @@ impl EngineHandle {
     /// When the engine has stopped.
     pub async fn portal_seen(&self, seen: PortalSeen) -> Result<(), EngineError> {
         self.tell(OutsideCommand::Portal(Box::new(seen))).await
+    }
+
+    /// How every address stands with every enforcer.
+    ///
+    /// # Errors
+    /// When the engine has stopped.
+    pub async fn whitelist(&self) -> Result<Overview, EngineError> {
+        self.ask(|reply| Question::Whitelist { reply }).await
     }
 
     /// Tells what an enforcer has come to.

@@ -16,6 +16,7 @@
 
 mod cover;
 mod diff;
+mod overview;
 mod round;
 
 #[cfg(test)]
@@ -33,6 +34,7 @@ use extend_common::ids::{NodeAddr, RoleName, ServerName};
 
 pub use cover::{NetError, covers, parse_net, single};
 pub use diff::{Diff, OverLimit, Standing, State, Step, diff};
+pub use overview::{Drift, EnforcerView, Overview, Row};
 pub use round::{Problem, Round, Seen};
 
 /// Every entry of ours begins so, and nothing else does.
@@ -100,6 +102,31 @@ pub enum EnforcerKind {
     SecurityGroup,
     /// firewalld on one of the PBX's nodes.
     Firewalld(NodeAddr),
+}
+
+impl EnforcerKind {
+    /// Which addresses it lets in.
+    pub fn kinds(self) -> Kinds {
+        match self {
+            Self::Pbx | Self::Firewalld(_) => Kinds::BOTH,
+            // Among each other the nodes have private addresses and a rule of their own.
+            Self::SecurityGroup => Kinds {
+                private: false,
+                public: true,
+            },
+        }
+    }
+}
+
+impl EnforcerKind {
+    /// The name that is one word, for tables and documents.
+    pub fn name(self) -> String {
+        match self {
+            Self::Pbx => "pbx".to_owned(),
+            Self::SecurityGroup => "security-group".to_owned(),
+            Self::Firewalld(node) => format!("firewalld:{node}"),
+        }
+    }
 }
 
 impl fmt::Display for EnforcerKind {

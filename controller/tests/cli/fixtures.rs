@@ -21,7 +21,7 @@ pub(crate) fn in_ms(ms: i64) -> i64 {
 }
 
 /// Two and a half hours ago, and a bit: no test is so slow that it would show.
-fn a_while_ago() -> i64 {
+pub(crate) fn a_while_ago() -> i64 {
     in_ms(-(2 * 3600 + 30 * 60 + 20) * 1000)
 }
 
@@ -394,4 +394,64 @@ pub(crate) fn events() -> Vec<v1::StoredEvent> {
     late.told_ms += 60_000;
     late.event.as_mut().unwrap().operation = ID.to_owned();
     vec![started, crash, late]
+}
+
+/// An entry of the whitelist that lapses at this time; never where it is 0.
+pub(crate) fn entry(id: &str, net: &str, description: &str, expires_ms: i64) -> v1::WhitelistEntry {
+    v1::WhitelistEntry {
+        id: id.to_owned(),
+        net: net.to_owned(),
+        deny: false,
+        expires_ms,
+        description: description.to_owned(),
+        ours: description.starts_with("Extend: "),
+    }
+}
+
+/// An address of the media server with an enforcer, let in by an entry of Extend's.
+pub(crate) fn let_in(address: &str, public: bool, enforcer: &str) -> v1::WhitelistRow {
+    let (name, role, node) = SERVERS[2];
+    let kind = if public { "public" } else { "private" };
+    let description = format!("Extend: {name} ({kind} address)");
+    // 2036-01-13 10:13:00 UTC.
+    let expires = if enforcer == "pbx" {
+        2_083_831_980_000
+    } else {
+        0
+    };
+    v1::WhitelistRow {
+        address: address.to_owned(),
+        name: name.to_owned(),
+        role: role.to_owned(),
+        node: node.to_owned(),
+        public,
+        enforcer: enforcer.to_owned(),
+        state: v1::WhitelistState::InForce.into(),
+        by: Some(entry(
+            "417",
+            &format!("{address}/32"),
+            &description,
+            expires,
+        )),
+        note: String::new(),
+    }
+}
+
+/// One server, let in everywhere.
+pub(crate) fn whitelist() -> v1::WhitelistView {
+    let enforcer = |name: &str| v1::WhitelistEnforcer {
+        name: name.to_owned(),
+        looked_ms: a_while_ago(),
+        ..v1::WhitelistEnforcer::default()
+    };
+    v1::WhitelistView {
+        rows: vec![
+            let_in("172.31.16.139", false, "pbx"),
+            let_in("54.183.0.139", true, "pbx"),
+            let_in("54.183.0.139", true, "security-group"),
+        ],
+        enforcers: vec![enforcer("pbx"), enforcer("security-group")],
+        door_nodes: 4,
+        door_recovering: false,
+    }
 }

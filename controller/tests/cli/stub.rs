@@ -106,6 +106,11 @@ pub(crate) struct Script {
     pub(crate) reads: Mutex<Vec<v1::ReadLogsRequest>>,
     /// Answers to them; the last one is repeated.
     pub(crate) on_logs: Mutex<VecDeque<OnLogs>>,
+    /// The whitelist there is, before and after a sync.
+    pub(crate) whitelist: Mutex<v1::WhitelistView>,
+    pub(crate) synced: Mutex<Option<v1::WhitelistView>>,
+    /// Every sync, in order.
+    pub(crate) syncs: Mutex<Vec<v1::SyncWhitelistRequest>>,
     /// The chunks of a backup, and how the stream ends.
     pub(crate) backup: Mutex<(Vec<Vec<u8>>, Option<Status>)>,
     pub(crate) operation: watch::Sender<v1::Operation>,
@@ -138,6 +143,9 @@ impl Script {
             revoked: Mutex::default(),
             reads: Mutex::default(),
             on_logs: Mutex::default(),
+            whitelist: Mutex::new(fixtures::whitelist()),
+            synced: Mutex::default(),
+            syncs: Mutex::default(),
             backup: Mutex::new((vec![b"archive".to_vec()], None)),
             operation: watch::Sender::new(fixtures::succeeded()),
             listed: Mutex::new(fixtures::operations()),
@@ -274,6 +282,25 @@ impl Operator for Face {
     type WatchEventsStream = Streamed<v1::StoredEvent>;
     type BackupStream = Streamed<v1::BackupChunk>;
     type ReadLogsStream = Streamed<v1::LogPiece>;
+
+    async fn list_whitelist(
+        &self,
+        _: Request<v1::ListWhitelistRequest>,
+    ) -> Result<Response<v1::WhitelistView>, Status> {
+        self.0.ask("whitelist".to_owned())?;
+        Ok(Response::new(self.0.whitelist.lock().unwrap().clone()))
+    }
+
+    async fn sync_whitelist(
+        &self,
+        request: Request<v1::SyncWhitelistRequest>,
+    ) -> Result<Response<v1::WhitelistView>, Status> {
+        self.0.ask("sync".to_owned())?;
+        self.0.syncs.lock().unwrap().push(request.into_inner());
+        let synced = self.0.synced.lock().unwrap().clone();
+        let whitelist = || self.0.whitelist.lock().unwrap().clone();
+        Ok(Response::new(synced.unwrap_or_else(whitelist)))
+    }
 
     async fn read_logs(
         &self,

@@ -10,7 +10,7 @@ use extend_proto::v1;
 use super::support::{Controller, Place, Session, hello, node};
 
 /// A PBX, and a controller that knows it.
-async fn with_pbx(place: &Place) -> (StandIn, Controller) {
+pub(super) async fn with_pbx(place: &Place) -> (StandIn, Controller) {
     let standin = StandIn::start(Options::default()).await.unwrap();
     let at = |name: &str| place.root().join(name);
     fs::write(at("pbx.crt"), standin.pem()).unwrap();

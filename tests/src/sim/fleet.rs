@@ -204,6 +204,7 @@ impl Fleet {
             clock: self.clock,
             shutdown: controller.life.clone(),
             logs: controller.logs.clone(),
+            pokes: extend_controller::enforce::Pokes::default(),
         };
         super::operators::serve(controller.engine.clone(), socket, settings);
     }

@@ -20,6 +20,7 @@ pub(crate) mod server;
 pub(crate) mod serving;
 pub(crate) mod strategy;
 pub(crate) mod unclaimed;
+pub(crate) mod whitelist;
 
 use std::fmt;
 

@@ -16,6 +16,7 @@ mod enabled;
 mod failed;
 mod gate;
 mod leave;
+mod listing;
 mod row;
 mod seen;
 mod shown;
@@ -23,14 +24,14 @@ mod version;
 mod wanted;
 mod why;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 
 use extend_common::ids::{NodeAddr, OperationId};
 
 use crate::portal::{Portal, PortalSeen};
-use crate::whitelist::{EnforcerKind, Round};
+use crate::whitelist::{Drift, EnforcerKind, Round};
 
 pub(super) use gate::Gate;
 pub(super) use row::OutsideRow;
@@ -50,6 +51,8 @@ pub(super) struct Outside {
     pub(super) portal: Option<(Timestamp, Portal)>,
     /// What each enforcer told last.
     pub(super) rounds: BTreeMap<EnforcerKind, Round>,
+    /// What people had changed and was put right, the last ones of each enforcer.
+    pub(super) drift: BTreeMap<EnforcerKind, VecDeque<Drift>>,
     /// Since when servers have been ill here and there.
     pub(super) ill: BTreeMap<NodeAddr, failed::Ill>,
     /// Why nodes do not reach the PBX, as they were found when that was asked for.

@@ -52,6 +52,7 @@ impl Fleet {
     pub fn enforced(&mut self, round: Round, now: Timestamp) -> Turn<()> {
         self.tell_round(&round, now);
         let is_ok = round.result.is_ok();
+        self.outside.keep_drift(&round);
         self.outside.rounds.insert(round.enforcer, round);
         if is_ok {
             self.forget_left();

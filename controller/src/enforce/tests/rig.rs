@@ -123,7 +123,9 @@ impl Rig {
     pub(super) async fn sync(&self, prune: &[&str]) -> BTreeSet<EnforcerKind> {
         let ids = prune.iter().map(|id| (*id).to_owned()).collect();
         let prune = BTreeMap::from([(KIND, ids)]);
-        self.pokes.sync(&prune, Duration::from_secs(30)).await
+        self.pokes
+            .sync(&prune, "ann", Duration::from_secs(30))
+            .await
     }
 }
 

@@ -3,6 +3,7 @@
 mod always;
 mod covering;
 mod following;
+mod overview;
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
