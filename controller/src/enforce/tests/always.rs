@@ -45,7 +45,9 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     let some = || prop::collection::vec(0..ADDRESSES, 0..6);
     let verdict = prop_oneof![Just(Verdict::Accept), Just(Verdict::Deny)];
     let one = prop_oneof![
-        6 => (0_u64..8_000).prop_map(Event::Pass),
+        3 => (0_u64..8_000).prop_map(Event::Pass),
+        // Within a walk from step to step.
+        4 => (0_u64..500).prop_map(Event::Pass),
         2 => Just(Event::Crash),
         2 => (some(), some()).prop_map(|(wanted, withdrawn)| Event::Publish(wanted, withdrawn)),
         1 => (0..ADDRESSES).prop_map(Event::Take),
@@ -58,8 +60,12 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 }
 
 async fn live(events: Vec<Event>) {
-    let mut rig = Rig::running(&[0, 1], &[5]);
-    let mut list = (vec![0, 1], vec![5]);
+    let mut rig = Rig::still(&[0, 1], &[2, 3, 4, 5]);
+    let mut list = (vec![0, 1], vec![2, 3, 4, 5]);
+    for last in 1..ADDRESSES {
+        rig.enforcer.outside().put(own(last));
+    }
+    rig.begin();
     for event in events {
         match event {
             Event::Pass(millis) => sleep(Duration::from_millis(millis)).await,
