@@ -50,3 +50,5 @@ mod tables;
 mod terminal;
 #[path = "cli/whitelist.rs"]
 mod whitelist;
+#[path = "cli/trust.rs"]
+mod trust;

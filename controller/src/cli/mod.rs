@@ -20,6 +20,7 @@ mod node;
 mod op;
 mod output;
 mod patience;
+mod pbx;
 mod reconnect;
 mod shim;
 mod status;
@@ -96,6 +97,9 @@ enum Command {
     Whitelist(whitelist::Command),
     /// Run the controller, or back up, restore and recover it
     Controller(controller::Args),
+    /// Pin the certificate of the PBX
+    #[command(subcommand)]
+    Pbx(pbx::Command),
     /// Put our extend.sh where PortSIP's guide looks for it, or take it away (as root)
     #[command(subcommand)]
     Shim(shim::Command),
@@ -173,6 +177,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
         Command::Node(command) => node::run(context, command).await,
         Command::Whitelist(command) => whitelist::run(context, command).await,
         Command::Controller(args) => controller::run(context, args).await,
+        Command::Pbx(command) => pbx::run(context, command).await,
         Command::Shim(command) => shim::run(context, command).await,
         Command::Completion(args) => completion::run(context, &args),
         Command::Man(args) => man::run(&args),
