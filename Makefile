@@ -33,6 +33,9 @@ lab-shell: ## A shell on a node of the lab (NODE=ip-172-31-16-139, 172.31.16.139
 test-lab: ## The tests in the lab in their long form: brings one up, runs them, takes it away
 	@scripts/test.sh lab
 
+contract: ## The client of the PBX and its stand-in against the API's own description (PBX_OPENAPI=FILE)
+	@scripts/test.sh contract
+
 build: ## The programs, for this machine
 	cargo build --release -p extend-controller -p extend-agent
 
@@ -42,4 +45,4 @@ deb: ## The Debian packages extend and extend-agent, in target/deb (PROFILE=quic
 deny: ## Licences, advisories and sources of all dependencies (needs cargo-deny)
 	cargo deny check
 
-.PHONY: help demo test quick sweep bench build deb deny lab lab-down lab-shell test-lab
+.PHONY: help demo test quick sweep contract bench build deb deny lab lab-down lab-shell test-lab

@@ -3,11 +3,12 @@
 #   scripts/test.sh         everything
 #   scripts/test.sh quick   what needs no Docker Engine
 #   scripts/test.sh lab     the tests in the lab, in their long form
+#   scripts/test.sh contract   only the contract with the PBX, against the file PBX_OPENAPI
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 mode=${1:-all}
-if [ "$mode" != quick ] && [ "$(id -u)" != 0 ]; then
+if [ "$mode" != quick ] && [ "$mode" != contract ] && [ "$(id -u)" != 0 ]; then
     printf 'error: the tests against Docker need root\nhint: make quick runs the others\n' >&2
     exit 2
 fi
@@ -90,6 +91,20 @@ lab_stages() {
     lab=
 }
 
+# Client and stand-in against the description of the PBX's API, which is not ours to keep here.
+contract() {
+    cargo run --quiet -p extend-pbx-contract --features extend-controller/failpoints -- "$PBX_OPENAPI"
+}
+
+if [ "$mode" = contract ]; then
+    if [ -z "${PBX_OPENAPI:-}" ]; then
+        printf 'error: no description of the API was named\nhint: make contract PBX_OPENAPI=FILE\n' >&2
+        exit 2
+    fi
+    stage 'contract with the PBX' contract
+    exit 0
+fi
+
 if [ "$mode" = lab ]; then
     export EXTEND_LAB_LONG=yes
     lab_stages
@@ -102,6 +117,11 @@ stage 'build' cargo build --workspace --all-targets
 stage 'lints' cargo clippy --workspace --all-targets --quiet -- -D warnings
 stage 'parts' run_tests --workspace --exclude extend-tests "${FEATURES[@]}"
 stage 'simulated fleets' run_tests -p extend-tests --lib --test 'sim_*'
+if [ -n "${PBX_OPENAPI:-}" ]; then
+    stage 'contract with the PBX' contract
+else
+    printf '\n== contract with the PBX: not judged, no PBX_OPENAPI=FILE\n'
+fi
 [ "$mode" != quick ] || exit 0
 stage 'security group' run_aws_tests
 stage 'docker engine' scripts/docker.sh up --state "$state"

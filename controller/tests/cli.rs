@@ -48,7 +48,7 @@ mod stub;
 mod tables;
 #[path = "cli/terminal.rs"]
 mod terminal;
-#[path = "cli/whitelist.rs"]
-mod whitelist;
 #[path = "cli/trust.rs"]
 mod trust;
+#[path = "cli/whitelist.rs"]
+mod whitelist;
