@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A fleet on this machine: a controller on 127.0.1.133 and agents on 127.0.1.137 to 127.0.1.140,
-# driven by the guide's commands through extend.sh, with a stand-in for the PBX image.
+# driven by the guide's commands through extend.sh, with a stand-in for the PBX image and one for
+# the PBX itself.
 #   scripts/demo.sh          runs through, removes everything, leaves nothing behind
 #   KEEP=1 scripts/demo.sh   leaves the fleet up and says how to look at it and how to end it
 #   scripts/demo.sh end DIR  ends a fleet that was kept
@@ -96,7 +97,7 @@ touch "$dir/owns-containers"
 bin=${EXTEND_DEMO_BIN:-}
 if [ -z "$bin" ]; then
     say 'building (the first time takes a few minutes)'
-    cargo build --quiet -p extend-controller -p extend-agent
+    cargo build --quiet -p extend-controller -p extend-agent -p extend-pbx-standin
     bin=${CARGO_TARGET_DIR:-target}/debug
 fi
 bin=$(cd "$bin" && pwd)
@@ -118,13 +119,28 @@ http = "127.0.1.133:7480"
 
 [pbx]
 address = "127.0.1.133"
+api = "https://127.0.1.133:8887"
+username = "extend"
+password_file = "$dir/pbx.password"
+certificate = "$dir/pbx.crt"
+# It stands next door: it is asked often.
+poll = "500ms"
 EOF
 
 export EXTEND_SOCKET="$dir/controller.sock"
 export EXTEND_BIN="$bin/extend"
 cp packaging/extend.sh "$dir/extend.sh"
 
-say 'a controller, and an agent for each node'
+say 'a stand-in for the PBX, a controller, and an agent for each node'
+(umask 077 && head -c 18 /dev/urandom | base64 >"$dir/pbx.password")
+"$bin/extend-pbx-standin" --listen 127.0.1.133:8887 --password-file "$dir/pbx.password" \
+    --certificate "$dir/pbx.crt" --version-of-pbx 22.4.0 --online-at-once >"$dir/pbx.log" 2>&1 &
+echo $! >"$dir/pbx.pid"
+for tries in $(seq 100); do
+    [ ! -s "$dir/pbx.log" ] || break
+    kill -0 "$(cat "$dir/pbx.pid")" 2>/dev/null || fail 'the stand-in for the PBX did not start'
+    read -rt 0.1 <> <(:) || true
+done
 "$bin/extend" controller --config "$dir/controller.toml" >"$dir/controller.log" 2>&1 &
 echo $! >"$dir/controller.pid"
 for tries in $(seq 100); do
@@ -156,11 +172,12 @@ typed() {
 }
 
 say 'the guide: deploying the servers'
-typed '/bin/bash extend.sh run -s meeting-server-only -n meeting-server-1 -a 127.0.1.137 --yes'
-typed '/bin/bash extend.sh run -s queue-server-only -n queue-server-1 -a 127.0.1.138 --yes'
-typed '/bin/bash extend.sh run -s media-server-only -n media-server-1 -a 127.0.1.139 --yes'
-typed '/bin/bash extend.sh run -s vr-server-only -n ivr-server-1 -a 127.0.1.140 --yes'
+typed '/bin/bash extend.sh run -s meeting-server-only -n meeting-server-1 -a 127.0.1.137 -A 54.215.234.53'
+typed '/bin/bash extend.sh run -s queue-server-only -n queue-server-1 -a 127.0.1.138 -A 54.215.234.54'
+typed '/bin/bash extend.sh run -s media-server-only -n media-server-1 -a 127.0.1.139 -A 54.215.234.52'
+typed '/bin/bash extend.sh run -s vr-server-only -n ivr-server-1 -a 127.0.1.140 -A 54.215.234.55'
 typed "$EXTEND_BIN status"
+#WL typed "$EXTEND_BIN whitelist list"
 
 say 'the guide: managing all servers, one type, one server'
 typed '/bin/bash extend.sh stop'
@@ -178,7 +195,7 @@ typed '/bin/bash extend.sh restart -s media-server-only -a 127.0.1.137' || code=
 say 'the guide: upgrading (a newer image under the same tag)'
 scripts/standin-image.sh --print-id 22.4.0 "$IMAGE" >>"$dir/images"
 typed "$EXTEND_BIN upgrade --plan" || [ $? = 10 ]
-typed '/bin/bash extend.sh upgrade --yes'
+typed '/bin/bash extend.sh upgrade'
 typed "$EXTEND_BIN status"
 
 say 'at night: the media server freezes with its ports open; nobody is called'

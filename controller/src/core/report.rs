@@ -236,7 +236,9 @@ impl Fleet {
             _ => words::reason(outcome, status, found.as_ref()),
         };
         if state == TargetState::Succeeded {
-            self.change_target(id, node, |row| row.said.clone_from(&reason));
+            self.change_target(id, node, |row| {
+                row.said = Some((reason.clone(), row.target.detail.clone()));
+            });
             if self.meets_gate_after(id, node, now) {
                 return;
             }

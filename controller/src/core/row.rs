@@ -223,9 +223,10 @@ pub(super) struct TargetRow {
     /// Its server was seen to take no new sessions, and to have none as far as the PBX tells.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) drained: bool,
-    /// What its agent has said of its success, while it waits for what comes after.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub(super) said: String,
+    /// What its agent has said of its success, and what is left behind there, while it waits for
+    /// what comes after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) said: Option<(String, String)>,
     /// It has begun as one of those that go first.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) canary: bool,
@@ -248,7 +249,7 @@ impl TargetRow {
             gate: None,
             registered: false,
             drained: false,
-            said: String::new(),
+            said: None,
             canary: false,
             moved: None,
         }

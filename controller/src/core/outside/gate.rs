@@ -210,6 +210,7 @@ impl Fleet {
         match stands {
             Stands::Shut(words) => self.say_at_gate(id, node, words),
             Stands::Never(state, reason) => {
+                self.change_target(id, node, |row| row.target.detail.clear());
                 self.end(id, node, End::new(state, reason), now);
             }
             Stands::Open | Stands::OpenBut(_) if gate.is_before() => {
@@ -230,7 +231,9 @@ impl Fleet {
     fn end_well(&mut self, id: OperationId, node: NodeAddr, words: String, now: Timestamp) {
         let said = self.change_target(id, node, |row| {
             row.gate = None;
-            std::mem::take(&mut row.said)
+            let (said, left) = row.said.take().unwrap_or_default();
+            row.target.detail = left;
+            said
         });
         let said = said.unwrap_or_default();
         let reason = match (said.is_empty(), words.is_empty()) {

@@ -98,6 +98,11 @@ fn an_rm_takes_it_all_away_and_forgets_it_only_when_that_was_seen() {
     assert!(world.find("media-server-1").is_none(), "unregistered");
     world.turn();
     let target = world.bench.target(id, node(MEDIA));
+    assert!(
+        target.detail.starts_with("data kept in "),
+        "{}",
+        target.detail
+    );
     assert_eq!(
         (target.state, target.reason.as_str()),
         (TargetState::Succeeded, "")
