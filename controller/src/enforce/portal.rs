@@ -29,7 +29,7 @@ use tracing::{info, warn};
 
 use crate::pbx::{Pbx, PbxError, PbxId, Presence, Server};
 use crate::portal::{
-    Diff, Portal, PortalEntry, PortalSeen, PortalWanted, Problem, Step, Target, diff, is_of,
+    Diff, Portal, PortalEntry, PortalSeen, PortalWanted, Problem, Step, Target, diff,
 };
 
 /// So often a round looks. What is left then is for the next round.
@@ -362,7 +362,7 @@ fn entry(resource: Resource, server: Server) -> PortalEntry {
 
 /// Whose status matters: what is wanted, and what could take its place.
 fn is_asked(entry: &PortalEntry, wanted: &PortalWanted) -> bool {
-    (entry.internal && entry.enabled) || wanted.registered.values().any(|new| is_of(entry, new))
+    (entry.internal && entry.enabled) || wanted.registered.values().any(|new| new.stands_as(entry))
 }
 
 fn problem(error: &PbxError) -> Problem {

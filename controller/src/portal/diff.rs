@@ -11,7 +11,7 @@ use std::net::Ipv4Addr;
 use extend_common::ids::NodeAddr;
 use extend_common::roles::Resource;
 
-use super::{Former, Portal, PortalEntry, PortalWanted, Problem, Registration};
+use super::{Portal, PortalEntry, PortalWanted, Problem, Registration};
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,13 +86,31 @@ pub fn diff(wanted: &PortalWanted, portal: &Portal) -> Diff {
     let going: Vec<&PortalEntry> = external
         .iter()
         .copied()
-        .filter(|entry| wanted.former.iter().any(|former| is(entry, former)))
+        .filter(|entry| {
+            let mut former = wanted
+                .former
+                .iter()
+                .filter(|former| former.stands_as(entry));
+            let by_hand = |new: &Registration| new.stands_as(entry);
+            // What stands there just as it was made goes; what was made by hand only when nobody
+            // wants it.
+            former
+                .any(|one| entry.is_at(&one.addresses) || !wanted.registered.values().any(by_hand))
+        })
         .filter(|entry| !wanted.registered.values().any(|new| is_of(entry, new)))
         .collect();
     let mut diff = Diff::default();
     let (mut creates, mut enables, mut disables) = (Vec::new(), Vec::new(), Vec::new());
     for (node, new) in &wanted.registered {
-        let ours: Vec<&PortalEntry> = external.iter().copied().filter(|e| is_of(e, new)).collect();
+        let mut ours: Vec<&PortalEntry> =
+            external.iter().copied().filter(|e| is_of(e, new)).collect();
+        if ours.is_empty() {
+            let by_hand = external
+                .iter()
+                .copied()
+                .filter(|entry| new.stands_as(entry));
+            ours.extend(by_hand.filter(|e| !going.iter().any(|gone| gone.id == e.id)));
+        }
         if ours.is_empty() {
             match in_the_way(new, portal, &going) {
                 InTheWay::Nothing => creates.push(Step::Create(*node, new.clone())),
@@ -123,12 +141,6 @@ pub fn diff(wanted: &PortalWanted, portal: &Portal) -> Diff {
         .chain(disables)
         .collect();
     diff
-}
-
-fn is(entry: &PortalEntry, former: &Former) -> bool {
-    entry.resource == former.resource
-        && entry.name == former.name.as_str()
-        && entry.is_at(&former.addresses)
 }
 
 /// Whether the entry is this server's.

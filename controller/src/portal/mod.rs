@@ -75,15 +75,47 @@ impl Registration {
     }
 }
 
-/// A server that is to be there no longer. Only an entry of this name **and** these addresses goes.
+impl Registration {
+    /// Every address of its node that is known.
+    pub fn known(&self) -> Vec<Ipv4Addr> {
+        [Some(self.private), self.public]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    /// Whether an entry that somebody has made by hand is this server's: it has its name, and one
+    /// of its addresses as far as they are known. One that was made for it has all of them.
+    pub fn stands_as(&self, entry: &PortalEntry) -> bool {
+        let known = self.known();
+        let shares = entry.addresses.iter().any(|at| known.contains(at));
+        !entry.internal
+            && entry.resource == self.resource
+            && entry.name == self.name.as_str()
+            && (shares || self.public.is_none())
+    }
+}
+
+/// A server that is to be there no longer. Only an entry of this name **and** one of these
+/// addresses goes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Former {
     /// Its name there.
     pub name: ServerName,
     /// Under which menu item.
     pub resource: Resource,
-    /// The addresses that it was registered with.
+    /// Every address of its node that was known.
     pub addresses: Vec<Ipv4Addr>,
+}
+
+impl Former {
+    /// Whether an entry is this server's.
+    pub fn stands_as(&self, entry: &PortalEntry) -> bool {
+        !entry.internal
+            && entry.resource == self.resource
+            && entry.name == self.name.as_str()
+            && entry.addresses.iter().any(|at| self.addresses.contains(at))
+    }
 }
 
 /// What the portal is to be, as far as the fleet is concerned. What it does not name is not

@@ -37,7 +37,7 @@ fn former(new: &Registration) -> Former {
     Former {
         name: new.name.clone(),
         resource: new.resource,
-        addresses: new.addresses(),
+        addresses: new.known(),
     }
 }
 
@@ -84,6 +84,39 @@ fn a_server_is_registered_once() {
     }
 }
 
+/// An administrator has added it before, as the guide has it, with what he knew of its addresses.
+#[test]
+fn an_entry_that_was_made_by_hand_is_the_servers() {
+    let mut new = registration("queue1", Resource::CallQueueServers);
+    let by_hand = |addresses: &[Ipv4Addr]| {
+        let mut found = entry("a", &new);
+        found.addresses = addresses.to_vec();
+        vec![found]
+    };
+    let elsewhere = Ipv4Addr::new(172, 31, 16, 99);
+    assert_eq!(
+        steps(&wanted(&new), by_hand(&[PRIVATE])),
+        Vec::<String>::new()
+    );
+    assert!(problem(&wanted(&new), by_hand(&[elsewhere])).contains("the name stands there"));
+    let (private, other) = (by_hand(&[PRIVATE]), by_hand(&[elsewhere]));
+    // It goes with the server, and with nobody else's.
+    let gone = |entries| {
+        let mut left = wanted(&new);
+        left.registered.clear();
+        left.former = vec![Former {
+            addresses: vec![PRIVATE, PUBLIC],
+            ..former(&new)
+        }];
+        steps(&left, entries)
+    };
+    assert_eq!(gone(private), ["unregister queue1"]);
+    assert_eq!(gone(other.clone()), Vec::<String>::new());
+    // Where nobody has said which its Elastic IP is, its name is enough.
+    new.public = None;
+    assert_eq!(steps(&wanted(&new), other), Vec::<String>::new());
+}
+
 #[test]
 fn it_is_enabled_or_disabled_only_where_that_is_wanted() {
     let mut new = registration("ivr1", Resource::IvrServers);
@@ -127,7 +160,7 @@ fn only_an_entry_of_the_same_name_and_addresses_goes() {
     };
     for kept in [
         other(|entry| entry.name = "media2".to_owned()),
-        other(|entry| entry.addresses = vec![PRIVATE]),
+        other(|entry| entry.addresses = vec![Ipv4Addr::new(172, 31, 16, 99)]),
         other(|entry| entry.addresses.clear()),
         other(|entry| entry.internal = true),
         other(|entry| entry.resource = Resource::IvrServers),
@@ -260,10 +293,8 @@ proptest! {
             entry.id = format!("e{at}");
         }
         let named = |entry: &PortalEntry| {
-            wanted.registered.values().any(|new| is_of(entry, new))
-                || wanted.former.iter().any(|f| {
-                    f.name.as_str() == entry.name && f.resource == entry.resource && entry.is_at(&f.addresses)
-                })
+            wanted.registered.values().any(|new| new.stands_as(entry))
+                || wanted.former.iter().any(|former| former.stands_as(entry))
         };
         let foreign: Vec<PortalEntry> = entries
             .iter()
@@ -283,7 +314,7 @@ proptest! {
             prop_assert!(portal.entries.contains(&entry), "{entry:?}");
         }
         for (node, new) in &wanted.registered {
-            let there = portal.entries.iter().filter(|entry| is_of(entry, new)).count();
+            let there = portal.entries.iter().filter(|entry| new.stands_as(entry)).count();
             prop_assert!(there > 0 || rest.problems.contains_key(node), "{new:?}");
         }
     }

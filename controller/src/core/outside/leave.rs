@@ -156,17 +156,20 @@ impl Fleet {
         let Some((at, portal)) = &self.outside.portal else {
             return false;
         };
-        let addresses = super::wanted::registered_at(node, &site_of(left), resource);
-        let again = self.registration(node).is_some_and(|wanted| {
-            wanted.name == left.name
-                && wanted.resource == resource
-                && wanted.addresses() == addresses
-        });
+        let addresses = super::wanted::known_at(node, &site_of(left), resource);
+        let wanted = self.registration(node);
+        let wanted = wanted.filter(|w| w.name == left.name && w.resource == resource);
+        let again = wanted
+            .as_ref()
+            .is_some_and(|wanted| wanted.known() == addresses);
         let there = portal.entries.iter().any(|entry| {
             !entry.internal
                 && entry.resource == resource
                 && entry.name == left.name.as_str()
-                && entry.is_at(&addresses)
+                && entry.addresses.iter().any(|at| addresses.contains(at))
+                && !wanted
+                    .as_ref()
+                    .is_some_and(|wanted| wanted.stands_as(entry))
         });
         again || *at > left.since && !there
     }

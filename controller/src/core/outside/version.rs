@@ -16,7 +16,10 @@ impl Fleet {
             return Ok(None);
         }
         let (_, portal) = self.sees_portal()?;
-        Ok(Some(portal.version.clone()).filter(|version| !version.is_empty()))
+        match portal.version.is_empty() {
+            false => Ok(Some(portal.version.clone())),
+            true => Err("it does not tell its version to the controller's account".to_owned()),
+        }
     }
 
     /// Lets go on what has waited for the first look at the portal.

@@ -132,7 +132,7 @@ impl Fleet {
             let resource = self.resource(&left.role)?;
             let former = registration(*node, &site_of(left), resource, Limits::default());
             Some(Former {
-                addresses: former.addresses(),
+                addresses: former.known(),
                 name: former.name,
                 resource,
             })
@@ -145,7 +145,7 @@ impl Fleet {
             let present = self.present(*node)?;
             let resource = self.resource(&present.role)?;
             Some(Former {
-                addresses: registered_at(*node, &present, resource),
+                addresses: known_at(*node, &present, resource),
                 name: present.name,
                 resource,
             })
@@ -183,7 +183,7 @@ fn is_wanted(registered: &BTreeMap<NodeAddr, Registration>, former: &Former) -> 
     registered.values().any(|registration| {
         registration.name == former.name
             && registration.resource == former.resource
-            && registration.addresses() == former.addresses
+            && registration.known() == former.addresses
     })
 }
 
@@ -198,6 +198,11 @@ pub(super) fn site_of(left: &Left) -> Site {
 /// The addresses that a server is registered with.
 pub(super) fn registered_at(node: NodeAddr, site: &Site, resource: Resource) -> Vec<Ipv4Addr> {
     registration(node, site, resource, Limits::default()).addresses()
+}
+
+/// Every address that is known of a server.
+pub(super) fn known_at(node: NodeAddr, site: &Site, resource: Resource) -> Vec<Ipv4Addr> {
+    registration(node, site, resource, Limits::default()).known()
 }
 
 fn registration(node: NodeAddr, site: &Site, resource: Resource, limits: Limits) -> Registration {

@@ -28,10 +28,9 @@ impl Fleet {
         if self.settings.outside.portal
             && let Some(registration) = self.registration(node)
         {
-            let addresses = registration.addresses();
             let is_so = self.sees_portal().is_ok_and(|(_, portal)| {
                 let entry = portal.entry(registration.resource, registration.name.as_str());
-                entry.is_some_and(|e| e.is_at(&addresses) && e.online == Some(true))
+                entry.is_some_and(|e| registration.stands_as(e) && e.online == Some(true))
             });
             if !is_so {
                 return false;
@@ -92,6 +91,7 @@ impl Fleet {
         }
         match portal.entry(wanted.resource, name.as_str()) {
             Some(entry) if entry.is_at(&wanted.addresses()) => Stands::Open,
+            Some(entry) if wanted.stands_as(entry) && !self.goes_first(node) => Stands::Open,
             Some(entry) if tried && !self.goes_first(node) => {
                 let there = shown(&entry.addresses);
                 let wanted = shown(&wanted.addresses());
@@ -231,7 +231,7 @@ impl Fleet {
                 ),
             };
         };
-        if !entry.is_at(&wanted.addresses()) {
+        if !wanted.stands_as(entry) {
             return format!(
                 "the portal has it at {} and not at {}",
                 shown(&entry.addresses),

@@ -11,7 +11,7 @@ use extend_common::status::{Health, OutcomeKind};
 
 use super::super::bench::{Bench, GUIDE, node, settings};
 use crate::core::{OutsideSettings, Settings};
-use crate::portal::{Portal, PortalEntry, PortalSeen, Problem};
+use crate::portal::{Portal, PortalEntry, PortalSeen, Problem, Step, Target, diff};
 use crate::whitelist::{AddressKind, EnforcerKind, Round, Seen, Standing, State};
 
 /// The Elastic IPs of the guide's nodes, in the order of its servers.
@@ -127,34 +127,32 @@ impl World {
     pub(super) fn apply(&mut self) {
         if !self.frozen {
             let wanted = self.bench.fleet.portal_wanted();
-            for former in &wanted.former {
-                self.portal.entries.retain(|entry| {
-                    entry.internal
-                        || entry.resource != former.resource
-                        || entry.name != former.name.as_str()
-                        || !entry.is_at(&former.addresses)
-                });
-            }
-            for registration in wanted.registered.values() {
-                let name = registration.name.as_str();
-                if self.portal.entry(registration.resource, name).is_none() {
-                    self.portal.entries.push(PortalEntry {
-                        resource: registration.resource,
-                        id: name.to_owned(),
-                        name: name.to_owned(),
-                        internal: false,
-                        enabled: true,
-                        addresses: registration.addresses(),
-                        online: Some(false),
-                        sessions: registration.resource.counts_sessions().then_some(0),
-                    });
-                }
-                if let Some(enabled) = registration.enabled {
-                    self.enable(name, enabled);
+            for _ in 0..2 {
+                for step in diff(&wanted, &self.portal).steps {
+                    self.step(step);
                 }
             }
         }
         self.look();
+    }
+
+    fn step(&mut self, step: Step) {
+        let id = |target: &Target, entry: &PortalEntry| entry.id == target.id;
+        match step {
+            Step::Destroy(target) => self.portal.entries.retain(|entry| !id(&target, entry)),
+            Step::Enable(_, target) => self.enable(&target.name, true),
+            Step::Disable(_, target) => self.enable(&target.name, false),
+            Step::Create(_, new) => self.portal.entries.push(PortalEntry {
+                resource: new.resource,
+                id: format!("{} at {:?}", new.name, new.addresses()),
+                name: new.name.to_string(),
+                internal: false,
+                enabled: new.enabled.unwrap_or(true),
+                addresses: new.addresses(),
+                online: Some(false),
+                sessions: new.resource.counts_sessions().then_some(0),
+            }),
+        }
     }
 
     /// A look at the portal as it is.
