@@ -45,6 +45,7 @@ use self::state::{State, StateLock};
 use crate::ca::{LeafIssuer, OwnCertificate};
 use crate::config::Config;
 use crate::core::{Kept, OutsideSettings};
+use crate::enforce::firewalld::OwnPorts;
 use crate::engine::{CrashHook, Engine, EngineConfig, EngineFailure, EngineHandle, NoCrash};
 use crate::logs::Broker;
 use crate::package::Shelf;
@@ -188,7 +189,13 @@ impl Daemon {
 
         let tasks = TaskTracker::new();
         let issuer = LeafIssuer::new(authority, options.clock, lifetime);
-        let pokes = enforcers::start(&config, &engine, options.clock, &ends.soft, &tasks)?;
+        let pokes = enforcers::start(
+            &config,
+            (&engine, own_ports(&addresses)),
+            options.clock,
+            &ends.soft,
+            &tasks,
+        )?;
         let faces = Faces {
             engine: engine.clone(),
             issuer,
@@ -348,6 +355,14 @@ fn say(config: &Config, addresses: &Addresses, recovering: bool) {
 /// The address that tokens name.
 fn enrolment_address(config: &Config, addresses: &Addresses) -> SocketAddrV4 {
     SocketAddrV4::new(config.address.ip(), addresses.enrolment.port())
+}
+
+/// The ports that nodes have to reach.
+fn own_ports(addresses: &Addresses) -> OwnPorts {
+    OwnPorts {
+        agents: addresses.agents.port(),
+        enrolment: addresses.enrolment.port(),
+    }
 }
 
 /// Listens on a TCP address.

@@ -11,7 +11,7 @@ use extend_common::exit::Exit;
 use extend_common::files;
 use extend_common::ids::NodeAddr;
 use extend_common::tls::{
-    Fingerprint, JoinToken, NodeKey, PeerNode, Time, dial, pinned_client_config,
+    DialError, Fingerprint, JoinToken, NodeKey, PeerNode, Time, dial, pinned_client_config,
 };
 use extend_common::wire::{MAX_HEADER_LIST_BYTES, MAX_MESSAGE_BYTES};
 use extend_proto::v1;
@@ -19,6 +19,7 @@ use extend_proto::v1::enrolment_client::EnrolmentClient;
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
+use tokio::time::{Instant, sleep};
 use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
 
@@ -30,6 +31,9 @@ use crate::session::controllers;
 
 /// Dialling and each call.
 const LIMIT: Duration = Duration::from_secs(10);
+/// A firewall on the controller's node opens to this one a moment after the token was made.
+const OPENS: Duration = Duration::from_secs(10);
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// A node that has joined.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,9 +128,15 @@ pub(super) async fn enrolment_client(
     let connect = service_fn(move |_: Uri| {
         let config = Arc::clone(&config);
         async move {
-            dial(Some(node.ip()), remote, config, LIMIT)
-                .await
-                .map(TokioIo::new)
+            let until = Instant::now() + OPENS;
+            loop {
+                let dialled = dial(Some(node.ip()), remote, Arc::clone(&config), LIMIT).await;
+                if matches!(dialled, Err(DialError::Unreachable { .. })) && Instant::now() < until {
+                    sleep(AGAIN).await;
+                    continue;
+                }
+                return dialled.map(TokioIo::new);
+            }
         }
     });
     let channel = Endpoint::from_static("https://controller.extend")

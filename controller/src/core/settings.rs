@@ -57,6 +57,11 @@ pub struct OutsideSettings {
 }
 
 impl Settings {
+    /// Whether it is one of the PBX's own nodes.
+    pub(super) fn is_of_the_pbx(&self, node: NodeAddr) -> bool {
+        self.outside.pbx_nodes.contains(&node)
+    }
+
     /// After how much silence a node is suspect.
     pub(super) fn suspect_after(&self) -> Duration {
         (self.heartbeat_interval * SUSPECT_HEARTBEATS).max(LEAST_SUSPECT)

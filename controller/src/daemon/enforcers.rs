@@ -22,6 +22,7 @@ use crate::aws::{Ec2, Ec2Settings};
 use crate::config::{Aws, Config};
 #[cfg(feature = "aws")]
 use crate::enforce::SecurityGroup;
+use crate::enforce::firewalld::{self, Firewalld, OwnPorts};
 use crate::enforce::{Enforcer, Pace, PbxFilters, Pokes, PortalTask, Task};
 use crate::engine::EngineHandle;
 use crate::pbx::{PasswordSource, Pbx, PbxLimits, PbxSettings};
@@ -50,7 +51,7 @@ struct Outside<'a> {
 /// Starts those that the configuration asks for; they go on until `end`.
 pub(super) fn start(
     config: &Config,
-    engine: &EngineHandle,
+    (engine, ports): (&EngineHandle, OwnPorts),
     clock: Clock,
     end: &CancellationToken,
     tasks: &TaskTracker,
@@ -72,6 +73,7 @@ pub(super) fn start(
     if let Some(group) = &config.aws.security_group {
         outside.security_group(group, &config.aws);
     }
+    outside.firewalls(config, ports);
     tasks.spawn(tell(engine.clone(), told));
     Ok(outside.pokes)
 }
@@ -97,12 +99,16 @@ fn password(file: &Path) -> PasswordSource {
 
 impl Outside<'_> {
     fn enforcer(&mut self, enforcer: impl Enforcer) {
+        self.paced(enforcer, Pace::USUAL);
+    }
+
+    fn paced(&mut self, enforcer: impl Enforcer, pace: Pace) {
         let task = Task {
             asked: self.pokes.register(enforcer.kind()),
             enforcer,
             list: self.list.clone(),
             rounds: self.rounds.clone(),
-            pace: Pace::USUAL,
+            pace,
             clock: self.clock,
             random: jitter,
         };
@@ -125,6 +131,24 @@ impl Outside<'_> {
         tracing::warn!(hint, "{sentence}");
         let kind = crate::whitelist::EnforcerKind::SecurityGroup;
         self.enforcer(crate::enforce::Absent::new(kind, &sentence, hint));
+    }
+
+    /// firewalld on each of the PBX's nodes, and before this controller's own ports if it is on
+    /// one of them. A node on which no agent has joined is asked in vain, which costs nothing.
+    fn firewalls(&mut self, config: &Config, ports: OwnPorts) {
+        for node in &config.pbx.nodes {
+            let (engine, list) = (self.engine.clone(), self.list.clone());
+            self.paced(Firewalld::new(*node, engine, list), firewalld::PACE);
+        }
+        if config.pbx.nodes.contains(&config.address) {
+            let task = firewalld::Ports {
+                node: config.address,
+                engine: self.engine.clone(),
+                own: ports,
+                door: self.engine.door(),
+            };
+            self.tasks.spawn(task.run(self.end.clone()));
+        }
     }
 
     fn portal(&mut self, pbx: Pbx, poll: Duration) {

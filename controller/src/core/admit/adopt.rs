@@ -63,7 +63,10 @@ pub(super) fn plan(
 /// so that the same command again finds everything so.
 fn all(fleet: &Fleet, asked: &Asked) -> Result<Vec<NodeAddr>, Refusal> {
     let of = |test: fn(&Node) -> bool| -> Vec<NodeAddr> {
-        let nodes = fleet.nodes.iter().filter(|(_, entry)| test(entry));
+        // What runs on the PBX's own nodes is the PBX's.
+        let own = |node: &NodeAddr| fleet.settings.is_of_the_pbx(*node);
+        let nodes = fleet.nodes.iter();
+        let nodes = nodes.filter(|(node, entry)| !own(node) && test(entry));
         nodes.map(|(node, _)| *node).collect()
     };
     let unclaimed = of(is_meant);

@@ -110,6 +110,10 @@ pub(super) fn enrolled<'a>(
     asked: &Asked,
     node: NodeAddr,
 ) -> Result<&'a Node, Refusal> {
+    if fleet.settings.is_of_the_pbx(node) {
+        let asked = asked.clone();
+        return Err(Obstacle::PbxNode { asked, node }.into());
+    }
     let entry = fleet.nodes.get(&node);
     if let Some(entry) = entry.filter(|entry| entry.row.enrolment.is_some()) {
         return Ok(entry);

@@ -39,6 +39,13 @@ pub enum Obstacle {
         /// Until when its unspent token is good.
         token: Option<Timestamp>,
     },
+    /// The node is one of the PBX's own.
+    PbxNode {
+        /// The command.
+        asked: Asked,
+        /// Which.
+        node: NodeAddr,
+    },
     /// The node's certificate is no longer accepted.
     Revoked {
         /// The command.
@@ -221,6 +228,7 @@ impl Obstacle {
             )
             .because(why.clone()),
             Self::NotEnrolled { asked, node, token } => not_enrolled(asked, *node, *token),
+            Self::PbxNode { asked, node } => pbx_node(asked, *node),
             Self::Revoked { asked, node, since } => Text::new(
                 "revoked",
                 format!("cannot {}: node {node} is revoked", asked.action()),
@@ -325,6 +333,18 @@ fn not_enrolled(asked: &Asked, node: NodeAddr, token: Option<Timestamp>) -> Text
                 "by hand, with the package extend-agent on it: extend node token -a {node}"
             )),
     }
+}
+
+fn pbx_node(asked: &Asked, node: NodeAddr) -> Text {
+    let text = Text::new(
+        "pbx-node",
+        format!(
+            "cannot {}: the node is one of the PBX's own",
+            asked.action().upon(&format!("a server on {node}"))
+        ),
+        "extend node list shows the nodes for servers".to_owned(),
+    );
+    text.because("it stands in `[pbx] nodes` in /etc/extend/controller.toml; its agent is for firewalld there".to_owned())
 }
 
 fn definition_differs(asked: &Asked, node: NodeAddr, role: &RoleName, gap: DefinitionGap) -> Text {

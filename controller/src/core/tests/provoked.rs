@@ -177,6 +177,12 @@ fn obstacles_of_run(all: &mut Provoked) {
     });
     unset.join(media());
     refuse(all, &mut unset, Verb::Run, RUN_MEDIA);
+    let mut with_pbx = settings();
+    with_pbx.outside.pbx_nodes = [media()].into();
+    let mut of_the_pbx = Bench::with(with_pbx);
+    of_the_pbx.join(media());
+    refuse(all, &mut of_the_pbx, Verb::Run, RUN_MEDIA);
+    refuse(all, &mut of_the_pbx, Verb::Adopt, "-a 172.31.16.139");
     let mut bench = Bench::guide();
     bench.join(node("172.31.16.141"));
     refuse(

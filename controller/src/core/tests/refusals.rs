@@ -13,7 +13,7 @@ use crate::core::refusal::{
 };
 
 /// How many refusals there are: one for each arm below, which the compiler keeps complete.
-const VARIANTS: usize = 48;
+const VARIANTS: usize = 49;
 
 fn number(refusal: &Refusal) -> usize {
     match refusal {
@@ -62,6 +62,7 @@ fn number(refusal: &Refusal) -> usize {
             Obstacle::QueueFull { .. } => 44,
             Obstacle::AgentCannotWait { .. } => 46,
             Obstacle::PbxVersionUnknown { .. } => 47,
+            Obstacle::PbxNode { .. } => 48,
         },
         Refusal::Unfound(unfound) => match unfound {
             Unfound::NoSuchOperation { .. } => 24,

@@ -5,13 +5,13 @@
 //! door ── Ports ─────────────────┘
 //! ```
 //!
-//! [`Firewalld`] keeps the trusted zone of one node; [`ports`] opens the controller's own ports on
+//! [`Firewalld`] keeps the trusted zone of one node; [`Ports`] opens the controller's own ports on
 //! the node that carries it. Where firewalld is not there, does not run or may not be touched,
 //! nothing is let in by it, and that is said and no fault: it keeps nobody out either, or its
 //! administrator has kept it to himself.
 
 mod entries;
-pub mod ports;
+mod ports;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +22,8 @@ use extend_common::backoff::Backoff;
 use extend_common::firewall::{FirewallChange, FirewallState, FirewallTold};
 use extend_common::ids::NodeAddr;
 use tokio::sync::watch;
+
+pub use self::ports::{OwnPorts, Ports};
 
 use self::entries::entries;
 use super::{Enforcer, Fault, FaultKind, Pace};

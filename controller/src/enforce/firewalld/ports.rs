@@ -21,9 +21,9 @@ use crate::core::view::DoorSets;
 use crate::enforce::Fault;
 use crate::engine::EngineHandle;
 
-/// The ports of the two faces.
+/// The ports of the two own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Faces {
+pub struct OwnPorts {
     /// Where agents come.
     pub agents: u16,
     /// Where nodes join, and renew certificates that have expired.
@@ -38,7 +38,7 @@ pub struct Ports {
     /// The way there.
     pub engine: EngineHandle,
     /// Which ports.
-    pub faces: Faces,
+    pub own: OwnPorts,
     /// Who may come.
     pub door: watch::Receiver<Arc<DoorSets>>,
 }
@@ -87,7 +87,7 @@ impl Ports {
         if told.state != FirewallState::Running {
             return Ok(());
         }
-        let change = change(&wanted(&door, self.faces), &told.openings, door.recovering);
+        let change = change(&wanted(&door, self.own), &told.openings, door.recovering);
         if change.is_empty() {
             return Ok(());
         }
@@ -99,16 +99,16 @@ impl Ports {
 }
 
 /// What has to be open for whom the door lets in.
-fn wanted(door: &DoorSets, faces: Faces) -> BTreeSet<Opening> {
+fn wanted(door: &DoorSets, own: OwnPorts) -> BTreeSet<Opening> {
     let to = |port| {
         move |source: &std::net::Ipv4Addr| Opening {
             port,
             source: *source,
         }
     };
-    let agents = door.agents.iter().map(to(faces.agents));
+    let agents = door.agents.iter().map(to(own.agents));
     agents
-        .chain(door.enrolment.iter().map(to(faces.enrolment)))
+        .chain(door.enrolment.iter().map(to(own.enrolment)))
         .filter(|opening| extend_common::firewall::is_a_hosts(opening.source))
         .collect()
 }
@@ -142,7 +142,7 @@ mod tests {
 
     use super::*;
 
-    const FACES: Faces = Faces {
+    const OWN: OwnPorts = OwnPorts {
         agents: 7443,
         enrolment: 7444,
     };
@@ -171,7 +171,7 @@ mod tests {
             recovering: false,
         };
         let expected = BTreeSet::from([at(7443, 139), at(7444, 140)]);
-        assert_eq!(wanted(&door, FACES), expected);
+        assert_eq!(wanted(&door, OWN), expected);
     }
 
     #[test]
