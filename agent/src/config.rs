@@ -7,6 +7,8 @@ pub use extend_common::config_file::ConfigError;
 use extend_common::config_file::ConfigFile;
 use serde::{Deserialize, Serialize};
 
+use crate::cloud::Base;
+
 /// Where the configuration is looked for.
 pub const DEFAULT_PATH: &str = "/etc/extend/agent.toml";
 
@@ -33,6 +35,8 @@ pub struct Config {
     /// Whether firewalld on this node, one of the PBX's own, lets in what the controller says: the
     /// servers' addresses through its trusted zone, and nodes to the controller's ports.
     pub firewall: bool,
+    /// Where the instance metadata is asked what the cloud says of this node.
+    pub instance_metadata: Base,
     /// Controllers' agent listeners; empty means the one that the node joined.
     pub controllers: Vec<SocketAddrV4>,
 }
@@ -48,6 +52,7 @@ impl Default for Config {
             registry_credentials: "/etc/extend/registry.json".into(),
             host_changes: true,
             firewall: false,
+            instance_metadata: Base::default(),
             controllers: Vec::new(),
         }
     }

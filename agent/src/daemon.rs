@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::cloud::{self, Cloud};
 use crate::config::Config;
 use crate::core::spec::NodeFacts;
 use crate::docker::engine::{Engine, EngineTimeouts};
@@ -29,6 +30,7 @@ use crate::journal::Journal;
 use crate::ledger::LedgerFile;
 use crate::lock::StateLock;
 use crate::logs::Sources;
+use crate::preflight::{self, Examiner};
 use crate::probe::{Prober, TcpProber};
 use crate::reconciler::{self, Parts};
 use crate::session::controllers::Controllers;
@@ -50,6 +52,8 @@ pub struct World {
     pub sessions: Arc<dyn SessionSource>,
     /// How the machine does.
     pub figures: Figures,
+    /// What its cloud says.
+    pub cloud: Cloud,
     /// The way to the controller.
     pub dial: Arc<dyn Dial>,
     /// The time.
@@ -83,6 +87,8 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
     )?);
     let (figures, sampling) = figures::keep(config.data_dir.clone(), engine.clone());
     tokio::spawn(sampling);
+    let (cloud, asking) = cloud::keep(config.instance_metadata);
+    tokio::spawn(asking);
     manager.ready();
     let state = &config.state_dir;
     while let Some(identity) = wait::for_identity(state, manager, clock, &stop).await {
@@ -107,6 +113,7 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
             prober: Arc::new(TcpProber::default()),
             sessions: Arc::new(KernelSessions::default()),
             figures: figures.anew(),
+            cloud: cloud.clone(),
             dial: Arc::new(dial),
             clock,
             faults: faults(),
@@ -159,7 +166,7 @@ pub async fn live(
             .iter()
             .map(|r| (r.role.clone(), r.digest()))
             .collect(),
-        figures: world.figures,
+        figures: world.figures.clone(),
     };
     let host = world.host;
     let executor = Executor::new(world.docker.clone(), host.clone(), settings.clone());
@@ -179,6 +186,14 @@ pub async fn live(
     });
     let (link, linked) = watch::channel(Link::default());
     let view = handle.view();
+    let examiner = Examiner::new(preflight::Parts {
+        docker: world.docker.clone(),
+        host: host.clone(),
+        figures: world.figures,
+        cloud: world.cloud,
+        settings: settings.clone(),
+        view: handle.view(),
+    });
     let logs = Sources {
         docker: world.docker,
         settings,
@@ -192,6 +207,7 @@ pub async fn live(
                 journal,
                 logs,
                 host,
+                examiner,
                 link,
             },
             world.dial,

@@ -2,9 +2,12 @@
 //!
 //! `core` decides (pure), `execute` does, `reconciler` joins the two with what it observes,
 //! `session` speaks with the controller, `logs` reads for operators what the server writes, and
-//! `registry` asks where an image's reference leads.
+//! `registry` asks where an image's reference leads,
+//! `preflight` looks whether the host is as the guide wants it, and `cloud` asks what the cloud says of
+//! the instance.
 
 pub mod cli;
+pub mod cloud;
 pub mod config;
 pub mod core;
 pub mod daemon;
@@ -19,6 +22,7 @@ pub mod journal;
 pub mod ledger;
 pub mod lock;
 pub mod logs;
+pub mod preflight;
 pub mod probe;
 pub mod reconciler;
 pub mod registry;

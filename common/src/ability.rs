@@ -11,5 +11,8 @@ pub const NEWEST: &str = "newest";
 /// Is asked for firewalld on a node of the PBX, and answers.
 pub const FIREWALL: &str = "firewall";
 
+/// Looks at its host and tells whether it is as the guide wants it.
+pub const CHECKUP: &str = "checkup";
+
 /// Everything that the agent of this version can do.
-pub const ALL: [&str; 3] = [DRAIN, NEWEST, FIREWALL];
+pub const ALL: [&str; 4] = [DRAIN, NEWEST, FIREWALL, CHECKUP];

@@ -6,7 +6,9 @@
 
 pub mod ability;
 pub mod backoff;
+pub mod checkup;
 pub mod clock;
+pub mod cloud;
 pub mod config_file;
 pub mod duration;
 pub mod event;

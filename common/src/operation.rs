@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::checkup::{Accepted, Check};
 use crate::ids::{NodeAddr, OperationId, RoleName, ServerName};
 use crate::record::Stamp;
 use crate::status::{Difference, Evidence, Phase};
@@ -265,6 +266,9 @@ pub struct Operation {
     /// What only a person can do after it, a sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub next_steps: Vec<String>,
+    /// What was overridden of the checkup (`--accept`), and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted: Vec<Accepted>,
     /// The servers.
     pub targets: Vec<Target>,
 }
@@ -336,4 +340,7 @@ pub struct PlannedTarget {
     /// Where a container that is taken over is not as the role's definition would make it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differences: Vec<Difference>,
+    /// What the checkup of the node came to, apart from what is as it should be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Check>,
 }

@@ -115,6 +115,18 @@ impl Default for Pbx {
     }
 }
 
+impl Pbx {
+    /// The host and the port of its REST API.
+    pub fn api_host(&self) -> Option<(String, u16)> {
+        /// Of HTTPS, where none is named.
+        const HTTPS: u16 = 443;
+        let rest = self.api.as_deref()?.strip_prefix("https://")?;
+        let authority = rest.split('/').next()?;
+        let (host, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
+        Some((host.to_owned(), port.parse().unwrap_or(HTTPS)))
+    }
+}
+
 /// The table `[whitelist]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -308,6 +308,7 @@ fn engine_config(
             portal: config.pbx.api.is_some(),
             security_group: config.aws.security_group.is_some(),
             pbx_nodes: config.pbx.nodes.clone().into(),
+            pbx_api: config.pbx.api_host(),
         },
         keep: config.audit.keep,
         recovering,

@@ -52,13 +52,13 @@ async fn a_busy_port_is_named_with_who_holds_it() {
         program: program.to_owned(),
         container,
     };
-    let other = docker.foreign("portsip.pbx").unwrap();
+    let other = docker.foreign("callmanager").unwrap();
     for (holder, by) in [
         (None, "another process on this node"),
         (Some(holder("nginx", None)), "nginx (process 1234)"),
         (
             Some(holder("callmanager", Some(other))),
-            "the container portsip.pbx (callmanager, process 1234)",
+            "the container callmanager (callmanager, process 1234)",
         ),
         (
             Some(holder("x", Some("feed".repeat(16)))),

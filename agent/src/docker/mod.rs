@@ -197,6 +197,17 @@ pub struct Image {
     pub size: u64,
 }
 
+/// An Engine, by its own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineFacts {
+    /// `28.5.1`
+    pub version: String,
+    /// Its storage driver: `overlay2`.
+    pub driver: String,
+    /// Where it keeps images and containers.
+    pub root: Option<PathBuf>,
+}
+
 /// Credentials for a registry, as Docker's `config.json` has them.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegistryAuth {
@@ -255,8 +266,13 @@ pub trait Docker: Send + Sync + 'static {
     /// The image that a reference, digest or id means on this node.
     async fn image(&self, reference: &str) -> Result<Option<Image>, DockerError>;
 
+    /// What the Engine says of itself.
+    async fn about(&self) -> Result<EngineFacts, DockerError>;
+
     /// Where the Engine keeps images and containers; none while it does not say.
-    async fn data_root(&self) -> Option<PathBuf>;
+    async fn data_root(&self) -> Option<PathBuf> {
+        self.about().await.ok()?.root
+    }
 
     /// Fetches an image. Fails when nothing more of it has come for too long, not when the image
     /// is large.

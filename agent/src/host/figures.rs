@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use extend_common::host::{AgedFigures, Disk, HostFigures, LoadAverages, Memory};
+use extend_common::host::{AgedFigures, ClockState, Disk, HostFigures, LoadAverages, Memory};
 use jiff::Timestamp;
 use nix::sys::statvfs::statvfs;
 use sysinfo::{MemoryRefreshKind, System};
@@ -52,6 +52,11 @@ impl Figures {
     /// The machine's wall clock, with its jumps; none where there is no machine.
     pub fn wall_clock(&self) -> Option<Timestamp> {
         (self.wall)()
+    }
+
+    /// Whether something keeps the clock right, by the last sample.
+    pub fn clock(&self) -> Option<ClockState> {
+        self.samples.borrow().as_ref()?.figures.clock
     }
 
     /// The last sample, if it was not taken here before. A new clone takes it again.
@@ -183,6 +188,11 @@ fn device(path: &Path) -> Option<u64> {
 /// How many bytes whoever is not root can still write where `path` is, or would be.
 pub fn free_space(path: &Path) -> Option<u64> {
     disk(path).map(|disk| disk.free)
+}
+
+/// How large the file system is that `path` is on, or would be.
+pub fn total_space(path: &Path) -> Option<u64> {
+    disk(path).map(|disk| disk.total)
 }
 
 fn disk(path: &Path) -> Option<Disk> {

@@ -1,9 +1,10 @@
 //! A host that exists in memory only: for tests and simulations.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use extend_common::firewall::{
     FirewallChange, FirewallState, FirewallTold, Opening, SeenOpening, ZoneSource,
@@ -12,6 +13,7 @@ use extend_common::ids::{NodeAddr, RoleName};
 use extend_common::roles::{DirectoryDefinition, PortRange};
 
 use super::{BusyPort, Holder, Host, HostAnswer, HostError, HostVerb, RoleNeeds};
+use crate::preflight::{Facts, Look, NotReached};
 
 #[derive(Debug, Default)]
 struct State {
@@ -22,6 +24,8 @@ struct State {
     trouble: Option<String>,
     free: Option<u64>,
     zone: Option<Zone>,
+    facts: Option<Facts>,
+    unreachable: BTreeMap<SocketAddrV4, NotReached>,
 }
 
 /// firewalld, all of it ours.
@@ -92,6 +96,23 @@ impl MemoryHost {
         if let Some(zone) = &mut self.state().zone {
             zone.trusted.remove(&address);
         }
+    }
+
+    /// Changes what a checkup finds on it, which is as the guide wants it otherwise.
+    pub fn set_facts(&self, change: impl FnOnce(&mut Facts)) {
+        let mut state = self.state();
+        let mut facts = state.facts.take().unwrap_or_else(Facts::exemplary);
+        change(&mut facts);
+        state.facts = Some(facts);
+    }
+
+    /// Lets nobody reach an address from here; `None` ends that.
+    pub fn set_unreachable(&self, to: SocketAddrV4, why: Option<NotReached>) {
+        let mut state = self.state();
+        match why {
+            Some(why) => state.unreachable.insert(to, why),
+            None => state.unreachable.remove(&to),
+        };
     }
 
     /// What was changed for roles besides directories, and not undone.
@@ -167,6 +188,19 @@ impl Host for MemoryHost {
             openings: zone.open.iter().map(opening).collect(),
             ..FirewallTold::of(FirewallState::Running)
         })
+    }
+
+    fn examine(&self, _: &Look, found: &Mutex<Facts>) {
+        let facts = self.state().facts.clone();
+        let facts = facts.unwrap_or_else(Facts::exemplary);
+        *found.lock().unwrap_or_else(PoisonError::into_inner) = facts;
+    }
+
+    fn reach(&self, to: SocketAddrV4, _: Duration) -> Result<(), NotReached> {
+        match self.state().unreachable.get(&to) {
+            Some(why) => Err(why.clone()),
+            None => Ok(()),
+        }
     }
 
     fn free_space(&self, _: &Path) -> Option<u64> {

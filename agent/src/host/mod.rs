@@ -20,19 +20,24 @@ mod size;
 mod system;
 
 use std::borrow::Cow;
+use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
 
 use extend_common::firewall::{FirewallChange, FirewallTold};
 use extend_common::ids::NodeAddr;
 use extend_common::roles::PortRange;
 use serde::{Deserialize, Serialize};
 
+use crate::preflight::{Facts, Look, NotReached};
+
 pub use directories::ensure_directories;
 pub use helper::client::HelperHost;
 pub use holder::{BusyPort, Holder};
 pub use memory::MemoryHost;
 pub use needs::RoleNeeds;
-pub use ports::{PortUse, listening_ports};
+pub use ports::{PortUse, listening_ports, ports_below};
 pub use size::directory_size;
 pub use system::{Places, SystemHost};
 
@@ -120,6 +125,16 @@ pub trait Host: Send + Sync + 'static {
     /// # Errors
     /// When nothing could be seen.
     fn firewall(&self, change: &FirewallChange) -> Result<FirewallTold, HostError>;
+
+    /// Looks whether it is as the guide wants it, and puts into `found` what it learns, as it learns
+    /// it: something that hangs takes nothing away that was learnt before.
+    fn examine(&self, look: &Look, found: &Mutex<Facts>);
+
+    /// Whether a TCP port somewhere else takes connections from here.
+    ///
+    /// # Errors
+    /// When it does not come to a connection.
+    fn reach(&self, to: SocketAddrV4, limit: Duration) -> Result<(), NotReached>;
 
     /// How many bytes can still be written on the file system that holds a path, whether the path
     /// itself is there or not; none when the host does not tell.

@@ -64,6 +64,14 @@ impl PortUse {
 /// # Errors
 /// When the kernel's tables cannot be read.
 pub fn listening_ports() -> Result<PortUse, HostError> {
+    ports_below(Path::new("/"))
+}
+
+/// The same of a host whose files lie below `root`.
+///
+/// # Errors
+/// When the kernel's tables cannot be read.
+pub fn ports_below(root: &Path) -> Result<PortUse, HostError> {
     let mut found = PortUse::default();
     for (table, is_tcp) in [
         ("tcp", true),
@@ -71,10 +79,10 @@ pub fn listening_ports() -> Result<PortUse, HostError> {
         ("udp", false),
         ("udp6", false),
     ] {
-        let path = format!("/proc/net/{table}");
+        let path = root.join("proc/net").join(table);
         // Without IPv6 in the kernel its tables are not there.
         let optional = table.ends_with('6');
-        let Some(text) = read_table(Path::new(&path), optional)? else {
+        let Some(text) = read_table(&path, optional)? else {
             continue;
         };
         let taken = if is_tcp {

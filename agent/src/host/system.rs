@@ -1,10 +1,15 @@
 //! The machine itself: what is asked is done here and now, with the rights that this process has.
 
+use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
 
 use extend_common::firewall::{FirewallChange, FirewallState, FirewallTold};
 use extend_common::ids::NodeAddr;
 use extend_common::roles::PortRange;
+
+use crate::preflight::{Facts, Look, NotReached, collect};
 
 use super::changes::{Firewall, Notes, Parameters};
 use super::firewall::Zones;
@@ -133,6 +138,14 @@ impl Host for SystemHost {
         } else {
             firewall.untouched(FirewallState::NotAllowed)
         }
+    }
+
+    fn examine(&self, look: &Look, found: &Mutex<Facts>) {
+        collect::look(Path::new("/"), look, found);
+    }
+
+    fn reach(&self, to: SocketAddrV4, limit: Duration) -> Result<(), NotReached> {
+        collect::reach(to, limit)
     }
 
     fn free_space(&self, path: &Path) -> Option<u64> {

@@ -1,21 +1,26 @@
 //! Questions about references, with a simulated Engine, as a plan asks them and as a hostile
 //! controller would.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use extend_common::roles::RoleSet;
 use extend_proto::v1::ImageTold;
+use extend_proto::v1::agent_message::Kind;
+use tokio::sync::mpsc;
 
 use super::*;
 use crate::core::spec::NodeFacts;
 use crate::docker::memory::{MemoryDocker, RegistryAnswer};
 use crate::docker::{DockerError, Image};
+use crate::session::questions::{MAX_ID, MAX_OPEN, Questions};
 
 const REFERENCE: &str = "portsip/pbx:22";
 const SECOND: Duration = Duration::from_secs(1);
 
 struct Node {
     docker: MemoryDocker,
+    settings: Arc<Settings>,
     questions: Questions,
     told: mpsc::Receiver<v1::AgentMessage>,
 }
@@ -35,10 +40,10 @@ impl Node {
             credentials: "/nonexistent".into(),
         };
         let (to, told) = mpsc::channel(1);
-        let questions = Questions::new(Arc::new(docker.clone()), Arc::new(settings), to);
         Self {
             docker,
-            questions,
+            settings: Arc::new(settings),
+            questions: Questions::new(to),
             told,
         }
     }
@@ -48,10 +53,14 @@ impl Node {
     }
 
     fn ask_if(&mut self, id: &str, reference: &str, pull: PullPolicy) {
-        self.questions.take(v1::ImageWanted {
+        let wanted = v1::ImageWanted {
             id: id.to_owned(),
             reference: reference.to_owned(),
             pull: pull.to_wire(),
+        };
+        let (docker, settings) = (self.docker.clone(), self.settings.clone());
+        self.questions.take(id, async move {
+            Kind::ImageTold(super::answer(&docker, &settings, wanted).await)
         });
     }
 

@@ -6,6 +6,7 @@
 
 pub mod controllers;
 pub mod dial;
+pub mod questions;
 mod talk;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::host::Host;
 use crate::host::figures::Figures;
 use crate::journal::Journal;
 use crate::logs::Sources;
+use crate::preflight::Examiner;
 use crate::reconciler::Handle;
 use crate::watchdog::Link;
 
@@ -57,6 +59,8 @@ pub struct Tells {
     pub logs: Sources,
     /// The host whose firewalld is asked about.
     pub host: Arc<dyn Host>,
+    /// Looks whether the node is as the guide wants it.
+    pub examiner: Examiner,
     /// Whether there is a session.
     pub link: watch::Sender<Link>,
 }

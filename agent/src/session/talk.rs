@@ -17,15 +17,17 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
+use super::questions::Questions;
 use super::{About, Dial, Tells};
+use crate::cloud::CloudNews;
 use crate::core::accept::SessionFacts;
 use crate::failure::Failure;
 use crate::firewall::Firewall;
-use crate::host::Host;
 use crate::host::figures::Figures;
 use crate::logs::{Desk, Sources};
+use crate::preflight::Examiner;
 use crate::reconciler::{AgentView, Command, Handle};
-use crate::registry::Questions;
+use crate::registry;
 use crate::watchdog::Link;
 
 /// Messages on their way out; a status waits when the controller reads slowly, and is then the
@@ -45,22 +47,18 @@ pub(super) async fn talk(
     about: &About,
     welcomed: &mut bool,
 ) -> anyhow::Result<()> {
-    let Tells {
-        handle,
-        journal,
-        logs,
-        host,
-        link,
-    } = tells;
+    let (handle, journal, link) = (&tells.handle, &tells.journal, &tells.link);
     let mut view = handle.view();
     let mut events = journal.changed();
     // Events that were there before the session are news to it.
     let mut news = true;
     let mut kept = true;
     let (to, outbound) = mpsc::channel(OUTBOUND);
-    let mut desks = Desks::new(logs, host, channel.clone(), to.clone());
+    let mut desks = Desks::new(tells, channel.clone(), to.clone());
     let mut told = view.borrow_and_update().clone();
-    to.send(message(Said::Hello(hello(about, &told)))).await?;
+    let mut cloud = tells.examiner.cloud().news();
+    let hello = hello(about, &told, &mut cloud);
+    to.send(message(Said::Hello(hello))).await?;
     let mut client = AgentClient::new(channel)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
@@ -132,7 +130,8 @@ pub(super) async fn talk(
                 sequence += 1;
                 // A full queue is proof of life enough; the next beat comes soon.
                 if let Ok(permit) = to.try_reserve() {
-                    permit.send(message(Said::Heartbeat(heartbeat(sequence, &told, &mut figures))));
+                    let beat = heartbeat(sequence, &told, &mut figures, &mut cloud);
+                    permit.send(message(Said::Heartbeat(beat)));
                 }
             }
         }
@@ -144,21 +143,35 @@ struct Desks {
     logs: Desk,
     questions: Questions,
     firewall: Firewall,
+    sources: Sources,
+    examiner: Examiner,
 }
 
 impl Desks {
-    fn new(
-        sources: &Sources,
-        host: &Arc<dyn Host>,
-        channel: Channel,
-        to: mpsc::Sender<v1::AgentMessage>,
-    ) -> Self {
-        let (docker, settings) = (Arc::clone(&sources.docker), Arc::clone(&sources.settings));
+    fn new(tells: &Tells, channel: Channel, to: mpsc::Sender<v1::AgentMessage>) -> Self {
         Self {
-            logs: Desk::new(sources.clone(), channel),
-            firewall: Firewall::new(host.clone(), to.clone()),
-            questions: Questions::new(docker, settings, to),
+            logs: Desk::new(tells.logs.clone(), channel),
+            firewall: Firewall::new(tells.host.clone(), to.clone()),
+            questions: Questions::new(to),
+            sources: tells.logs.clone(),
+            examiner: tells.examiner.clone(),
         }
+    }
+
+    fn image(&mut self, wanted: v1::ImageWanted) {
+        let sources = &self.sources;
+        let (docker, settings) = (Arc::clone(&sources.docker), Arc::clone(&sources.settings));
+        let id = wanted.id.clone();
+        self.questions.take(&id, async move {
+            Said::ImageTold(registry::answer(docker.as_ref(), &settings, wanted).await)
+        });
+    }
+
+    fn checkup(&mut self, wanted: v1::CheckupWanted) {
+        let (id, examiner) = (wanted.id.clone(), self.examiner.clone());
+        self.questions.take(&id, async move {
+            Said::CheckupTold(examiner.answer(wanted).await)
+        });
     }
 }
 
@@ -166,7 +179,7 @@ fn message(kind: Said) -> v1::AgentMessage {
     v1::AgentMessage { kind: Some(kind) }
 }
 
-fn hello(about: &About, view: &AgentView) -> v1::Hello {
+fn hello(about: &About, view: &AgentView, cloud: &mut CloudNews) -> v1::Hello {
     let digest = |(role, digest): &(RoleName, Digest)| v1::DefinitionDigest {
         role: role.to_string(),
         digest: digest.to_string(),
@@ -182,10 +195,16 @@ fn hello(about: &About, view: &AgentView) -> v1::Hello {
         status: view.status.clone().map(Into::into),
         unclaimed: view.unclaimed.iter().cloned().map(Into::into).collect(),
         looked: view.looked,
+        cloud: cloud.take().map(Into::into),
     }
 }
 
-fn heartbeat(sequence: u64, view: &AgentView, figures: &mut Figures) -> v1::Heartbeat {
+fn heartbeat(
+    sequence: u64,
+    view: &AgentView,
+    figures: &mut Figures,
+    cloud: &mut CloudNews,
+) -> v1::Heartbeat {
     v1::Heartbeat {
         sequence,
         host: figures.take_news().map(Into::into),
@@ -194,6 +213,7 @@ fn heartbeat(sequence: u64, view: &AgentView, figures: &mut Figures) -> v1::Hear
         ledger_trouble: view.ledger_trouble.clone(),
         unclaimed: view.unclaimed.iter().cloned().map(Into::into).collect(),
         looked: view.looked,
+        cloud: cloud.take().map(Into::into),
     }
 }
 
@@ -255,7 +275,13 @@ async fn take(
         }
         Some(Heard::ImageWanted(wanted)) => {
             if facts.is_some() {
-                desks.questions.take(wanted);
+                desks.image(wanted);
+            }
+            Ok(None)
+        }
+        Some(Heard::CheckupWanted(wanted)) => {
+            if facts.is_some() {
+                desks.checkup(wanted);
             }
             Ok(None)
         }

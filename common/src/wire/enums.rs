@@ -3,6 +3,7 @@
 use extend_proto::v1;
 
 use super::WireError;
+use crate::checkup::Verdict;
 use crate::event::EventKind;
 use crate::logs::{LogFaultKind, LogNote};
 use crate::operation::{TargetState, Verb};
@@ -44,6 +45,37 @@ macro_rules! wire_enum {
             }
         }
     };
+}
+
+impl Verdict {
+    /// Its number on the wire.
+    pub fn to_wire(self) -> i32 {
+        match self {
+            Self::Ok => v1::CheckVerdict::Ok,
+            Self::Unknown => v1::CheckVerdict::Unknown,
+            Self::Warn => v1::CheckVerdict::Warn,
+            Self::Fail => v1::CheckVerdict::Fail,
+        }
+        .into()
+    }
+
+    /// Reads a number from the wire.
+    ///
+    /// # Errors
+    /// When the number is unknown here: the other side may be newer.
+    pub fn from_wire(number: i32) -> Result<Self, WireError> {
+        match v1::CheckVerdict::try_from(number) {
+            Ok(v1::CheckVerdict::Ok) => Ok(Self::Ok),
+            Ok(v1::CheckVerdict::Unknown) => Ok(Self::Unknown),
+            Ok(v1::CheckVerdict::Warn) => Ok(Self::Warn),
+            Ok(v1::CheckVerdict::Fail) => Ok(Self::Fail),
+            Ok(v1::CheckVerdict::Unspecified) => Err(WireError::new("verdict", "it is missing")),
+            Err(_) => Err(WireError::new(
+                "verdict",
+                format!("{number} is unknown here"),
+            )),
+        }
+    }
 }
 
 wire_enum!(

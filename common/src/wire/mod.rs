@@ -1,6 +1,7 @@
 //! The only conversions between the protobuf types and the domain's. Whatever comes from the
 //! wire is hostile until it has been through here: every text has a bound, every enum is known.
 
+mod checkup;
 mod enums;
 mod event;
 mod firewall;

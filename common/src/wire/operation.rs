@@ -8,6 +8,7 @@ use super::{
     WireError, optional, optional_ms, optional_time, parse, parse_optional, required, shown_text,
     time,
 };
+use crate::checkup::{Accepted, Check};
 use crate::operation::{
     Operation, PhaseEntry, PlannedTarget, Selector, Strategy, Target, TargetState, Verb,
 };
@@ -164,6 +165,7 @@ impl From<Operation> for v1::Operation {
             retry_of: optional(operation.retry_of.as_ref()),
             note: operation.note,
             next_steps: operation.next_steps,
+            accepted: operation.accepted.into_iter().map(Into::into).collect(),
             targets: operation.targets.into_iter().map(Into::into).collect(),
         }
     }
@@ -195,6 +197,7 @@ impl TryFrom<v1::Operation> for Operation {
             retry_of: parse_optional("retry_of", &operation.retry_of)?,
             note: shown_text(operation.note),
             next_steps: operation.next_steps.into_iter().map(shown_text).collect(),
+            accepted: Accepted::list(operation.accepted)?,
             targets: targets?,
         })
     }
@@ -217,6 +220,7 @@ impl From<PlannedTarget> for v1::PlannedTarget {
             canary: planned.canary,
             host_changes: planned.host_changes,
             differences: planned.differences.into_iter().map(Into::into).collect(),
+            checks: planned.checks.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -240,6 +244,7 @@ impl TryFrom<v1::PlannedTarget> for PlannedTarget {
             canary: planned.canary,
             host_changes: planned.host_changes,
             differences: Difference::list(planned.differences),
+            checks: Check::list(planned.checks),
         })
     }
 }

@@ -84,6 +84,7 @@ pub fn caller(method: Method) -> Caller {
         | Method::OperatorDescribeEnrolment
         | Method::OperatorRevokeNode
         | Method::OperatorRemoveNode
+        | Method::OperatorCheckup
         | Method::OperatorReadLogs
         | Method::OperatorListWhitelist
         | Method::OperatorSyncWhitelist => Caller::Operator,

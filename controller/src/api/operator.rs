@@ -191,6 +191,18 @@ impl Operator for OperatorApi {
         Ok(Response::new(v1::ListNodesResponse { nodes }))
     }
 
+    async fn checkup(&self, request: Request<v1::CheckupRequest>) -> Answer<v1::CheckupResponse> {
+        let v1::CheckupRequest { nodes, role } = request.into_inner();
+        let selector = v1::Selector {
+            role,
+            nodes,
+            name: String::new(),
+        };
+        let words = parsed(wire::selector(Some(selector)))?;
+        let checkups = self.engine.checkup(words).await?;
+        Ok(Response::new(show::checkups(checkups)))
+    }
+
     async fn mint_token(
         &self,
         request: Request<v1::MintTokenRequest>,

@@ -6,10 +6,11 @@ use extend_common::wire::{firewall_wanted, optional_ms};
 use extend_proto::v1;
 use jiff::Timestamp;
 
-use crate::core::request::{Submitted, ToAgent};
+use crate::core::request::{PbxDoor, Submitted, ToAgent};
 use crate::core::view::{
     HostSample, NodeView, OperationList, PortalStanding, PortalState, ServerView, ServersView,
 };
+use crate::engine::Checkup;
 use crate::package::{AgentPackage, PackageError};
 
 pub(super) fn to_agent(message: ToAgent) -> v1::ControllerMessage {
@@ -47,6 +48,11 @@ pub(super) fn to_agent(message: ToAgent) -> v1::ControllerMessage {
             let wanted = *wanted;
             Kind::FirewallWanted(firewall_wanted(wanted.id.to_string(), wanted.change))
         }
+        ToAgent::CheckupWanted(wanted) => Kind::CheckupWanted(v1::CheckupWanted {
+            id: wanted.id.to_string(),
+            role: text(wanted.role.as_ref()),
+            ports: wanted.doors.into_iter().map(port).collect(),
+        }),
         ToAgent::LogsWanted(wanted) => Kind::LogsWanted(v1::LogsWanted {
             id: wanted.id.to_string(),
             role: wanted.role.to_string(),
@@ -125,6 +131,28 @@ pub(super) fn node(view: NodeView, now: Timestamp) -> v1::NodeView {
             // A century is far from the bounds of 64 bits.
             i64::try_from(ahead.as_millis()).unwrap_or_default()
         }),
+        cloud: view.cloud.map(Into::into),
+    }
+}
+
+fn port(door: PbxDoor) -> v1::CheckupPort {
+    v1::CheckupPort {
+        address: door.address,
+        port: door.port.into(),
+        purpose: door.purpose.to_owned(),
+        needed: door.needed,
+    }
+}
+
+pub(super) fn checkups(checkups: Vec<Checkup>) -> v1::CheckupResponse {
+    let node = |checkup: Checkup| v1::NodeCheckup {
+        node: checkup.subject.node.to_string(),
+        name: text(checkup.subject.name.as_ref()),
+        role: text(checkup.subject.role.as_ref()),
+        checks: checkup.checks.into_iter().map(Into::into).collect(),
+    };
+    v1::CheckupResponse {
+        nodes: checkups.into_iter().map(node).collect(),
     }
 }
 

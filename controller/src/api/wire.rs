@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
+use extend_common::checkup::Accepted;
 use extend_common::event::EventKind;
 use extend_common::firewall::FirewallTold;
 use extend_common::ids::{NodeAddr, RoleName};
@@ -172,6 +173,8 @@ pub(super) fn submission(
         by,
         from,
         leads: BTreeMap::new(),
+        accepted: Accepted::list(request.accepted)?,
+        checkup: None,
     })
 }
 
@@ -195,6 +198,7 @@ pub(super) fn retry(
         queue: request.queue,
         by,
         from,
+        checkup: None,
     })
 }
 
@@ -271,6 +275,7 @@ pub(super) fn hello(hello: v1::Hello) -> Result<Hello, WireError> {
         unclaimed: Unclaimed::list(hello.unclaimed)?,
         looked: hello.looked,
         abilities: hello.abilities.into_iter().map(shown_text).collect(),
+        cloud: hello.cloud.map(Into::into),
     })
 }
 
@@ -280,6 +285,7 @@ pub(super) fn heartbeat(heartbeat: v1::Heartbeat, wall: Timestamp) -> Result<Hea
     let told = optional_time("clock_ms", heartbeat.clock_ms)?;
     Ok(Heartbeat {
         host: heartbeat.host.map(|host| Box::new(host.into())),
+        cloud: heartbeat.cloud.map(Into::into),
         clock_ahead: told.map(|told| told.duration_since(wall)),
         sequence: heartbeat.sequence,
         docker_trouble: shown_text(heartbeat.docker_trouble),

@@ -10,6 +10,7 @@ mod completion;
 mod confirm;
 mod context;
 mod controller;
+mod doctor;
 mod events;
 mod failure;
 mod interrupt;
@@ -82,6 +83,14 @@ enum Command {
     Adopt(lifecycle::adopt::Args),
     /// Show how the servers are
     Status(status::Args),
+    /// Check whether nodes are as PortSIP's guide wants them (exit code 3 when a check fails)
+    ///
+    /// Each node is looked at now, by its agent; nothing is changed. What fails is against a rule of
+    /// the guide, and keeps `extend run` from deploying there unless it is accepted by name
+    /// (--accept NAME=REASON). What warns is advice, and what nobody can tell is unknown.
+    ///
+    /// Exit code 0: nothing fails. 3: something does, on some node.
+    Doctor(doctor::Args),
     /// Show what happened, and with -f what happens
     Events(events::Args),
     /// Show what a server writes: its container's output, or its log files
@@ -171,6 +180,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
         Command::Undrain(args) => lifecycle::drain::undo(context, args).await,
         Command::Adopt(args) => lifecycle::adopt::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,
+        Command::Doctor(args) => doctor::run(context, args).await,
         Command::Events(args) => events::run(context, args).await,
         Command::Logs(args) => logs::run(context, args).await,
         Command::Op(command) => op::run(context, command).await,

@@ -6,6 +6,7 @@
 //! would happen.
 
 mod adopt;
+mod checkup;
 mod obstacles;
 mod outside;
 mod plan;
@@ -25,8 +26,9 @@ use super::request::Submission;
 use crate::portal::Limits;
 
 pub(super) use adopt::candidate;
+pub(super) use checkup::would_check;
 pub(super) use obstacles::{busy, revoked};
-pub(super) use run::would_deploy;
+pub(super) use run::{enrolled, with_told_address, would_deploy};
 pub(super) use select::{resolve, select, select_for_status};
 pub(super) use sessions::ends_process;
 
@@ -146,6 +148,9 @@ fn check_options(submission: &Submission, asked: &Asked) -> Result<(), Refusal> 
     }
     if submission.limits != Limits::default() && verb != Verb::Run {
         return does_not_apply("--max-sessions, --max-rooms and --max-participants");
+    }
+    if !submission.accepted.is_empty() && verb != Verb::Run {
+        return does_not_apply("--accept");
     }
     if submission.public_address.is_some() && verb != Verb::Run {
         return does_not_apply("-A");

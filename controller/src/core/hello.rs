@@ -31,6 +31,10 @@ impl Fleet {
         entry.agent_version.clone_from(&hello.agent_version);
         entry.unclaimed.clone_from(&hello.unclaimed);
         entry.looked = hello.looked;
+        // An agent that has just started has not asked yet.
+        if hello.cloud.is_some() {
+            entry.cloud.clone_from(&hello.cloud);
+        }
         entry.docker_trouble.clear();
         entry.ledger_trouble.clear();
         entry.last_seen = Some(now);

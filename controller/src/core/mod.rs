@@ -19,6 +19,7 @@ pub mod admit;
 mod advance;
 pub mod archive;
 mod begin;
+pub mod checkup;
 mod door;
 mod ending;
 mod enrol;

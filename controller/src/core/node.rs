@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use extend_common::clock::since;
+use extend_common::cloud::CloudFacts;
 use extend_common::ids::{NodeAddr, OperationId, RoleName};
 use extend_common::record::{Desired, Drain, RunState, Stamp};
 use extend_common::roles::Digest;
@@ -38,6 +39,8 @@ pub(super) struct Node {
     pub(super) agent_version: String,
     /// How its machine does.
     pub(super) host: Option<HostSample>,
+    /// What its cloud says of it, as it was told last.
+    pub(super) cloud: Option<CloudFacts>,
     /// How far its clock is ahead of ours, by the present session's last word.
     pub(super) clock_ahead: Option<SignedDuration>,
     /// When it was last heard, since the controller's start.

@@ -117,6 +117,7 @@ impl OperationEntry {
             retry_of: self.row.retry_of,
             note: self.note.clone(),
             next_steps: self.row.next_steps.clone(),
+            accepted: self.row.options.accepted.clone(),
         }
     }
 }

@@ -8,6 +8,7 @@
 //! operator may not know; the hint is a command to run, with everything filled in that is known.
 
 mod asked;
+mod host;
 mod misuse;
 mod obstacle;
 mod selection;
@@ -41,7 +42,7 @@ pub enum Refusal {
     /// Something is in the way at a server or its node.
     Obstacle(Box<Obstacle>),
     /// What was named is not there, or not there any more.
-    Unfound(Unfound),
+    Unfound(Box<Unfound>),
     /// A node that may not do what it asks for.
     Stranger(Stranger),
 }
@@ -141,7 +142,7 @@ macro_rules! into_refusal {
     )*};
 }
 // The large ones are boxed: a refusal is the rare answer, and results are passed about by value.
-into_refusal!(Misuse Box, Mismatch Box, Obstacle Box, Unfound, Stranger);
+into_refusal!(Misuse Box, Mismatch Box, Obstacle Box, Unfound Box, Stranger);
 
 /// The words of one refusal.
 struct Text {

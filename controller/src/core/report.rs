@@ -53,6 +53,9 @@ impl Fleet {
             entry.unclaimed = heartbeat.unclaimed;
             entry.looked = heartbeat.looked;
             entry.clock_ahead = heartbeat.clock_ahead;
+            if heartbeat.cloud.is_some() {
+                entry.cloud = heartbeat.cloud;
+            }
             if let Some(told) = heartbeat.host {
                 let AgedFigures { age, figures } = *told;
                 let at = before(now, age);

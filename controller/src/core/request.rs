@@ -12,6 +12,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use ulid::Ulid;
 
+use extend_common::checkup::{Accepted, Check};
+use extend_common::cloud::CloudFacts;
 use extend_common::event::EventKind;
 use extend_common::firewall::FirewallChange;
 pub(crate) use extend_common::hash::sha256;
@@ -83,6 +85,10 @@ pub struct Submission {
     pub limits: Limits,
     /// The operator has said yes to what has to be asked.
     pub confirmed: bool,
+    /// `--accept`: what of the checkup does not refuse it.
+    pub accepted: Vec<Accepted>,
+    /// What the checkup of its node came to; none when it was not asked for.
+    pub checkup: Option<Vec<Check>>,
 }
 
 /// Where a reference leads at this moment.
@@ -129,6 +135,8 @@ pub struct Retry {
     pub by: String,
     /// From where, as they say.
     pub from: Option<IpAddr>,
+    /// As in [`Submission`].
+    pub checkup: Option<Vec<Check>>,
 }
 
 /// The answer to a submission.
@@ -214,6 +222,8 @@ pub struct Hello {
     pub looked: bool,
     /// What it can do, as [`extend_common::ability`] names it.
     pub abilities: Vec<String>,
+    /// What its cloud says of it, if it has said anything.
+    pub cloud: Option<CloudFacts>,
 }
 
 /// A sign of life.
@@ -233,6 +243,8 @@ pub struct Heartbeat {
     pub host: Option<Box<AgedFigures>>,
     /// How far its wall clock is ahead of ours; none when it did not tell.
     pub clock_ahead: Option<SignedDuration>,
+    /// What its cloud says of it, when there is news of it.
+    pub cloud: Option<CloudFacts>,
 }
 
 /// A session of a node, in the order the controller opened them. Reports with an older number
@@ -282,6 +294,8 @@ pub enum ToAgent {
     ImageWanted(ImageWanted),
     /// What firewalld there has to let in.
     FirewallWanted(Box<FirewallWanted>),
+    /// Somebody wants to know whether its node is as the guide wants it.
+    CheckupWanted(CheckupWanted),
 }
 
 /// What an agent on a node of the PBX has to do with firewalld.
@@ -291,6 +305,30 @@ pub struct FirewallWanted {
     pub id: Ulid,
     /// What is to be done before it is looked.
     pub change: FirewallChange,
+}
+
+/// A checkup, for an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckupWanted {
+    /// Names who waits; good for one answer.
+    pub id: Ulid,
+    /// The role that is to be there.
+    pub role: Option<RoleName>,
+    /// Where the PBX should take connections.
+    pub doors: Vec<PbxDoor>,
+}
+
+/// A port of the PBX's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PbxDoor {
+    /// An address, or a name.
+    pub address: String,
+    /// The port.
+    pub port: u16,
+    /// What listens there.
+    pub purpose: &'static str,
+    /// It is known to.
+    pub needed: bool,
 }
 
 /// A question where a reference leads, for an agent.

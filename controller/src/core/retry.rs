@@ -33,7 +33,7 @@ impl Fleet {
     }
 
     /// What has to be submitted.
-    fn again(&self, retry: &Retry) -> Result<Submission, Refusal> {
+    pub(super) fn again(&self, retry: &Retry) -> Result<Submission, Refusal> {
         let first = self.find_operation(&retry.operation)?;
         let Some(entry) = self.operations.get(&first) else {
             let text = retry.operation.clone();
@@ -91,6 +91,8 @@ impl Fleet {
             by: retry.by.clone(),
             from: retry.from,
             leads: BTreeMap::new(),
+            accepted: options.accepted.clone(),
+            checkup: retry.checkup.clone(),
         })
     }
 }

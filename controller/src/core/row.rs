@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use extend_common::checkup::Accepted;
 use extend_common::ids::{NodeAddr, OperationId, RequestId};
 use extend_common::operation::{Selector, Strategy, Target, TargetState, Verb};
 use extend_common::record::{Desired, Instance, RecordId, ServerRecord, Stamp};
@@ -185,6 +186,9 @@ pub(super) struct Options {
     /// `--timeout`; none is the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) timeout: Option<Duration>,
+    /// `--accept`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) accepted: Vec<Accepted>,
 }
 
 impl Options {

@@ -54,6 +54,8 @@ pub struct OutsideSettings {
     pub security_group: bool,
     /// The PBX's own nodes: no server is deployed there, and firewalld is kept where it runs.
     pub pbx_nodes: Arc<[NodeAddr]>,
+    /// Where its API is, host and port: checkups try it from nodes.
+    pub pbx_api: Option<(String, u16)>,
 }
 
 impl Settings {

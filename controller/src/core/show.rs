@@ -143,6 +143,7 @@ impl Fleet {
             away_since: entry.away_since(),
             host: entry.host.clone(),
             clock_ahead: entry.session.as_ref().and(entry.clock_ahead),
+            cloud: entry.cloud.clone(),
         })
     }
 }

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 
 use extend_common::clock::{after, since};
 use extend_common::ids::{OperationId, RequestId};
-use extend_common::operation::{Operation, PhaseEntry, PlannedTarget, Target, TargetState};
+use extend_common::operation::{Operation, PhaseEntry, PlannedTarget, Target, TargetState, Verb};
 use extend_common::status::Phase;
 
-use super::admit::{Admission, Plan, admit};
+use super::admit::{Admission, Plan, admit, with_told_address};
 use super::event::words;
 use super::fleet::Fleet;
 use super::key::Key;
@@ -84,22 +84,28 @@ impl Fleet {
             None if submission.queue => self.longest_hold(&plan, now),
             _ => Duration::ZERO,
         };
+        let mut options = Options {
+            image: submission.image.clone(),
+            public_address: submission.public_address,
+            force: submission.force,
+            strategy: submission.strategy,
+            drain: plan.drain,
+            disables: plan.disables,
+            limits: submission.limits,
+            to_previous: submission.to_previous,
+            timeout: submission.timeout,
+            accepted: submission.accepted.clone(),
+        };
+        if let (Verb::Run, [target]) = (submission.verb, plan.targets.as_slice()) {
+            // As it is told now: the plan says so.
+            options = with_told_address(self, target.node, options);
+        }
         let row = OperationRow {
             id,
             request: submission.request,
             verb: submission.verb,
             selector: plan.selector,
-            options: Options {
-                image: submission.image.clone(),
-                public_address: submission.public_address,
-                force: submission.force,
-                strategy: submission.strategy,
-                drain: plan.drain,
-                disables: plan.disables,
-                limits: submission.limits,
-                to_previous: submission.to_previous,
-                timeout: submission.timeout,
-            },
+            options,
             by: submission.by.clone(),
             from: submission.from,
             message: submission.message.clone(),
@@ -196,6 +202,7 @@ fn planned_again(target: &Target) -> PlannedTarget {
         host_changes: Vec::new(),
         // The summary counts them; the list was told with the first answer.
         differences: Vec::new(),
+        checks: Vec::new(),
     }
 }
 

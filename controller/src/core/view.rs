@@ -7,6 +7,7 @@ use std::net::Ipv4Addr;
 
 use jiff::{SignedDuration, Timestamp};
 
+use extend_common::cloud::CloudFacts;
 use extend_common::event::{Event, EventKind, StoredEvent};
 use extend_common::host::HostFigures;
 use extend_common::ids::{NodeAddr, OperationId, RoleName, ServerName};
@@ -114,6 +115,8 @@ pub struct NodeView {
     pub host: Option<HostSample>,
     /// How far its clock is ahead of the controller's; none without a session that told.
     pub clock_ahead: Option<SignedDuration>,
+    /// What its cloud says of it.
+    pub cloud: Option<CloudFacts>,
 }
 
 /// Which operations somebody lists.

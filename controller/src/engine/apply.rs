@@ -232,6 +232,24 @@ impl Ground<'_> {
                 let reach = gathering.add(InputKind::Question, turn);
                 gathering.answer(reply, Ok(reach));
             }
+            Question::Checkups { words, reply } => {
+                gathering.answer(reply, refused(fleet.checkups(&words)));
+            }
+            Question::CheckupWanted { submission, reply } => {
+                gathering.answer(reply, Ok(fleet.checkup_wanted(&submission)));
+            }
+            Question::CheckupOfRetry { retry, reply } => {
+                gathering.answer(reply, Ok(fleet.checkup_of_retry(&retry)));
+            }
+            Question::WantCheckup {
+                node,
+                id,
+                role,
+                reply,
+            } => {
+                gathering.add(InputKind::Question, fleet.want_checkup(node, id, role));
+                gathering.answer(reply, Ok(()));
+            }
             Question::LogsOf { words, reply } => {
                 gathering.answer(reply, refused(fleet.logs_of(&words)));
             }

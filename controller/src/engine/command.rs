@@ -11,7 +11,7 @@ use ulid::Ulid;
 
 use extend_common::event::JournalPart;
 use extend_common::firewall::FirewallChange;
-use extend_common::ids::NodeAddr;
+use extend_common::ids::{NodeAddr, RoleName};
 use extend_common::operation::Operation;
 use extend_common::status::ServerStatus;
 
@@ -19,6 +19,7 @@ use super::EngineError;
 use super::batch::send;
 use super::crash::InputKind;
 use super::session::SessionSender;
+use crate::core::checkup::Subject;
 use crate::core::refusal::Known;
 use crate::core::request::{
     EventsWanted, Heartbeat, Hello, KeyHash, LogsWanted, PeerFacts, Recovered, Retry,
@@ -201,6 +202,24 @@ pub(super) enum Question {
         change: Box<FirewallChange>,
         reply: Reply<Reach>,
     },
+    Checkups {
+        words: SelectorWords,
+        reply: Reply<Vec<Subject>>,
+    },
+    CheckupWanted {
+        submission: Box<Submission>,
+        reply: Reply<Option<Subject>>,
+    },
+    CheckupOfRetry {
+        retry: Box<Retry>,
+        reply: Reply<Option<Subject>>,
+    },
+    WantCheckup {
+        node: NodeAddr,
+        id: Ulid,
+        role: Option<RoleName>,
+        reply: Reply<()>,
+    },
     LogsOf {
         words: SelectorWords,
         reply: Reply<Known>,
@@ -238,7 +257,8 @@ impl Command {
             | Self::Question(
                 Question::RenewalAllowed { reply, .. }
                 | Question::WantLogs { reply, .. }
-                | Question::WantImage { reply, .. },
+                | Question::WantImage { reply, .. }
+                | Question::WantCheckup { reply, .. },
             ) => send(reply, Err(error)),
             Self::Node(NodeCommand::Revoke { reply, .. } | NodeCommand::Remove { reply, .. }) => {
                 send(reply, Err(error));
@@ -257,6 +277,10 @@ impl Command {
             Self::Question(Question::EventsAfter { reply, .. }) => send(reply, Err(error)),
             Self::Question(Question::LeadsWanted { reply, .. }) => send(reply, Err(error)),
             Self::Question(Question::Watch { reply, .. }) => send(reply, Err(error)),
+            Self::Question(Question::Checkups { reply, .. }) => send(reply, Err(error)),
+            Self::Question(
+                Question::CheckupWanted { reply, .. } | Question::CheckupOfRetry { reply, .. },
+            ) => send(reply, Err(error)),
             Self::Question(Question::LogsOf { reply, .. }) => send(reply, Err(error)),
             Self::Question(Question::Servers { reply, .. }) => send(reply, Err(error)),
             Self::Question(Question::Nodes { reply, .. }) => send(reply, Err(error)),

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 use ulid::Ulid;
 
+use extend_common::checkup::Check;
 use extend_common::event::JournalPart;
 use extend_common::firewall::FirewallTold;
 use extend_common::ids::NodeAddr;
@@ -74,7 +75,7 @@ fn is_unfound(error: &EngineError) -> bool {
             return false;
         }
     };
-    matches!(refusal, Refusal::Unfound(Unfound::NoSuchOperation { .. }))
+    matches!(refusal, Refusal::Unfound(what) if matches!(**what, Unfound::NoSuchOperation { .. }))
 }
 
 /// A cheap handle on the running engine.
@@ -88,15 +89,20 @@ pub struct EngineHandle {
     pub(super) archive: Archive,
     pub(super) questions: Questions<Lead>,
     pub(super) firewalls: Questions<FirewallTold>,
+    pub(super) checkups: Questions<Vec<Check>>,
 }
 
 impl EngineHandle {
     /// Plans a verb and, unless only the plan was wanted, begins the operation. The same request
     /// id gives the same operation, however often it is sent.
-    /// For the plan of an upgrade nodes are asked first where its references lead.
+    /// For the plan of an upgrade nodes are asked first where its references lead, and for every
+    /// `run` that deploys its node whether it is as the guide wants it.
     pub async fn submit(&self, mut submission: Submission) -> Result<Submitted, EngineError> {
         if submission.plan_only && submission.verb == Verb::Upgrade {
             submission.leads = self.leads(&submission).await?;
+        }
+        if submission.verb == Verb::Run {
+            submission.checkup = self.checkup_before(&submission).await?;
         }
         self.ask(|reply| OperationCommand::Submit {
             submission: Box::new(submission),
@@ -153,8 +159,9 @@ impl EngineHandle {
     }
 
     /// Submits an operation again, with its options and on its servers.
-    pub async fn retry(&self, retry: Retry) -> Result<Submitted, EngineError> {
+    pub async fn retry(&self, mut retry: Retry) -> Result<Submitted, EngineError> {
         let id = retry.operation.clone();
+        retry.checkup = self.checkup_again(&retry).await?;
         let answer = self.ask(|reply| OperationCommand::Retry {
             retry: Box::new(retry),
             reply,

@@ -17,6 +17,7 @@
 mod apply;
 mod archive;
 mod batch;
+mod checkups;
 mod command;
 mod config;
 mod crash;
@@ -44,6 +45,7 @@ use tokio_util::sync::CancellationToken;
 use crate::core::LoadError;
 use crate::store::{StoreError, StoreHandle};
 
+pub use checkups::Checkup;
 pub use config::EngineConfig;
 #[cfg(feature = "failpoints")]
 pub use crash::AbortAt;
@@ -117,6 +119,7 @@ impl Engine {
                 events,
                 questions: questions::Questions::default(),
                 firewalls: questions::Questions::default(),
+                checkups: questions::Questions::default(),
                 archive: archive::Archive::new(store.clone()),
                 store,
             },

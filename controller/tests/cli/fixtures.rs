@@ -245,6 +245,7 @@ pub(crate) fn plan() -> Vec<v1::PlannedTarget> {
             identity_after: String::new(),
             warning: String::new(),
             canary: false,
+            checks: Vec::new(),
         }
     };
     let mut plan: Vec<_> = (0..4).map(planned).collect();
@@ -298,6 +299,7 @@ pub(crate) fn operation(verb: v1::Verb, targets: Vec<v1::Target>) -> v1::Operati
         next_steps: Vec::new(),
         from: String::new(),
         note: String::new(),
+        accepted: Vec::new(),
     }
 }
 

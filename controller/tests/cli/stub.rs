@@ -96,6 +96,8 @@ pub(crate) struct Script {
     /// The servers, nodes and operations there are.
     pub(crate) servers: Mutex<v1::ListServersResponse>,
     pub(crate) nodes: Mutex<Vec<v1::NodeView>>,
+    /// What a checkup comes to.
+    pub(crate) checkup: Mutex<v1::CheckupResponse>,
     /// In place of them: a node is online when there is a file `IP/online` below this directory.
     pub(crate) nodes_in: Mutex<Option<PathBuf>>,
     /// How nodes join.
@@ -138,6 +140,7 @@ impl Script {
             refuse: Mutex::default(),
             servers: Mutex::new(fixtures::fleet()),
             nodes: Mutex::new(fixtures::nodes()),
+            checkup: Mutex::default(),
             nodes_in: Mutex::default(),
             enrolment: Mutex::default(),
             revoked: Mutex::default(),
@@ -447,6 +450,16 @@ impl Operator for Face {
         self.0
             .ask(format!("servers {:?} {:?}", selector.role, selector.nodes))?;
         Ok(Response::new(self.0.servers.lock().unwrap().clone()))
+    }
+
+    async fn checkup(
+        &self,
+        request: Request<v1::CheckupRequest>,
+    ) -> Result<Response<v1::CheckupResponse>, Status> {
+        let v1::CheckupRequest { nodes, role } = request.into_inner();
+        let question = format!("checkup {} {role}", nodes.join(","));
+        self.0.ask(question.trim_end().to_owned())?;
+        Ok(Response::new(self.0.checkup.lock().unwrap().clone()))
     }
 
     async fn list_nodes(

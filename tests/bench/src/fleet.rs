@@ -124,6 +124,11 @@ impl Fleet {
                 "-a",
                 server.node,
                 "--yes",
+                // The machine that is measured on is nobody's node.
+                "--accept",
+                "postgresql=benchmark",
+                "--accept",
+                "disk-size=benchmark",
             ];
             fleet.extend(&words)?;
         }

@@ -261,6 +261,8 @@ impl Fleet {
             leads: BTreeMap::new(),
             retry_of: None,
             pins: BTreeMap::new(),
+            accepted: Vec::new(),
+            checkup: None,
         }
     }
 

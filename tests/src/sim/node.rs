@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use extend_agent::cloud::Cloud;
 use extend_agent::core::spec::NodeFacts;
 use extend_agent::daemon::{World, live};
 use extend_agent::docker::memory::{MemoryDocker, Official};
@@ -16,10 +17,12 @@ use extend_agent::probe::Prober;
 use extend_agent::sessions::MemorySessions;
 use extend_agent::watchdog::{NoWatchdog, Watchdog};
 use extend_common::clock::Clock;
+use extend_common::cloud::CloudFacts;
 use extend_common::ids::NodeAddr;
 use extend_common::roles::RoleSet;
 use extend_controller::api::connection::AgentPeer;
 use tempfile::TempDir;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -58,6 +61,8 @@ pub struct Node {
     pub host: MemoryHost,
     /// The sessions of its server.
     pub sessions: MemorySessions,
+    /// What its cloud says.
+    pub cloud: watch::Sender<Option<Arc<CloudFacts>>>,
     /// Minds whether its agent's loop turns, from its next start on.
     pub watchdog: Arc<dyn Watchdog>,
     /// Where its agent can be stopped.
@@ -76,6 +81,7 @@ impl Node {
             docker,
             host: MemoryHost::new(),
             sessions: MemorySessions::new(),
+            cloud: watch::channel(None).0,
             watchdog: Arc::new(NoWatchdog),
             trap: Trap::default(),
             official: BTreeSet::new(),
@@ -125,6 +131,7 @@ impl Node {
             prober: Arc::new(MemoryProber(self.docker.clone())),
             sessions: Arc::new(self.sessions.clone()),
             figures: Figures::none(),
+            cloud: Cloud::told_by(&self.cloud),
             dial: Arc::new(NetDial {
                 net: net.clone(),
                 peer,

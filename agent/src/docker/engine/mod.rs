@@ -32,8 +32,8 @@ use extend_common::roles::RestartPolicy;
 use futures_util::stream::BoxStream;
 
 use super::{
-    Container, ContainerName, Docker, DockerError, Happening, Image, Inspected, OutputPart,
-    OutputQuery, PullProgress, RegistryAuth,
+    Container, ContainerName, Docker, DockerError, EngineFacts, Happening, Image, Inspected,
+    OutputPart, OutputQuery, PullProgress, RegistryAuth,
 };
 use crate::core::spec::ContainerSpec;
 pub(super) use trouble::silent;
@@ -233,11 +233,16 @@ impl Docker for Engine {
         }
     }
 
-    async fn data_root(&self) -> Option<PathBuf> {
+    async fn about(&self) -> Result<EngineFacts, DockerError> {
         let doing = "asking for its data root".to_owned();
         let told = self.call(self.timeouts.read, doing, bollard::Docker::info);
-        let root = PathBuf::from(told.await.ok()?.docker_root_dir?);
-        root.is_absolute().then_some(root)
+        let told = told.await?;
+        let root = told.docker_root_dir.map(PathBuf::from);
+        Ok(EngineFacts {
+            version: told.server_version.unwrap_or_default(),
+            driver: told.driver.unwrap_or_default(),
+            root: root.filter(|root| root.is_absolute()),
+        })
     }
 
     async fn leads_to(

@@ -44,8 +44,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::engine::{EngineTimeouts, silent};
 use super::{
-    Container, ContainerName, Docker, DockerError, Happening, Image, Inspected, OutputPart,
-    OutputQuery, PullProgress, RegistryAuth,
+    Container, ContainerName, Docker, DockerError, EngineFacts, Happening, Image, Inspected,
+    OutputPart, OutputQuery, PullProgress, RegistryAuth,
 };
 use crate::core::spec::ContainerSpec;
 use calls::{Call, Given};
@@ -242,10 +242,14 @@ impl Docker for MemoryDocker {
         .await
     }
 
-    async fn data_root(&self) -> Option<PathBuf> {
+    async fn about(&self) -> Result<EngineFacts, DockerError> {
         let doing = "asking for its data root".to_owned();
-        let root = PathBuf::from("/var/lib/docker");
-        self.read(doing, |_| root).await.ok()
+        let about = EngineFacts {
+            version: "28.5.1".to_owned(),
+            driver: "overlay2".to_owned(),
+            root: Some(PathBuf::from("/var/lib/docker")),
+        };
+        self.read(doing, |_| about).await
     }
 
     async fn leads_to(

@@ -1,8 +1,10 @@
 //! The agent's side: asks the helper, and where there is none does what it can by itself.
 
 use std::io::{ErrorKind, Write as _};
+use std::net::SocketAddrV4;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use extend_common::firewall::{FirewallChange, FirewallTold};
@@ -11,6 +13,7 @@ use extend_common::roles::PortRange;
 
 use super::{Answer, FirewallRequest, MAX_ANSWER, Request, RoleRequest, read_line};
 use crate::host::{BusyPort, Host, HostAnswer, HostError, HostVerb, Places, RoleNeeds, SystemHost};
+use crate::preflight::{Facts, Look, NotReached};
 
 /// The helper's own limits end before this.
 const PATIENCE: Duration = Duration::from_secs(130);
@@ -114,6 +117,14 @@ impl Host for HelperHost {
                 Err(without_helper(nobody, &self.socket))
             }
         }
+    }
+
+    fn examine(&self, look: &Look, found: &Mutex<Facts>) {
+        self.own.examine(look, found);
+    }
+
+    fn reach(&self, to: SocketAddrV4, limit: Duration) -> Result<(), NotReached> {
+        self.own.reach(to, limit)
     }
 
     fn free_space(&self, path: &Path) -> Option<u64> {

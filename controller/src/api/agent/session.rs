@@ -12,6 +12,7 @@
 use std::pin::pin;
 use std::time::Duration;
 
+use extend_common::checkup::Check;
 use extend_common::event::JournalPart;
 use extend_common::wire::WireError;
 use extend_proto::v1;
@@ -245,6 +246,11 @@ impl Session {
             Some(Kind::FirewallTold(told)) => {
                 let (id, told) = wire::firewall_told(told).map_err(not_understood)?;
                 self.engine.firewall_told(node, id, told);
+                Ok(())
+            }
+            Some(Kind::CheckupTold(told)) => {
+                let id = wire::parse("id", &told.id).map_err(not_understood)?;
+                self.engine.checkup_told(node, id, Check::list(told.checks));
                 Ok(())
             }
             Some(Kind::Hello(_)) => {

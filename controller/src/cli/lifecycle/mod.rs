@@ -49,6 +49,9 @@ pub(super) async fn carry_out(
     for sentence in plan::already_so(&submitted.plan) {
         context.output.say(&sentence);
     }
+    for sentence in view::checkup::sentences(&submitted.plan) {
+        context.output.say(&sentence);
+    }
     for sentence in plan::odd_differences(&submitted.plan) {
         context.output.say(&sentence);
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use extend_common::checkup::Accepted;
 use extend_common::ids::RequestId;
 use extend_common::operation::{Strategy, Verb};
 use extend_proto::v1;
@@ -28,6 +29,8 @@ pub(super) struct Request {
     pub(super) confirmed: bool,
     /// What a server may carry, as it is registered.
     pub(super) limits: Limits,
+    /// What of the checkup does not refuse it.
+    pub(super) accepted: Vec<Accepted>,
 }
 
 impl Request {
@@ -45,6 +48,7 @@ impl Request {
             sessions: Sessions::Unsaid,
             confirmed: false,
             limits: Limits::default(),
+            accepted: Vec::new(),
         }
     }
 
@@ -92,6 +96,7 @@ impl Request {
             max_sessions: self.limits.max_sessions.unwrap_or_default(),
             max_rooms: self.limits.max_rooms.unwrap_or_default(),
             max_participants: self.limits.max_participants.unwrap_or_default(),
+            accepted: self.accepted.iter().cloned().map(Into::into).collect(),
         }
     }
 }

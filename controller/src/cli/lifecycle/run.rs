@@ -1,6 +1,7 @@
 //! `extend run`: deploys a server, or deploys it anew with other parameters.
 
 use clap_complete::engine::ArgValueCompleter;
+use extend_common::checkup::{Accepted, NotAccepted};
 use extend_common::exit::Exit;
 use extend_common::ids::{NodeAddr, ServerName};
 use extend_common::operation::Verb;
@@ -59,6 +60,11 @@ pub(crate) struct Args {
     #[arg(long)]
     yes: bool,
 
+    /// Also when this check of the host fails (`extend doctor` names them), for this reason: it is
+    /// kept with the operation. Once for each check
+    #[arg(long, value_name = "NAME=REASON", value_parser = parse_accepted)]
+    accept: Vec<Accepted>,
+
     #[command(flatten)]
     sessions: SessionsArgs,
 
@@ -66,8 +72,23 @@ pub(crate) struct Args {
     submit: SubmitArgs,
 }
 
+fn parse_accepted(text: &str) -> Result<Accepted, String> {
+    text.parse().map_err(|error: NotAccepted| error.to_string())
+}
+
 /// `extend run`
 pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
+    let mut names = args.accept.iter().map(|accepted| accepted.name);
+    if let Some(twice) = names.find(|name| {
+        args.accept
+            .iter()
+            .filter(|accepted| accepted.name == *name)
+            .count()
+            > 1
+    }) {
+        let words = format!("--accept {twice} is there twice");
+        return Err(Failure::usage(words));
+    }
     let selector = v1::Selector {
         role: args.role.clone(),
         nodes: vec![args.node.to_string()],
@@ -88,6 +109,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
             max_rooms: args.max_rooms,
             max_participants: args.max_participants,
         },
+        accepted: args.accept,
         ..Request::new(Verb::Run, selector, servers)
     };
     carry_out_asking(context, request, &args.submit).await

@@ -10,7 +10,7 @@ use super::table::{Cell, Table};
 use super::text::{count, local_times, short_hash, wrap};
 use super::warning::{self, Warned};
 use super::{Stream, Tone, terminal};
-use crate::cli::view::strategy;
+use crate::cli::view::{checkup, strategy};
 
 /// What a narrow terminal has no room for.
 const SPARE: &[&str] = &["TYPE"];
@@ -57,6 +57,7 @@ pub(crate) fn shown(shown: Shown<'_>) -> String {
     }
     text.push_str(&brief(shown));
     text.push_str(&warnings(shown));
+    text.push_str(&checkup::lines(shown.plan));
     text.push_str(&differences(shown.plan));
     text.push_str(&hosts(shown));
     text

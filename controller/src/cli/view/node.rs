@@ -1,5 +1,6 @@
 //! Nodes, as `extend node` shows them.
 
+use extend_common::cloud::CloudFacts;
 use extend_common::ids::{NodeAddr, RoleName, ServerName};
 use extend_common::record::Stamp;
 use extend_common::status::NodeState;
@@ -55,6 +56,8 @@ pub(crate) struct Node {
     pub(crate) clock_ahead_seconds: Option<f64>,
     /// How its machine does.
     pub(crate) host: Option<Host>,
+    /// What its cloud says of it.
+    pub(crate) cloud: Option<Cloud>,
     #[serde(skip)]
     clock_ahead_ms: Option<i64>,
 }
@@ -88,8 +91,57 @@ impl TryFrom<v1::NodeView> for Node {
             ledger_trouble: text(view.ledger_trouble),
             clock_ahead_seconds: view.clock_ahead_ms.map(in_seconds),
             host: view.host.map(|host| Host::read(host, Timestamp::now())),
+            cloud: view.cloud.map(|cloud| CloudFacts::from(cloud).into()),
             clock_ahead_ms: view.clock_ahead_ms,
         })
+    }
+}
+
+/// An instance as its cloud knows it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Cloud {
+    /// The address by which the Internet reaches it.
+    pub(crate) public_address: Option<NodeAddr>,
+    /// The primary private address of its interface.
+    pub(crate) private_address: Option<NodeAddr>,
+    /// The instance's id.
+    pub(crate) instance: Option<String>,
+    /// The VPC it is in.
+    pub(crate) vpc: Option<String>,
+    /// The subnet it is in.
+    pub(crate) subnet: Option<String>,
+    /// The security groups of its interface.
+    pub(crate) security_groups: Vec<String>,
+}
+
+impl From<CloudFacts> for Cloud {
+    fn from(facts: CloudFacts) -> Self {
+        Self {
+            public_address: facts.public,
+            private_address: facts.private,
+            instance: text(facts.instance),
+            vpc: text(facts.vpc),
+            subnet: text(facts.subnet),
+            security_groups: facts.security_groups,
+        }
+    }
+}
+
+impl Cloud {
+    fn facts(&self) -> [(&'static str, Option<String>); 3] {
+        let place = [&self.instance, &self.vpc, &self.subnet]
+            .into_iter()
+            .flatten();
+        let place = place.map(String::as_str).collect::<Vec<_>>().join(", ");
+        let address = self.public_address.map(|address| address.to_string());
+        [
+            (
+                "Public address",
+                address.or(Some("none, its cloud says".to_owned())),
+            ),
+            ("Cloud", text(place)),
+            ("Security groups", text(self.security_groups.join(", "))),
+        ]
     }
 }
 
@@ -216,8 +268,10 @@ impl Node {
             ("Clock", self.clock()),
         ];
         let host = self.host.iter().flat_map(|host| host.facts(now));
+        let cloud = self.cloud.iter().flat_map(Cloud::facts);
         let lines = facts
             .into_iter()
+            .chain(cloud)
             .chain(host.map(|(what, value)| (what, Some(value))))
             .filter_map(|(what, value)| value.map(|value| format!("{what:<17} {value}\n")));
         lines.collect()

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use extend_common::checkup::Accepted;
 use extend_common::ids::{NodeAddr, OperationId, RoleName, ServerName};
 use extend_common::operation::{self, Operation, PhaseEntry, TargetState, Verb};
 use extend_common::status::{self, Phase};
@@ -53,6 +54,9 @@ pub(crate) struct Document {
     pub(crate) note: Option<String>,
     /// What only a person can do after it, a sentence each.
     pub(crate) next_steps: Vec<String>,
+    /// What was overridden of the checkup, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) accepted: Vec<Accepted>,
     /// What became of each server.
     pub(crate) targets: Vec<Target>,
 }
@@ -195,6 +199,7 @@ impl From<&Operation> for Document {
             retry_of: operation.retry_of,
             note: some(&operation.note).filter(|_| !ended),
             next_steps: operation.next_steps.clone(),
+            accepted: operation.accepted.clone(),
             targets: operation.targets.iter().map(Target::from).collect(),
         }
     }

@@ -135,6 +135,7 @@ pub(crate) fn heading(operation: &Operation, now: Timestamp) -> String {
         let limit = span(limit);
         format!("waited for, up to {limit} on each server")
     });
+    let accepted: Vec<_> = operation.accepted.iter().map(ToString::to_string).collect();
     let facts = [
         ("Operation", Some(operation.id.to_string())),
         ("Verb", Some(operation.verb.to_string())),
@@ -150,6 +151,7 @@ pub(crate) fn heading(operation: &Operation, now: Timestamp) -> String {
         ("Retry of", operation.retry_of.map(|first| first.short())),
         ("Rollout", rollout),
         ("Sessions", sessions),
+        ("Accepted", some(&accepted.join("; "))),
         ("Begun", Some(moment(operation.begun, now))),
         ("Ended", ended),
         ("Ends by", deadline),

@@ -1,5 +1,6 @@
 //! Plans: what would happen, or why nothing has to.
 
+use extend_common::checkup::Check;
 use extend_common::ids::{NodeAddr, RoleName, ServerName};
 use extend_common::operation::{PlannedTarget, Strategy, Verb};
 use extend_common::status::Difference;
@@ -57,6 +58,9 @@ pub(crate) struct Planned {
     /// Where a container that is taken over is not as the role's definition would make it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) differences: Vec<Difference>,
+    /// What the checkup of the node came to, apart from what is as it should be.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) checks: Vec<Check>,
 }
 
 impl Document {
@@ -77,6 +81,7 @@ impl Document {
             canary: target.canary,
             host_changes: target.host_changes.clone(),
             differences: target.differences.clone(),
+            checks: target.checks.clone(),
         });
         Self {
             verb,

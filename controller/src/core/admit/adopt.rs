@@ -134,6 +134,7 @@ fn planned(fleet: &Fleet, asked: &Asked, node: NodeAddr) -> Result<PlannedTarget
         identity_after: String::new(),
         warning: String::new(),
         canary: false,
+        checks: Vec::new(),
     })
 }
 
@@ -174,6 +175,7 @@ fn nothing(asked: &Asked, node: NodeAddr, entry: &Node) -> Result<PlannedTarget,
         identity_after: String::new(),
         warning: String::new(),
         canary: false,
+        checks: Vec::new(),
     })
 }
 

@@ -57,6 +57,7 @@ pub(super) fn plan(
                 canary: wave.is_some_and(|wave| wave.canary),
                 host_changes: Vec::new(),
                 differences: Vec::new(),
+                checks: Vec::new(),
             };
             if !already_so {
                 planned.host_changes = host_changes(fleet, submission.verb, &server.role);

@@ -12,7 +12,7 @@ use super::super::request::Submission;
 use super::super::row::Options;
 use super::super::settings::Settings;
 use super::plan::{run_in_words, serving_identity, shown_image};
-use super::{addresses, obstacles};
+use super::{add, addresses, checkup, obstacles};
 
 /// A server that is to be on a node.
 pub(super) struct Site<'a> {
@@ -42,11 +42,23 @@ pub(super) fn plan(
     is_free(fleet, asked, &site, entry)?;
     obstacles::definition(fleet, asked, site.node, site.role)?;
     nothing_in_the_way(fleet, asked, &site, entry)?;
-    let options = options(submission);
+    let options = with_told_address(fleet, site.node, options(submission));
     let replaces = would_deploy(&fleet.settings, same(entry), &options).is_some();
     if replaces && !submission.force {
         obstacles::not_the_last(fleet, asked, &[site.node])?;
     }
+    let deployed = would_deploy(&fleet.settings, same(entry), &options);
+    if let Some((_, parameters)) = &deployed
+        && parameters.public_address.is_none()
+        && fleet.settings.outside.portal
+    {
+        return Err(Obstacle::NoPublicAddress {
+            asked: asked.clone(),
+            node: site.node,
+        }
+        .into());
+    }
+    let checks = checkup::judge(submission, asked, site.node)?;
     let planned = PlannedTarget {
         node: site.node,
         name: site.name.clone(),
@@ -62,8 +74,70 @@ pub(super) fn plan(
         identity_after: String::new(),
         warning: String::new(),
         canary: false,
+        checks,
     };
-    Ok(vec![run_in_words(fleet, entry, &options, planned)])
+    let mut planned = run_in_words(fleet, entry, &options, planned);
+    let origin = address_in_words(fleet, submission, site.node, deployed.is_some());
+    if !origin.is_empty() {
+        add(&mut planned.warning, &origin);
+    }
+    Ok(vec![planned])
+}
+
+/// Whether a `run` on the node would make a container.
+pub(super) fn deploys(fleet: &Fleet, submission: &Submission, node: NodeAddr) -> bool {
+    let entry = fleet.nodes.get(&node);
+    entry.is_some_and(|entry| {
+        would_deploy(&fleet.settings, same(entry), &options(submission)).is_some()
+    })
+}
+
+/// The options with the public address that the node's cloud tells, where nobody has said one. That
+/// alone deploys nothing anew: what serves goes on as it is recorded.
+pub(in crate::core) fn with_told_address(
+    fleet: &Fleet,
+    node: NodeAddr,
+    options: Options,
+) -> Options {
+    let Some(entry) = fleet.nodes.get(&node) else {
+        return options;
+    };
+    let recorded = same(entry).and_then(|server| server.parameters.public_address);
+    let deploys = would_deploy(&fleet.settings, same(entry), &options).is_some();
+    if !deploys || options.public_address.or(recorded).is_some() {
+        return options;
+    }
+    let told = entry.cloud.as_ref().and_then(|cloud| cloud.public);
+    Options {
+        public_address: told,
+        ..options
+    }
+}
+
+/// Where the server's public address comes from, when nobody has said it.
+fn address_in_words(
+    fleet: &Fleet,
+    submission: &Submission,
+    node: NodeAddr,
+    deploys: bool,
+) -> String {
+    let entry = fleet.nodes.get(&node);
+    let told = entry.and_then(|entry| entry.cloud.as_ref()?.public);
+    let recorded = entry.and_then(|entry| same(entry)?.parameters.public_address);
+    match (submission.public_address.or(recorded), told) {
+        (None, Some(told)) if deploys => {
+            format!("its public address is {told}, as its cloud tells (-A says another one)")
+        }
+        (Some(known), Some(told)) if known != told => {
+            format!(
+                "its cloud tells {told} for its public address, and it is recorded with {known}"
+            )
+        }
+        (None, Some(told)) => {
+            format!("its cloud tells {told} for its public address: with -A {told} it is recorded")
+        }
+        _ => String::new(),
+    }
 }
 
 fn options(submission: &Submission) -> Options {
@@ -105,7 +179,7 @@ fn site<'a>(asked: &Asked, selector: &'a Selector) -> Result<Site<'a>, Refusal> 
     }
 }
 
-pub(super) fn enrolled<'a>(
+pub(in crate::core) fn enrolled<'a>(
     fleet: &'a Fleet,
     asked: &Asked,
     node: NodeAddr,

@@ -64,6 +64,12 @@ pub(in crate::core) fn begun(entry: &OperationEntry) -> Event {
     if !row.message.is_empty() {
         text = format!("{text}: {}", row.message);
     }
+    for accepted in &row.options.accepted {
+        text = format!(
+            "{text}; accepted of the checkup: {} ({})",
+            accepted.name, accepted.reason
+        );
+    }
     of_operation(entry, row.begun, text)
 }
 

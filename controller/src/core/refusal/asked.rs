@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use extend_common::checkup::Accepted;
 use extend_common::ids::{NodeAddr, RoleName, ServerName};
 use extend_common::operation::Verb;
 
@@ -21,6 +22,8 @@ pub enum Action {
     Events,
     /// `extend logs`
     Logs,
+    /// `extend doctor`
+    Checkup,
     /// `extend node show`
     ShowNode(NodeAddr),
     /// `extend node token`
@@ -47,6 +50,7 @@ impl Action {
             Self::Status => "extend status".to_owned(),
             Self::Events => "extend events".to_owned(),
             Self::Logs => "extend logs".to_owned(),
+            Self::Checkup => "extend doctor".to_owned(),
             Self::ShowNode(node) => format!("extend node show {node}"),
             Self::MintToken(node) => format!("extend node token {node}"),
             Self::RevokeNode(node) => format!("extend node revoke {node}"),
@@ -63,6 +67,7 @@ impl fmt::Display for Action {
             Self::Status => f.write_str("show"),
             Self::Events => f.write_str("show events"),
             Self::Logs => f.write_str("show the logs"),
+            Self::Checkup => f.write_str("check"),
             Self::ShowNode(node) => write!(f, "show the node {node}"),
             Self::MintToken(node) => write!(f, "make a token for {node}"),
             Self::RevokeNode(node) => write!(f, "revoke the node {node}"),
@@ -88,6 +93,8 @@ pub struct Asked {
     pub image: Option<String>,
     /// `--force`
     pub force: bool,
+    /// `--accept`
+    pub accepted: Vec<Accepted>,
 }
 
 impl Asked {
@@ -101,6 +108,15 @@ impl Asked {
             public_address: None,
             image: None,
             force: false,
+            accepted: Vec::new(),
+        }
+    }
+
+    /// A request to check nodes.
+    pub fn checkup(selector: &SelectorWords) -> Self {
+        Self {
+            action: Action::Checkup,
+            ..Self::status(selector)
         }
     }
 
@@ -127,6 +143,7 @@ impl Asked {
             public_address: submission.public_address,
             image: submission.image.clone(),
             force: submission.force,
+            accepted: submission.accepted.clone(),
             ..Self::status(&submission.selector)
         }
     }
@@ -199,6 +216,7 @@ impl Asked {
             "-A" => asked.public_address = None,
             "-s" => asked.role = None,
             "-n" => asked.name = None,
+            "--accept" => asked.accepted.clear(),
             _ => {}
         }
         asked
@@ -233,6 +251,10 @@ impl Asked {
         }
         if self.is(Verb::Adopt) && self.nodes.is_empty() {
             words.push("--all".to_owned());
+        }
+        for accepted in &self.accepted {
+            let given = format!("{}={}", accepted.name, accepted.reason);
+            words.extend(["--accept".to_owned(), quoted(&given)]);
         }
         if self.force {
             words.push("--force".to_owned());

@@ -2,9 +2,11 @@
 
 use jiff::Timestamp;
 
+use extend_common::checkup::Check;
 use extend_common::ids::{NodeAddr, RoleName};
 use extend_common::operation::Verb;
 
+use super::host;
 use super::turn::{
     agent_cannot_wait, busy, last_healthy, no_previous_image, pbx_version_unknown, queue_full,
     sessions_uncounted,
@@ -79,6 +81,22 @@ pub enum Obstacle {
     NoPbxAddress {
         /// The command.
         asked: Asked,
+    },
+    /// Nobody says how the Internet reaches the node, and the portal is to be told.
+    NoPublicAddress {
+        /// The command.
+        asked: Asked,
+        /// Which.
+        node: NodeAddr,
+    },
+    /// The node's host breaks rules that nobody has accepted.
+    HostUnfit {
+        /// The command.
+        asked: Asked,
+        /// Which.
+        node: NodeAddr,
+        /// Which rules, and how; at least one.
+        failed: Vec<Check>,
     },
     /// The node has a server already, and it is another one.
     NodeOccupied {
@@ -269,17 +287,15 @@ impl Obstacle {
                 gap,
             } => definition_differs(asked, *node, role, *gap),
             Self::NoPbxAddress { asked } => no_pbx_address(asked),
+            Self::NoPublicAddress { asked, node } => host::no_public_address(asked, *node),
+            Self::HostUnfit {
+                asked,
+                node,
+                failed,
+            } => host::unfit(asked, *node, failed),
             Self::NodeOccupied { asked, found } => node_occupied(asked, found),
             Self::NameTaken { asked, found } => name_taken(asked, found),
-            Self::NodeAway { asked, found, why } => Text::new(
-                "node-away",
-                format!(
-                    "cannot {}: its node cannot be asked",
-                    asked.action().upon(&found.to_string())
-                ),
-                format!("extend node show {}", found.node),
-            )
-            .because(why.clone()),
+            Self::NodeAway { asked, found, why } => node_away(asked, found, why),
             Self::ContainerInTheWay { .. }
             | Self::CannotAdopt { .. }
             | Self::NothingToAdopt { .. }
@@ -308,6 +324,18 @@ impl Obstacle {
             Self::NodeHasServer { found, unconfirmed } => node_has_server(found, *unconfirmed),
         }
     }
+}
+
+fn node_away(asked: &Asked, found: &Known, why: &str) -> Text {
+    Text::new(
+        "node-away",
+        format!(
+            "cannot {}: its node cannot be asked",
+            asked.action().upon(&found.to_string())
+        ),
+        format!("extend node show {}", found.node),
+    )
+    .because(why)
 }
 
 fn not_enrolled(asked: &Asked, node: NodeAddr, token: Option<Timestamp>) -> Text {

@@ -83,7 +83,10 @@ impl Agent {
                     }
                 }
             }
-            ToAgent::LogsWanted(_) | ToAgent::ImageWanted(_) | ToAgent::FirewallWanted(_) => {}
+            ToAgent::LogsWanted(_)
+            | ToAgent::ImageWanted(_)
+            | ToAgent::FirewallWanted(_)
+            | ToAgent::CheckupWanted(_) => {}
             ToAgent::Assignment { record, recovered } => {
                 let held = self.record.as_ref().map(|held| held.id);
                 if held == Some(record.id) {
@@ -116,7 +119,13 @@ impl Agent {
             status: self.status(),
             unclaimed: self.unclaimed(),
             looked: true,
-            abilities: extend_common::ability::ALL.map(str::to_owned).to_vec(),
+            // It answers no checkups.
+            abilities: extend_common::ability::ALL
+                .into_iter()
+                .filter(|known| *known != extend_common::ability::CHECKUP)
+                .map(str::to_owned)
+                .collect(),
+            cloud: None,
         }
     }
 

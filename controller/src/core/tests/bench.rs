@@ -89,6 +89,8 @@ pub(crate) fn submission(verb: Verb, line: &str) -> Submission {
         leads: BTreeMap::new(),
         retry_of: None,
         pins: BTreeMap::new(),
+        accepted: Vec::new(),
+        checkup: None,
     };
     while let Some(option) = words.next() {
         let flag = match option {

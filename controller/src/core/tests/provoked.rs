@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ulid::Ulid;
 
+use extend_common::checkup::{Check, CheckName};
 use extend_common::clock::after;
 use extend_common::ids::OperationId;
 use extend_common::operation::Verb;
@@ -13,7 +14,7 @@ use super::bench::{Bench, facts, node, settings, submission};
 use crate::core::Settings;
 use crate::core::archive;
 use crate::core::refusal::{Mismatch, Refusal};
-use crate::core::request::{EventsWanted, KeyHash, PeerFacts, Retry, SelectorWords};
+use crate::core::request::{EventsWanted, KeyHash, PeerFacts, Retry, SelectorWords, Submission};
 
 const RUN_MEDIA: &str = "-s media-server-only -n media-server-1 -a 172.31.16.139";
 
@@ -28,6 +29,7 @@ pub(super) fn provoked() -> Vec<(String, Refusal)> {
     mismatches(&mut all);
     obstacles_of_run(&mut all);
     obstacles(&mut all);
+    hosts(&mut all);
     rollouts(&mut all);
     withdrawals(&mut all);
     adoptions(&mut all);
@@ -272,6 +274,31 @@ fn obstacles(all: &mut Provoked) {
     refuse(all, &mut bench, Verb::Restart, "-s queue-server-only");
 }
 
+fn hosts(all: &mut Provoked) {
+    let mut bench = Bench::with(Settings {
+        outside: crate::core::OutsideSettings {
+            portal: true,
+            ..crate::core::OutsideSettings::default()
+        },
+        ..settings()
+    });
+    bench.join(media());
+    refuse(all, &mut bench, Verb::Run, RUN_MEDIA);
+    let line = format!("{RUN_MEDIA} -A 54.215.234.52");
+    let name = CheckName::DiskSize;
+    let failed = Check::fail(
+        name,
+        "8.0 GB at /var/lib/portsip; a media server needs 128 GB",
+        "a disk of 256 GB",
+    );
+    let checked = Submission {
+        checkup: Some(vec![failed]),
+        ..submission(Verb::Run, &line)
+    };
+    let refusal = bench.submit(checked).unwrap_err();
+    all.push((format!("extend run {line}"), refusal));
+}
+
 fn rollouts(all: &mut Provoked) {
     let mut bench = Bench::guide();
     refuse(all, &mut bench, Verb::Upgrade, "--to-previous");
@@ -431,6 +458,7 @@ fn operations(all: &mut Provoked) {
             queue: false,
             by: "anna".to_owned(),
             from: None,
+            checkup: None,
         };
         let new = OperationId(Ulid(id.0.0 + (1 << 50)));
         let turn = bench.fleet.retry(&retry, new, bench.now);

@@ -13,7 +13,7 @@ use crate::core::refusal::{
 };
 
 /// How many refusals there are: one for each arm below, which the compiler keeps complete.
-const VARIANTS: usize = 49;
+const VARIANTS: usize = 51;
 
 fn number(refusal: &Refusal) -> usize {
     match refusal {
@@ -63,8 +63,10 @@ fn number(refusal: &Refusal) -> usize {
             Obstacle::AgentCannotWait { .. } => 46,
             Obstacle::PbxVersionUnknown { .. } => 47,
             Obstacle::PbxNode { .. } => 48,
+            Obstacle::NoPublicAddress { .. } => 49,
+            Obstacle::HostUnfit { .. } => 50,
         },
-        Refusal::Unfound(unfound) => match unfound {
+        Refusal::Unfound(unfound) => match **unfound {
             Unfound::NoSuchOperation { .. } => 24,
             Unfound::AmbiguousOperation { .. } => 25,
             Unfound::OperationEnded { .. } => 26,

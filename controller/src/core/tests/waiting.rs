@@ -364,6 +364,7 @@ fn every_verb_can_be_done_again() {
             queue: false,
             by: "anna".to_owned(),
             from: None,
+            checkup: None,
         };
         let turn = bench
             .fleet

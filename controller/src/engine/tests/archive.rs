@@ -124,6 +124,7 @@ async fn an_operation_is_shown_wherever_it_is() {
         queue: false,
         by: "anna".to_owned(),
         from: None,
+        checkup: None,
     };
     assert_eq!(code(rig.handle.retry(retry).await), "operation-archived");
     let watched = rig.handle.watch(&id).await.unwrap();

@@ -47,6 +47,7 @@ fn again(number: u128, operation: OperationId) -> Retry {
         queue: false,
         by: "anna".to_owned(),
         from: None,
+        checkup: None,
     }
 }
 

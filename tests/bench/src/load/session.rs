@@ -96,7 +96,15 @@ impl Life {
                             self.board.answered();
                         }
                     }
-                    Some(Heard::EventsKept(_) | Heard::LogsWanted(_) | Heard::ImageWanted(_) | Heard::FirewallWanted(_)) | None => {}
+                    // It says of itself that it can nothing beyond what every agent can.
+                    Some(
+                        Heard::EventsKept(_)
+                        | Heard::LogsWanted(_)
+                        | Heard::ImageWanted(_)
+                        | Heard::FirewallWanted(_)
+                        | Heard::CheckupWanted(_),
+                    )
+                    | None => {}
                 },
                 _ = beat.tick() => {
                     sequence += 1;

@@ -50,5 +50,6 @@ pub(super) fn operation(targets: Vec<Target>) -> Operation {
         next_steps: Vec::new(),
         from: None,
         note: String::new(),
+        accepted: Vec::new(),
     }
 }
