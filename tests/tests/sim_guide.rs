@@ -55,7 +55,13 @@ impl Terminal {
         );
         let output = Command::new("/bin/bash")
             .arg("-c")
-            .arg(format!("{}{line}", guide::PREFIX))
+            // There is no PBX here: what that has the controller ask is said yes to.
+            .arg(
+                match line.starts_with("run") || line.starts_with("upgrade") {
+                    true => format!("{}{line} --yes", guide::PREFIX),
+                    false => format!("{}{line}", guide::PREFIX),
+                },
+            )
             .env("BASH_FUNC_cd%%", "() { builtin cd \"$GUIDE_FOLDER\"; }")
             .env("GUIDE_FOLDER", self.directory.path())
             .env("EXTEND_SOCKET", &self.socket)

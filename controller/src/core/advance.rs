@@ -188,7 +188,8 @@ impl Fleet {
     /// Ends a target. Whoever calls this advances the operation afterwards.
     pub(super) fn end_only(&mut self, id: OperationId, node: NodeAddr, end: End, now: Timestamp) {
         let found = self.operations.get(&id).map(|entry| entry.row.verb);
-        let coming = self.coming(node).map(|(site, _)| site);
+        let holds = self.nodes.get(&node).and_then(Node::open) == Some(id);
+        let coming = self.coming(node).filter(|_| holds).map(|(site, _)| site);
         let state = end.state;
         let ended = self.change_target(id, node, |row| {
             let target = &mut row.target;

@@ -57,7 +57,11 @@ impl Fleet {
             return;
         };
         if drains_outside {
-            let end = End::new(TargetState::Succeeded, "disabled in the portal");
+            let drained = entry.target(node).is_some_and(|row| row.drained);
+            let end = match drained {
+                true => End::new(TargetState::Succeeded, "disabled in the portal"),
+                false => End::new(TargetState::Failed, "it does not run: nothing was disabled"),
+            };
             return self.end_at_once(id, node, end, now);
         }
         let prior = site

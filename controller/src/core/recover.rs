@@ -16,6 +16,7 @@ use super::event::own;
 use super::fleet::Fleet;
 use super::key::Key;
 use super::node::Node;
+use super::outside::Site;
 use super::request::Recovered;
 use super::turn::{CloseReason, Turn};
 
@@ -144,7 +145,7 @@ impl Fleet {
         }
         let has_record = held.is_some();
         match held {
-            Some(held) => notes.push(self.seal_again(node, held)),
+            Some(held) => notes.push(self.seal_again(node, held, now)),
             None => notes.push("it holds no record".to_owned()),
         }
         if let Some(session) = self
@@ -196,8 +197,10 @@ impl Fleet {
     }
 
     /// Makes the held record the node's own, at the next generation of both sides.
-    fn seal_again(&mut self, node: NodeAddr, held: ServerRecord) -> String {
+    fn seal_again(&mut self, node: NodeAddr, held: ServerRecord, now: Timestamp) -> String {
         let epoch = self.epoch;
+        let before = self.present(node);
+        let after = Site::of(&held.desired);
         let Some(entry) = self.nodes.get_mut(&node) else {
             return String::new();
         };
@@ -219,6 +222,15 @@ impl Fleet {
             taken_back(&held.desired),
         ));
         self.write(Key::Node(node));
+        // What was noted to have left it has come back.
+        if self.outside.rows.contains_key(&node) {
+            self.change_outside(node, |row| {
+                row.left
+                    .retain(|left| (&left.name, &left.role) != (&after.name, &after.role));
+            });
+        }
+        self.outside_moves(node, before.as_ref(), Some(&after), now);
+        self.outside_changed();
         note
     }
 

@@ -178,7 +178,7 @@ pub(super) struct Options {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) disables: bool,
     /// What a server may carry, as it is registered.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_unsaid")]
     pub(super) limits: Limits,
     /// `--to-previous`
     #[serde(default)]
@@ -189,6 +189,10 @@ pub(super) struct Options {
     /// `--accept`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) accepted: Vec<Accepted>,
+}
+
+fn is_unsaid(limits: &Limits) -> bool {
+    *limits == Limits::default()
 }
 
 impl Options {

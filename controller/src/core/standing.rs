@@ -184,7 +184,8 @@ fn stand(entry: &OperationEntry, row: &TargetRow, node: Option<&Node>) -> Stand 
 /// Whether the targets of an operation do not begin before their nodes are seen: otherwise a record
 /// may wait for its node.
 pub(super) fn waits_for_node(entry: &OperationEntry) -> bool {
-    is_rolling(entry.row.verb) || entry.row.options.drain.is_some()
+    let options = &entry.row.options;
+    is_rolling(entry.row.verb) || options.drain.is_some() || options.disables
 }
 
 /// What is wrong with a server that was seen not to run well. Not to have been seen is no ailment.

@@ -36,7 +36,8 @@ pub(super) fn plan(
         .iter()
         .map(|(node, entry, server)| {
             let is_newest = is_newest(submission, entry, server);
-            let drained = fleet.is_drained_outside(*node);
+            let drained = fleet.is_drained_outside(*node)
+                || submission.verb == Verb::Undrain && fleet.is_disabled(*node);
             let already_so = is_newest || is_already_so(submission.verb, entry) && !drained;
             let wave = waves.get(node);
             let mut planned = PlannedTarget {

@@ -84,6 +84,8 @@ pub(super) fn limit<'a>(
             disables: false,
         });
     }
+    // What was not asked for the first time is not asked for now.
+    let again = submission.retry_of.is_some();
     let mut longest = None;
     for role in roles {
         let resource = fleet.resource(role).filter(|_| portal);
@@ -93,7 +95,7 @@ pub(super) fn limit<'a>(
             Some(sessions) => longest = longest.max(Some(sessions.drain)),
             None if counts => longest = longest.max(Some(PORTAL_DRAIN)),
             // Nobody counts them: new ones are kept away, and the grace is theirs.
-            None if resource.is_some() && (unasked || verb == Verb::Drain) => {}
+            None if resource.is_some() && (unasked || again || verb == Verb::Drain) => {}
             None => {
                 return Err(Obstacle::SessionsUncounted {
                     asked: asked.clone(),

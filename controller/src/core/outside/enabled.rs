@@ -21,7 +21,7 @@ impl Fleet {
         self.settings.outside.portal
             && self.resource(role).is_some()
             && site.and_then(Node::intended).is_some()
-            && current.is_some_and(|container| container.state.is_live())
+            && current.is_none_or(|container| container.state.is_live())
     }
 
     /// The portal's entry of the server of a node, by the last look.
@@ -36,6 +36,9 @@ impl Fleet {
         let is_theirs = self.portal_entry(node).is_some_and(|entry| !entry.enabled);
         self.change_outside(node, |row| match &mut row.disabled {
             Some(disabled) => {
+                if !disabled.over && !matches!(disabled.why, Why::Operation(_)) {
+                    disabled.before = Some(disabled.why);
+                }
                 disabled.why = why;
                 if disabled.over {
                     disabled.over = false;
@@ -47,6 +50,7 @@ impl Fleet {
             None => {
                 row.disabled = Some(Disabled {
                     why,
+                    before: None,
                     since: now,
                     seen: false,
                     over: false,
@@ -69,6 +73,26 @@ impl Fleet {
         }
     }
 
+    /// What was so before an operation took it is so again.
+    fn give_back(&mut self, node: NodeAddr, now: Timestamp) {
+        let row = self.outside.rows.get(&node);
+        let before = row.and_then(|row| row.disabled.as_ref()?.before);
+        let Some(before) = before else {
+            return self.enable_again(node, now);
+        };
+        self.change_outside(node, |row| {
+            if let Some(disabled) = &mut row.disabled {
+                disabled.why = before;
+                disabled.before = None;
+            }
+        });
+    }
+
+    /// Whether the portal shows a server disabled, whoever has done so.
+    pub(in crate::core) fn is_disabled(&self, node: NodeAddr) -> bool {
+        self.portal_entry(node).is_some_and(|entry| !entry.enabled)
+    }
+
     /// A target has ended: its server takes sessions again, unless it is to take none.
     pub(in crate::core) fn outside_ended(
         &mut self,
@@ -78,6 +102,28 @@ impl Fleet {
         state: TargetState,
         now: Timestamp,
     ) {
+        if verb == Verb::Undrain
+            && state == TargetState::Succeeded
+            && !self
+                .outside
+                .rows
+                .get(&node)
+                .is_some_and(|row| row.disabled.is_some())
+            && self.portal_entry(node).is_some_and(|entry| !entry.enabled)
+        {
+            // Whoever has disabled it: that it takes sessions was asked for.
+            self.disable(node, Why::Drained, now);
+            self.change_outside(node, |row| {
+                row.disabled = Some(Disabled {
+                    why: Why::Drained,
+                    before: None,
+                    since: now,
+                    seen: true,
+                    over: true,
+                });
+            });
+            return;
+        }
         let Some(why) = self
             .outside
             .rows
@@ -97,7 +143,7 @@ impl Fleet {
                 self.enable_again(node, now);
             }
             // What did not come to be takes nothing: it was taken away for this operation alone.
-            _ if why == Why::Operation(id) => self.enable_again(node, now),
+            _ if why == Why::Operation(id) => self.give_back(node, now),
             Verb::Drain if why == Why::Drained => self.enable_again(node, now),
             _ => {}
         }

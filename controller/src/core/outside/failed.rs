@@ -2,6 +2,7 @@
 //! PortSIP leaves to an administrator (IVR, queue and meeting servers; the calls of media servers
 //! are reassigned by the PBX itself).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -70,7 +71,7 @@ impl Fleet {
                 Some((*node, ill, moves))
             })
             .collect();
-        let known: Vec<_> = judged.iter().map(|(node, ..)| *node).collect();
+        let known: BTreeSet<_> = judged.iter().map(|(node, ..)| *node).collect();
         self.outside.ill.retain(|node, _| known.contains(node));
         for (node, ill, moves) in judged {
             let said = ill.said;
@@ -113,7 +114,10 @@ impl Fleet {
         }
         let before = self.outside.ill.get(&node).copied().unwrap_or_default();
         // An operation that holds it says itself what is to be.
-        if site.open().is_some() {
+        let begun = site
+            .open()
+            .and_then(|id| self.operations.get(&id)?.target(node));
+        if begun.is_some_and(|row| !row.is_queued()) {
             let ill = Ill {
                 ill: None,
                 well: None,
@@ -125,7 +129,8 @@ impl Fleet {
         let is_seen = self.sees_portal().is_ok();
         let entry = portal.entry(resource, desired.name.as_str());
         let offline = is_seen && entry.is_some_and(|entry| entry.online == Some(false));
-        let online = is_seen && entry.is_some_and(|entry| entry.online != Some(false));
+        // Whether a disabled one is shown online is not documented.
+        let online = is_seen && entry.is_some_and(|e| !e.enabled || e.online != Some(false));
         let keep = |holds: bool, since: Option<Timestamp>| holds.then(|| since.unwrap_or(now));
         let ill = Ill {
             ill: keep(offline && is_ill(site), before.ill),

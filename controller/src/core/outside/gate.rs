@@ -18,8 +18,10 @@ use extend_common::ids::{NodeAddr, OperationId};
 use extend_common::operation::{TargetState, Verb};
 use extend_common::status::Phase;
 
+use super::super::admit::would_deploy;
 use super::super::advance::{End, enter};
 use super::super::fleet::Fleet;
+use super::super::node::Node;
 use super::super::operation::OperationEntry;
 use super::super::row::TargetRow;
 use super::row::Why;
@@ -28,6 +30,9 @@ use super::row::Why;
 pub(super) const CONNECTS_WITHIN: Duration = Duration::from_secs(120);
 /// So long the end of an `rm` waits for what lies outside; it goes on being taken back after it.
 const UNREGISTERS_WITHIN: Duration = Duration::from_secs(60);
+
+/// So long the portal has to show a server disabled whose sessions nobody counts.
+const DISABLED_WITHIN: Duration = Duration::from_secs(300);
 
 /// What a target waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +72,9 @@ impl Gate {
         }
     }
 }
+
+/// What helps where nothing is to be waited for.
+const ANYWAY: &str = "--now ends it without";
 
 /// How a gate stands.
 #[derive(Debug, PartialEq, Eq)]
@@ -110,6 +118,20 @@ impl Fleet {
 
     fn gate_before(&self, entry: &OperationEntry, row: &TargetRow, now: Timestamp) -> Option<Gate> {
         let options = &entry.row.options;
+        let site = self.nodes.get(&row.target.node);
+        let present = site.and_then(Node::intended);
+        // What only has to run as it is recorded ends no process.
+        let ends =
+            entry.row.verb != Verb::Run || would_deploy(&self.settings, present, options).is_some();
+        if options.disables
+            && ends
+            && !row.drained
+            && self.can_disable(row.target.node, &row.target.role)
+        {
+            return Some(Gate::Draining {
+                until: after(now, options.drain.unwrap_or(DISABLED_WITHIN)),
+            });
+        }
         match entry.row.verb {
             Verb::Run
                 if self.keeps_outside()
@@ -117,15 +139,6 @@ impl Fleet {
                     && !self.is_let_in(row.target.node, &row.target) =>
             {
                 Some(Gate::Registering)
-            }
-            _ if options.disables
-                && !row.drained
-                && self.can_disable(row.target.node, &row.target.role) =>
-            {
-                let limit = options.drain.unwrap_or_default();
-                Some(Gate::Draining {
-                    until: after(now, limit),
-                })
             }
             _ => None,
         }
@@ -155,6 +168,9 @@ impl Fleet {
         let Some(gate) = gate else {
             return false;
         };
+        if matches!(gate, Gate::Connecting { .. }) {
+            self.enable_again(node, now);
+        }
         self.wait_at(id, node, gate, now);
         self.pass_gate(id, node, now);
         true
@@ -199,6 +215,21 @@ impl Fleet {
     }
 
     fn pass_gate(&mut self, id: OperationId, node: NodeAddr, now: Timestamp) {
+        let drains = self
+            .operations
+            .get(&id)
+            .and_then(|entry| entry.target(node)?.gate);
+        if matches!(drains, Some(Gate::Draining { .. }))
+            && !self
+                .outside
+                .rows
+                .get(&node)
+                .is_some_and(|row| row.disabled.is_some())
+            && self.portal_entry(node).is_some_and(|entry| entry.enabled)
+        {
+            // A person had it disabled when this began, and enabled it since.
+            self.disable_for(id, node, now);
+        }
         let found = self.operations.get(&id).and_then(|entry| {
             let row = entry.target(node)?;
             let gate = row.gate?;
@@ -288,7 +319,11 @@ impl Fleet {
 
     /// Whoever still has something of what left a node, in words.
     fn what_is_left(&self, node: NodeAddr) -> Option<String> {
-        let row = self.outside.rows.get(&node)?;
+        let row = self
+            .outside
+            .rows
+            .get(&node)
+            .filter(|row| !row.left.is_empty())?;
         let wanted = self.let_in().wanted;
         let left = row.left.iter();
         left.filter_map(|left| self.still_there(node, left, &wanted))
@@ -306,6 +341,13 @@ impl Fleet {
         let (node, target) = (row.target.node, &row.target);
         let limit = duration::show(entry.row.options.drain.unwrap_or_default());
         let waits = entry.row.options.drain.is_some();
+        if !self.settings.outside.portal {
+            return Stands::Open;
+        }
+        let given_up = |why: String| match until <= now {
+            true => Stands::Never(TargetState::Failed, format!("{why} (hint: {ANYWAY})")),
+            false => Stands::Shut(why),
+        };
         let by_us = self
             .outside
             .rows
@@ -316,7 +358,7 @@ impl Fleet {
             Ok(seen) => seen,
             Err(why) => {
                 let words = format!("waits for the portal, where it is to be disabled: {why}");
-                return Stands::Shut(words);
+                return given_up(words);
             }
         };
         let Some(resource) = self.resource(&target.role) else {
@@ -326,8 +368,28 @@ impl Fleet {
             // Nobody sends it anything.
             return Stands::Open;
         };
+        if found.enabled
+            && self
+                .registration(node)
+                .is_some_and(|wanted| !wanted.stands_as(found))
+        {
+            let reason = format!(
+                "the portal has {} at other addresses, so that it is not for Extend to disable it \
+                 (hint: {ANYWAY})",
+                target.name
+            );
+            return Stands::Never(TargetState::Failed, reason);
+        }
+        if let Some(problem) = portal
+            .problems
+            .get(&node)
+            .filter(|p| found.enabled && p.lasting)
+        {
+            let reason = format!("{} (hint: {}; {ANYWAY})", problem.sentence, problem.hint);
+            return Stands::Never(TargetState::Failed, reason);
+        }
         if found.enabled || asked.is_some_and(|asked| at <= asked) {
-            return Stands::Shut("is being disabled in the portal".to_owned());
+            return given_up("is being disabled in the portal".to_owned());
         }
         if !waits || !resource.counts_sessions() {
             return Stands::Open;

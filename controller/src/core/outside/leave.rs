@@ -45,6 +45,15 @@ impl Fleet {
         after: Option<&Site>,
         now: Timestamp,
     ) {
+        if after.is_none() && self.outside.rows.contains_key(&node) {
+            // Nothing of what it was is handed on to what may come there.
+            self.change_outside(node, |row| {
+                *row = OutsideRow {
+                    left: std::mem::take(&mut row.left),
+                    ..OutsideRow::default()
+                };
+            });
+        }
         if !self.keeps_outside() || before == after {
             return;
         }
@@ -65,18 +74,11 @@ impl Fleet {
             }
             _ => Left::whole(before, registered, now),
         };
-        let gone = after.is_none();
         self.change_outside(node, |row| {
             if row.left.len() >= MOST_LEFT {
                 row.left.remove(0);
             }
             row.left.push(left);
-            if gone {
-                *row = OutsideRow {
-                    left: std::mem::take(&mut row.left),
-                    ..OutsideRow::default()
-                };
-            }
         });
     }
 
@@ -88,6 +90,9 @@ impl Fleet {
 
     /// Forgets what everybody has told to be gone.
     pub(in crate::core) fn forget_left(&mut self) {
+        if self.outside.rows.values().all(|row| row.left.is_empty()) {
+            return;
+        }
         let wanted = self.let_in().wanted;
         let done: Vec<_> = self
             .outside

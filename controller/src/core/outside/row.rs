@@ -56,6 +56,9 @@ pub(in crate::core) struct Left {
 pub(in crate::core) struct Disabled {
     /// Why.
     pub(in crate::core) why: Why,
+    /// Why it was already, before an operation took it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::core) before: Option<Why>,
     /// Since when it is to be disabled; then, since when it is to be enabled again.
     pub(in crate::core) since: Timestamp,
     /// It was seen to be disabled.

@@ -12,7 +12,7 @@ use super::super::event::own;
 use super::super::fleet::Fleet;
 use super::super::turn::Turn;
 use crate::portal::{Portal, PortalSeen, Problem};
-use crate::whitelist::{EnforcerKind, Round, Seen, State};
+use crate::whitelist::{EnforcerKind, Round, Seen, Standing, State};
 
 /// What was last seen of the portal longer ago than this is no news to decide by.
 const STALE: Duration = Duration::from_secs(90);
@@ -27,7 +27,13 @@ impl Fleet {
         }
         self.tell_portal(&seen, now);
         let at = seen.at;
-        if self.sees_portal().is_err() && seen.result.is_ok() {
+        let version = self
+            .sees_portal()
+            .map(|(_, portal)| portal.version.clone())
+            .ok();
+        if let Ok(portal) = &seen.result
+            && version.as_ref() != Some(&portal.version)
+        {
             self.wake_for_version();
         }
         if let Ok(portal) = &seen.result {
@@ -88,8 +94,10 @@ impl Fleet {
             .map(|(_, portal)| portal.problems.clone())
             .unwrap_or_default();
         let Ok(portal) = &seen.result else { return };
-        for (node, problem) in &portal.problems {
-            if known.get(node) != Some(problem) {
+        let news = portal.problems.iter();
+        let news = news.filter(|(node, problem)| known.get(node) != Some(*problem));
+        for (node, problem) in news.take(MOST_TOLD) {
+            {
                 let event = own(EventKind::Portal, now, said(problem));
                 self.note_about(*node, event);
             }
@@ -130,14 +138,15 @@ impl Fleet {
 /// What is wrong at an enforcer and was not a round ago.
 fn news(kind: EnforcerKind, seen: &Seen, known: Option<&Seen>) -> Vec<String> {
     let mut told = Vec::new();
-    for standing in &seen.standings {
+    let denied = |one: &&Standing| one.state == State::Denied;
+    for standing in seen.standings.iter().filter(denied) {
         let is_new = known.is_none_or(|known| {
             let before = known.standings.iter();
             let mut before = before.filter(|one| one.address == standing.address);
             before.next().is_none_or(|one| one.state != standing.state)
         });
         let (address, name) = (standing.address, &standing.holder.name);
-        if is_new && standing.state == State::Denied {
+        if is_new {
             told.push(format!("{kind}: an entry keeps {address} of {name} out"));
         }
     }

@@ -18,7 +18,11 @@ impl Fleet {
         let (_, portal) = self.sees_portal()?;
         match portal.version.is_empty() {
             false => Ok(Some(portal.version.clone())),
-            true => Err("it does not tell its version to the controller's account".to_owned()),
+            true => Err(
+                "it does not tell its version to the controller's account (hint: give it \"System \
+                 Settings: Full Access\", or --force for those who know)"
+                    .to_owned(),
+            ),
         }
     }
 

@@ -10,6 +10,7 @@ use extend_common::roles::Resource;
 
 use super::super::fleet::Fleet;
 use super::super::node::Node;
+use super::Gate;
 use super::row::Left;
 use crate::portal::{Former, Limits, PortalWanted, Registration};
 use crate::whitelist::{AddressKind, EnforcerKind, Holder, LetIn};
@@ -59,8 +60,18 @@ impl Fleet {
         pbx.into_iter().chain(group).chain(firewalls).collect()
     }
 
-    /// What a `run` whose record is not committed yet is about to put on a node.
+    /// What a `run` is about to put on a node, as far as that is wanted already: where there is a
+    /// server, its sessions come to their end first.
     pub(in crate::core) fn coming(&self, node: NodeAddr) -> Option<(Site, Limits)> {
+        let planned = self.planned(node)?;
+        let entry = self.operations.get(&self.nodes.get(&node)?.open()?)?;
+        let row = entry.target(node)?;
+        let is_due = row.registered || row.gate == Some(Gate::Registering);
+        (is_due || self.present(node).is_none()).then_some(planned)
+    }
+
+    /// What a `run` whose record is not committed yet is about to put on a node.
+    pub(in crate::core) fn planned(&self, node: NodeAddr) -> Option<(Site, Limits)> {
         let entry = self.operations.get(&self.nodes.get(&node)?.open()?)?;
         let row = entry.target(node)?;
         let before = row.target.stamp.is_none();
@@ -77,6 +88,14 @@ impl Fleet {
         };
         let known = self.outside.rows.get(&node).map(|row| row.limits);
         Some((site, options.limits.or(known.unwrap_or_default())))
+    }
+
+    /// Whether this store can be believed that something has left a node: an older one may not know
+    /// that it has come back, and its agent will say so.
+    fn knows_what_left(&self, node: NodeAddr) -> bool {
+        let unheard = |site: &Node| site.last_seen.is_none() && !self.warm;
+        let site = self.nodes.get(&node);
+        self.recovering.is_none() && site.is_none_or(|s| s.ahead().is_none() && !unheard(s))
     }
 
     /// The server that a node's record tells of, also one that is about to go: it is let in until
@@ -106,6 +125,9 @@ impl Fleet {
             }
         }
         for (node, row) in &self.outside.rows {
+            if !self.knows_what_left(*node) {
+                continue;
+            }
             for left in &row.left {
                 for (address, holder) in holders(*node, &site_of(left), left.whole) {
                     if !list.wanted.contains_key(&address) {
@@ -151,7 +173,7 @@ impl Fleet {
             })
         });
         wanted.former = left
-            .filter(|(_, left)| left.registered)
+            .filter(|(node, left)| left.registered && self.knows_what_left(**node))
             .filter_map(former)
             .chain(moving)
             .filter(|former| !is_wanted(&wanted.registered, former))

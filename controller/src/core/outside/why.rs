@@ -4,11 +4,12 @@ use jiff::Timestamp;
 
 use extend_common::clock::since;
 use extend_common::ids::NodeAddr;
-use extend_common::operation::{Target, TargetState};
+use extend_common::operation::{Target, TargetState, Verb};
 use extend_common::status::Health;
 
 use super::super::fleet::Fleet;
 use super::super::node::Node;
+use super::super::row::Options;
 use super::gate::{CONNECTS_WITHIN, Stands};
 use super::wanted::{Site, holders};
 use crate::portal::{Portal, Registration};
@@ -41,11 +42,17 @@ impl Fleet {
 
     /// Nothing that is about to come would change what is wanted outside.
     fn is_known_as_wanted(&self, node: NodeAddr) -> bool {
-        match (self.coming(node), self.present(node)) {
+        match (self.planned(node), self.present(node)) {
             (Some((coming, _)), Some(present)) => coming == present,
             (Some(_), None) => false,
             (None, present) => present.is_some(),
         }
+    }
+
+    /// The options of the `run` that holds a node.
+    fn options_at(&self, node: NodeAddr) -> Option<&Options> {
+        let entry = self.operations.get(&self.nodes.get(&node)?.open()?)?;
+        (entry.row.verb == Verb::Run).then_some(&entry.row.options)
     }
 
     /// The same as a gate.
@@ -54,6 +61,11 @@ impl Fleet {
         let Some(site) = coming.or_else(|| self.present(node)) else {
             return Stands::Shut(String::new());
         };
+        if let Some(options) = self.options_at(node)
+            && let Err(why) = self.newest_image(options)
+        {
+            return Stands::Shut(format!("waits for the version of the PBX: {why}"));
+        }
         if self.settings.outside.portal
             && let Some(registration) = self.registration(node)
         {
@@ -86,7 +98,7 @@ impl Fleet {
         {
             return match problem.lasting {
                 true => Stands::Never(TargetState::Failed, with_hint(problem)),
-                false => Stands::Shut(problem.sentence.clone()),
+                false => Stands::Shut(with_hint(problem)),
             };
         }
         match portal.entry(wanted.resource, name.as_str()) {
@@ -121,7 +133,11 @@ impl Fleet {
     /// Who does not let a server in yet, in words.
     fn who_keeps_out(&self, node: NodeAddr, site: &Site) -> Option<String> {
         for kind in self.enforcers() {
+            let left = self.outside.rows.get(&node);
+            let left = left.and_then(|row| row.left.iter().map(|left| left.since).max());
             let round = self.outside.rounds.get(&kind);
+            // What was told before something of this node went may be going.
+            let round = round.filter(|round| left.is_none_or(|since| round.at > since));
             let seen = match (kind, round.map(|round| &round.result)) {
                 (_, Some(Ok(seen))) => seen,
                 // One of the PBX's nodes that is away keeps nobody from the others.
@@ -173,6 +189,9 @@ impl Fleet {
         begun: Timestamp,
         now: Timestamp,
     ) -> Stands {
+        if !self.settings.outside.portal {
+            return Stands::Open;
+        }
         let is_over = since(begun, now) >= CONNECTS_WITHIN;
         let menu = self.menu(target);
         let (at, portal) = match self.sees_portal() {
