@@ -4,7 +4,7 @@
 //! there or to be gone. An entry goes only when its name and its addresses are those of a server
 //! that is no longer wanted; it is never moved, because the PBX does not change addresses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::Ipv4Addr;
 
@@ -100,16 +100,20 @@ pub fn diff(wanted: &PortalWanted, portal: &Portal) -> Diff {
         .filter(|entry| !wanted.registered.values().any(|new| is_of(entry, new)))
         .collect();
     let mut diff = Diff::default();
+    // A server has one entry that was made by hand, and that is nobody else's.
+    let mut taken = BTreeSet::new();
     let (mut creates, mut enables, mut disables) = (Vec::new(), Vec::new(), Vec::new());
     for (node, new) in &wanted.registered {
         let mut ours: Vec<&PortalEntry> =
             external.iter().copied().filter(|e| is_of(e, new)).collect();
         if ours.is_empty() {
-            let by_hand = external
-                .iter()
-                .copied()
-                .filter(|entry| new.stands_as(entry));
+            let free = |entry: &&PortalEntry| {
+                let others = wanted.registered.values().any(|other| is_of(entry, other));
+                new.stands_as(entry) && !others && !taken.contains(&entry.id)
+            };
+            let by_hand = external.iter().copied().filter(free);
             ours.extend(by_hand.filter(|e| !going.iter().any(|gone| gone.id == e.id)));
+            taken.extend(ours.iter().map(|entry| entry.id.clone()));
         }
         if ours.is_empty() {
             match in_the_way(new, portal, &going) {
