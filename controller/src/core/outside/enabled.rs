@@ -88,6 +88,12 @@ impl Fleet {
         });
     }
 
+    /// Whether a server is disabled by us, or is being enabled again.
+    pub(super) fn has_disabled(&self, node: NodeAddr) -> bool {
+        let row = self.outside.rows.get(&node);
+        row.is_some_and(|row| row.disabled.is_some())
+    }
+
     /// Whether the portal shows a server disabled, whoever has done so.
     pub(in crate::core) fn is_disabled(&self, node: NodeAddr) -> bool {
         self.portal_entry(node).is_some_and(|entry| !entry.enabled)
@@ -104,11 +110,7 @@ impl Fleet {
     ) {
         if verb == Verb::Undrain
             && state == TargetState::Succeeded
-            && !self
-                .outside
-                .rows
-                .get(&node)
-                .is_some_and(|row| row.disabled.is_some())
+            && !self.has_disabled(node)
             && self.portal_entry(node).is_some_and(|entry| !entry.enabled)
         {
             // Whoever has disabled it: that it takes sessions was asked for.

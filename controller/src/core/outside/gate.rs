@@ -220,11 +220,7 @@ impl Fleet {
             .get(&id)
             .and_then(|entry| entry.target(node)?.gate);
         if matches!(drains, Some(Gate::Draining { .. }))
-            && !self
-                .outside
-                .rows
-                .get(&node)
-                .is_some_and(|row| row.disabled.is_some())
+            && !self.has_disabled(node)
             && self.portal_entry(node).is_some_and(|entry| entry.enabled)
         {
             // A person had it disabled when this began, and enabled it since.
