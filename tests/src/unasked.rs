@@ -3,13 +3,15 @@
 
 /// What may be wrong with a machine that tests run on: a database for other tests, somebody's name
 /// server, a small disk.
-const SHARED: [&str; 6] = [
+const SHARED: [&str; 7] = [
     "postgresql=shared-machine",
     "dns-dhcp=shared-machine",
     "remote-access=shared-machine",
     "static-address=shared-machine",
     "disk-size=shared-machine",
     "docker=shared-machine",
+    // Bystanders bear names of PortSIP's.
+    "one-role=shared-machine",
 ];
 
 /// The words of an `extend` command, with the yes that a deployment without a PBX needs, and what is
