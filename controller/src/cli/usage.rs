@@ -102,7 +102,7 @@ mod tests {
             let help = command.render_long_help().to_string();
             let flat = help.split_whitespace().collect::<Vec<_>>().join(" ");
             assert!(flat.ends_with(exit::HELP), "{help}");
-            assert!(command.get_subcommands_mut().count() < 20);
+            assert!(command.get_subcommands_mut().count() < 25);
             command.get_subcommands_mut().for_each(check);
         }
         check(&mut tree());
