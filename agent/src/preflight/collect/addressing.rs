@@ -138,6 +138,7 @@ mod tests {
         let routes = "Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT\n\
                       ens5 00000000 01101FAC 0003 0 0 100 00000000 0 0 0\n\
                       ens5 00101FAC 00000000 0001 0 0 100 00F0FFFF 0 0 0\n\
+                      wrong 80101FAC 01101FAC 0003 0 0 100 80FFFFFF 0 0 0\n\
                       docker0 000011AC 00000000 0001 0 0 0 0000FFFF 0 0 0\n";
         let of = |address: &str| interface_of(routes, address.parse().unwrap());
         assert_eq!(of("172.31.16.139"), Some("ens5"));
