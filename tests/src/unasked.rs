@@ -21,8 +21,10 @@ pub fn said_yes<'a>(words: &[&'a str]) -> Vec<&'a str> {
     let verb = words.first().copied().unwrap_or_default();
     let deploys = matches!(verb, "run" | "upgrade");
     let yes = (deploys && !words.contains(&"--yes")).then_some("--yes");
-    let accepts = verb == "run" && !words.contains(&"--accept");
-    let accepted = SHARED.into_iter().filter(|_| accepts);
+    let name = |accepted: &str| accepted.split('=').next().map(str::to_owned);
+    let said: Vec<_> = words.iter().map(|word| name(word)).collect();
+    let accepted = SHARED.into_iter().filter(|_| verb == "run");
+    let accepted = accepted.filter(|accepted| !said.contains(&name(accepted)));
     let accepted = accepted.flat_map(|accepted| ["--accept", accepted]);
     words.iter().copied().chain(yes).chain(accepted).collect()
 }

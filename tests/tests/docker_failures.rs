@@ -395,7 +395,13 @@ impl Drop for Removed<'_> {
 fn a_port_that_is_taken_is_named() {
     let fleet = Setup::of(&[MEDIA]).up();
     let listener = TcpListener::bind((MEDIA.node, MEDIA.port + 2)).unwrap();
-    let ended = fleet.run(MEDIA, &[]).expect(1, "the run fails");
+    // The host is looked at first.
+    fleet.run(MEDIA, &[]).expect(4, "the run is refused").says(
+        &format!("ports: somebody has {}/tcp", MEDIA.port + 2),
+        "with the port",
+    );
+    let anyway = ["--accept", "ports=held on purpose"];
+    let ended = fleet.run(MEDIA, &anyway).expect(1, "the run fails");
     let busy = format!(
         "port {}/tcp of the media server is in use by",
         MEDIA.port + 2
