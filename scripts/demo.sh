@@ -181,7 +181,7 @@ typed "/bin/bash extend.sh run -s queue-server-only -n queue-server-1 -a 127.0.1
 typed "/bin/bash extend.sh run -s media-server-only -n media-server-1 -a 127.0.1.139 -A 54.215.234.52 $accept"
 typed "/bin/bash extend.sh run -s vr-server-only -n ivr-server-1 -a 127.0.1.140 -A 54.215.234.55 $accept"
 typed "$EXTEND_BIN status"
-#WL typed "$EXTEND_BIN whitelist list"
+typed "$EXTEND_BIN whitelist list"
 
 say 'the guide: managing all servers, one type, one server'
 typed '/bin/bash extend.sh stop'
