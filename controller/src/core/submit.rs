@@ -116,6 +116,9 @@ impl Fleet {
             next_steps: Vec::new(),
             retry_of: submission.retry_of,
         };
+        for planned in &plan.targets {
+            self.note_reach(planned.node, &planned.checks);
+        }
         let targets = plan
             .targets
             .into_iter()

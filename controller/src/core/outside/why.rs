@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use extend_common::checkup::{Check, CheckName, Verdict};
 use extend_common::clock::since;
 use extend_common::ids::NodeAddr;
 use extend_common::operation::{Target, TargetState, Verb};
@@ -220,6 +221,28 @@ impl Fleet {
             TargetState::Failed,
             format!("it runs, and was not Online within {bound}: {why}"),
         )
+    }
+
+    /// Remembers whether a node reached the PBX when it was looked at, for when its server should
+    /// not come online. In memory only.
+    pub(in crate::core) fn note_reach(&mut self, node: NodeAddr, checks: &[Check]) {
+        let reach = checks
+            .iter()
+            .find(|check| check.name == CheckName::PbxReachable);
+        let Some(reach) = reach else {
+            return;
+        };
+        match reach.verdict {
+            Verdict::Ok | Verdict::Unknown => drop(self.outside.unreachable.remove(&node)),
+            Verdict::Warn | Verdict::Fail => {
+                let words = format!(
+                    "its node did not reach the PBX when it was looked at: {} (hint: {}; extend \
+                     doctor -a {node} looks again)",
+                    reach.found, reach.fix
+                );
+                self.outside.unreachable.insert(node, words);
+            }
+        }
     }
 
     /// Why a server that runs is not online, as far as anybody can tell.

@@ -6,11 +6,13 @@ mod world;
 
 use std::time::Duration;
 
+use extend_common::checkup::{Check, CheckName};
 use extend_common::operation::{TargetState, Verb};
 use extend_common::status::{Health, OutcomeKind, Phase};
 
 use self::world::{ELASTIC, World, elastic, problem};
 use super::bench::{GUIDE, node};
+use crate::core::request::Submission;
 use crate::whitelist::EnforcerKind;
 
 const MEDIA: &str = "172.31.16.139";
@@ -225,6 +227,36 @@ fn a_run_that_is_not_online_says_why() {
             "{case}: it goes on running"
         );
     }
+}
+
+#[test]
+fn a_node_that_did_not_reach_the_pbx_is_why_its_server_is_not_online() {
+    let mut world = World::new();
+    world.bench.join(node(MEDIA));
+    world.turn();
+    let found = "54.151.30.9:8887 is not reached";
+    let reach = Check::warn(CheckName::PbxReachable, found, "the security group");
+    let submission = Submission {
+        checkup: Some(vec![reach]),
+        ..super::bench::submission(Verb::Run, RUN_MEDIA)
+    };
+    let id = world
+        .bench
+        .submit(submission)
+        .unwrap()
+        .operation
+        .unwrap()
+        .id;
+    world.turn();
+    world.bench.succeed(node(MEDIA));
+    world.frozen = true;
+    for _ in 0..13 {
+        world.bench.pass(Duration::from_secs(10));
+        world.turn();
+    }
+    let reason = world.bench.target(id, node(MEDIA)).reason;
+    assert!(reason.contains("did not reach the PBX"), "{reason}");
+    assert!(reason.contains(found), "{reason}");
 }
 
 #[test]
