@@ -41,11 +41,9 @@ impl Fleet {
             return self.end_at_once(id, node, end, now);
         }
         let drains_outside = entry.row.verb == Verb::Drain && !counts;
-        let newest = match (entry.row.verb, self.newest_image(&entry.row.options)) {
-            (Verb::Run, Ok(newest)) => newest,
-            // What is not known yet is waited for at the gate.
-            _ => None,
-        };
+        // What is not known yet is waited for at the gate.
+        let newest = self.newest_image(&entry.row.options).ok().flatten();
+        let newest = newest.filter(|_| entry.row.verb == Verb::Run);
         if newest.is_some() && site.lacks(ability::NEWEST) {
             let end = End::new(TargetState::Failed, CANNOT_COMPARE);
             return self.end_at_once(id, node, end, now);
@@ -99,6 +97,7 @@ impl Fleet {
             // The roles after it do not wait for its node.
             self.backlog.insert(id);
         }
+        self.keep_limits(node);
         let Some(record) = self.commit_record(node, desired, now) else {
             return;
         };

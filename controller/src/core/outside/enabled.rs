@@ -111,10 +111,9 @@ impl Fleet {
         if verb == Verb::Undrain
             && state == TargetState::Succeeded
             && !self.has_disabled(node)
-            && self.portal_entry(node).is_some_and(|entry| !entry.enabled)
+            && self.is_disabled(node)
         {
             // Whoever has disabled it: that it takes sessions was asked for.
-            self.disable(node, Why::Drained, now);
             self.change_outside(node, |row| {
                 row.disabled = Some(Disabled {
                     why: Why::Drained,

@@ -98,6 +98,18 @@ impl Fleet {
         self.recovering.is_none() && site.is_none_or(|s| s.ahead().is_none() && !unheard(s))
     }
 
+    /// Remembers what a server that is about to come may carry: an entry that somebody deletes
+    /// comes back with it.
+    pub(in crate::core) fn keep_limits(&mut self, node: NodeAddr) {
+        let Some((_, limits)) = self.coming(node) else {
+            return;
+        };
+        let known = self.outside.rows.get(&node).map(|row| row.limits);
+        if known.unwrap_or_default() != limits {
+            self.change_outside(node, |row| row.limits = limits);
+        }
+    }
+
     /// The server that a node's record tells of, also one that is about to go: it is let in until
     /// its node confirms.
     pub(in crate::core) fn present(&self, node: NodeAddr) -> Option<Site> {

@@ -83,6 +83,24 @@ fn a_run_registers_lets_in_deploys_and_waits_until_it_is_online() {
 }
 
 #[test]
+fn what_a_server_may_carry_is_remembered_for_an_entry_that_has_to_come_again() {
+    let mut world = World::new();
+    world.bench.join(node(MEDIA));
+    world.turn();
+    let mut run = super::bench::submission(Verb::Run, RUN_MEDIA);
+    run.limits.max_sessions = Some(1_500);
+    world.bench.submit(run).unwrap();
+    world.turn();
+    world.bench.succeed(node(MEDIA));
+    world.online(MEDIA, true);
+    world.turn();
+    world.bench.restart();
+    let wanted = world.bench.fleet.portal_wanted();
+    let limits = wanted.registered[&node(MEDIA)].limits;
+    assert_eq!(limits.max_sessions, Some(1_500));
+}
+
+#[test]
 fn an_rm_takes_it_all_away_and_forgets_it_only_when_that_was_seen() {
     let mut world = World::guide();
     let id = world.bench.accept(Verb::Rm, &format!("-a {MEDIA}")).id;
