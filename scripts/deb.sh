@@ -195,6 +195,8 @@ make_extend() { # AGENT_PACKAGE
     install -d "$root/etc/extend/roles.d"
     install -D -m 0755 -t "$share/extend" packaging/extend.sh
     install -D -m 0644 -t "$share/extend/agent" "$1"
+    install -D -m 0644 -t "$share/extend/prometheus" packaging/prometheus/*.yml
+    install -D -m 0644 -t "$share/extend/grafana" packaging/grafana/extend.json
     documents "$root" extend extend-controller "${CONTROLLER_FEATURES[@]}"
     overrides extend "$root"
     pack extend "$(libraries "$root"), " "$root"

@@ -18,7 +18,7 @@ use crate::status::{Difference, Evidence, Phase};
 pub use strategy::{Share, Strategy};
 
 /// What an operator can ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verb {
     /// Deploy a server, or deploy it anew with other parameters.
@@ -111,7 +111,7 @@ impl fmt::Display for Selector {
 }
 
 /// The state of one server within an operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TargetState {
     /// Its turn has not come.

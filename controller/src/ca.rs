@@ -126,6 +126,12 @@ impl LeafIssuer {
         self.authority.certificate()
     }
 
+    /// When the authority ends.
+    #[must_use]
+    pub fn authority_ends(&self) -> Timestamp {
+        self.authority.not_after()
+    }
+
     /// What a join token pins.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {

@@ -4,7 +4,7 @@
 //! state (lock, authority, store) ── engine ──┬── agents      :7443  mTLS
 //!                                            ├── enrolment   :7444  TLS
 //!                                            ├── operators   Unix socket
-//!                                            ├── /healthz    :7480
+//!                                            ├── HTTP        :7480  /healthz, /metrics
 //!                                            └── enforcers   whitelist, portal
 //! ```
 //!
@@ -90,7 +90,7 @@ pub struct Addresses {
     pub agents: SocketAddr,
     /// Joining nodes.
     pub enrolment: SocketAddr,
-    /// `/healthz`.
+    /// `/healthz` and `/metrics`.
     pub http: SocketAddr,
     /// Operators.
     pub socket: PathBuf,

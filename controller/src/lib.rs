@@ -13,6 +13,7 @@ pub mod daemon;
 pub mod enforce;
 pub mod engine;
 pub mod logs;
+pub mod metrics;
 pub mod package;
 pub mod pbx;
 pub mod portal;

@@ -24,6 +24,8 @@ mod first_boot;
 mod logs;
 #[path = "daemon/matrix.rs"]
 mod matrix;
+#[path = "daemon/metrics.rs"]
+mod metrics;
 #[path = "daemon/portal.rs"]
 mod portal;
 #[path = "daemon/process.rs"]

@@ -7,6 +7,7 @@ use extend_common::operation::{PhaseEntry, TargetState, Verb};
 use extend_common::status::{Evidence, Phase};
 
 use super::begin::waits_for;
+use super::counted::Counted;
 use super::event::words;
 use super::fleet::Fleet;
 use super::key::Key;
@@ -60,6 +61,8 @@ impl Fleet {
             entry.row.ended = Some(now);
             entry.note.clear();
             let told = words::ended(entry, now);
+            let counted = Counted::ended(entry, now);
+            self.draft.count(counted);
             self.ended += 1;
             self.write(Key::Operation(id));
             self.draft.changed(id);
@@ -213,6 +216,7 @@ impl Fleet {
                 self.outside_moves(node, coming.as_ref(), present.as_ref(), now);
             }
             self.outside_ended(id, node, verb, state, now);
+            self.count_target(id, node, verb, state);
         }
         if ended == Some(true)
             && let Some(entry) = self.nodes.get_mut(&node)

@@ -91,8 +91,12 @@ impl Fleet {
         let Some(entry) = self.nodes.get_mut(&node) else {
             return;
         };
-        entry.status = Some(status.clone());
+        let before = entry.status.replace(status.clone());
         entry.fresh = true;
+        self.count_by_docker(before.as_ref(), &status);
+        let Some(entry) = self.nodes.get_mut(&node) else {
+            return;
+        };
         if !entry.is_commandable() {
             return;
         }

@@ -10,6 +10,7 @@ use extend_common::operation::{Operation, PhaseEntry, PlannedTarget, Target, Tar
 use extend_common::status::Phase;
 
 use super::admit::{Admission, Plan, admit, with_told_address};
+use super::counted::Counted;
 use super::event::words;
 use super::fleet::Fleet;
 use super::key::Key;
@@ -136,6 +137,7 @@ impl Fleet {
         }
         self.requests.insert(submission.request, id);
         let begun = words::begun(&entry);
+        self.draft.count(Counted::Begun(entry.row.verb));
         self.operations.insert(id, entry);
         self.draft.changed(id);
         self.note(begun);

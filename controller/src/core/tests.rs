@@ -25,7 +25,7 @@ mod recover;
 mod refusals;
 mod reports;
 mod rollout;
-mod scale;
+pub(super) mod scale;
 mod staging;
 pub(crate) mod told;
 mod waiting;

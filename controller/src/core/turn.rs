@@ -6,6 +6,7 @@ use std::fmt;
 use extend_common::ids::{NodeAddr, OperationId};
 
 use super::archive::ArchiveKey;
+use super::counted::Counted;
 use super::key::Key;
 use super::request::{SessionNumber, ToAgent};
 
@@ -73,6 +74,8 @@ pub enum Effect {
     Events,
     /// What is wanted outside the nodes may be another thing now.
     Outside,
+    /// Something that is counted for the metrics has happened.
+    Counted(Counted),
 }
 
 impl Effect {
@@ -80,9 +83,12 @@ impl Effect {
     pub fn changed(&self) -> Option<OperationId> {
         match self {
             Self::Changed(id) => Some(*id),
-            Self::Send { .. } | Self::Close { .. } | Self::Door | Self::Events | Self::Outside => {
-                None
-            }
+            Self::Send { .. }
+            | Self::Close { .. }
+            | Self::Door
+            | Self::Events
+            | Self::Outside
+            | Self::Counted(_) => None,
         }
     }
 }
@@ -160,6 +166,10 @@ impl Draft {
 
     pub(super) fn door(&mut self) {
         self.once(Effect::Door);
+    }
+
+    pub(super) fn count(&mut self, counted: Counted) {
+        self.effects.push(Effect::Counted(counted));
     }
 
     fn once(&mut self, effect: Effect) {

@@ -31,6 +31,7 @@ use crate::config::{Config, Listen};
 use crate::enforce::Pokes;
 use crate::engine::EngineHandle;
 use crate::logs::Broker;
+use crate::metrics::{Metrics, Sources};
 use crate::package::Shelf;
 
 /// A peer that is silent is asked for a sign of life so often, and given up after as long again.
@@ -128,8 +129,16 @@ impl Faces<'_> {
             enrolment: self.serve_enrolment(listeners.enrolment, tasks)?,
         };
         self.serve_operators(socket, tasks);
-        let health = health::serve(listeners.http, self.engine.clone(), self.ends.soft.clone());
-        tasks.spawn(health);
+        let metrics = Metrics::new(Sources {
+            engine: self.engine.clone(),
+            issuer: self.issuer.clone(),
+            live: Arc::clone(&self.live),
+            tallies: tallies.clone(),
+            store: self.config.state_dir.join(super::state::STORE_FILE),
+            clock: self.options.clock,
+        });
+        let face = health::Face::new(self.engine.clone(), metrics);
+        tasks.spawn(face.serve(listeners.http, self.ends.soft.clone()));
         Ok(tallies)
     }
 

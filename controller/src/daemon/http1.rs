@@ -1,6 +1,6 @@
 //! A few lines of HTTP/1.1, enough for one question on one connection.
 //!
-//! Used for `/healthz` and for the agent's package. Owns reading the head of a request within a
+//! Used for `/healthz`, `/metrics` and for the agent's package. Owns reading the head of a request within a
 //! bound, and writing the head of an answer. No keep-alive, no bodies that come in.
 
 use std::io;
@@ -9,6 +9,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// The head of a request: a line and some headers.
 const MAX_HEAD: usize = 8 * 1024;
+/// What an answer in words is.
+const TEXT: &str = "text/plain; charset=utf-8";
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,17 +63,25 @@ pub(super) async fn say(
     question: Option<&Question>,
     (status, words): (&str, &str),
 ) -> io::Result<()> {
-    let length = words.len();
-    let body = if question.is_some_and(Question::is_head) {
-        ""
-    } else {
-        words
-    };
-    let response = format!(
-        "HTTP/1.1 {status}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {length}\r\n\
-         cache-control: no-store\r\nconnection: close\r\n\r\n{body}"
+    tell(stream, question, (status, TEXT), words).await
+}
+
+/// An answer of a type, and the end of the connection.
+pub(super) async fn tell(
+    stream: &mut (impl AsyncWrite + Unpin),
+    question: Option<&Question>,
+    (status, content_type): (&str, &str),
+    body: &str,
+) -> io::Result<()> {
+    let length = body.len();
+    let head = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n\
+         cache-control: no-store\r\nconnection: close\r\n\r\n"
     );
-    stream.write_all(response.as_bytes()).await?;
+    stream.write_all(head.as_bytes()).await?;
+    if !question.is_some_and(Question::is_head) {
+        stream.write_all(body.as_bytes()).await?;
+    }
     stream.shutdown().await
 }
 

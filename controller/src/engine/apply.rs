@@ -6,12 +6,13 @@ use ulid::Ulid;
 use super::EngineError;
 use super::batch::Gathering;
 use super::command::{
-    NodeCommand, Opening, OperationCommand, OutsideCommand, Question, SessionCommand,
+    NodeCommand, Opening, OperationCommand, OutsideCommand, Question, Reply, SessionCommand,
 };
 use super::crash::InputKind;
 use super::sessions::Sessions;
 use crate::core::Fleet;
 use crate::core::archive::operation_id;
+use crate::core::figures::FleetFigures;
 use crate::core::refusal::Refusal;
 use crate::core::request::Submitted;
 
@@ -167,6 +168,13 @@ impl Ground<'_> {
                 gathering.add(InputKind::Enforced, fleet.enforced(*round, now));
             }
         }
+    }
+
+    /// Answers with the fleet in numbers.
+    pub(super) fn figures(&mut self, reply: Reply<Box<FleetFigures>>, now: Timestamp) {
+        self.gathering.kinds.insert(InputKind::Question);
+        let figures = Box::new(self.fleet.figures(now));
+        self.gathering.answer(reply, Ok(figures));
     }
 
     /// Answers what changes nothing. The answers wait for the batch all the same: they may tell

@@ -20,6 +20,7 @@ use super::batch::send;
 use super::crash::InputKind;
 use super::session::SessionSender;
 use crate::core::checkup::Subject;
+use crate::core::figures::FleetFigures;
 use crate::core::refusal::Known;
 use crate::core::request::{
     EventsWanted, Heartbeat, Hello, KeyHash, LogsWanted, PeerFacts, Recovered, Retry,
@@ -43,6 +44,10 @@ pub(super) enum Command {
     Question(Question),
     /// What lies outside the nodes, as it was seen.
     Outside(OutsideCommand),
+    /// The fleet in numbers.
+    Figures {
+        reply: Reply<Box<FleetFigures>>,
+    },
     /// Rows of the archive that are too old, from the task that looks for them.
     Prune {
         keys: Vec<ArchiveKey>,
@@ -285,6 +290,7 @@ impl Command {
             Self::Question(Question::Servers { reply, .. }) => send(reply, Err(error)),
             Self::Question(Question::Nodes { reply, .. }) => send(reply, Err(error)),
             Self::Question(Question::Whitelist { reply }) => send(reply, Err(error)),
+            Self::Figures { reply } => send(reply, Err(error)),
             Self::Prune { reply, .. } => send(reply, Err(error)),
             Self::Recover(recovery) => send(recovery.reply, Err(error)),
         }

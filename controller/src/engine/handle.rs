@@ -24,10 +24,12 @@ use super::archive::{Archive, Listed};
 use super::command::{
     Command, NodeCommand, Opening, OperationCommand, Question, Recovery, Reply, SessionCommand,
 };
+use super::meter::Meter;
 use super::outside::Wanted;
 use super::questions::Questions;
 use super::session::SessionSender;
 use crate::core::archive::{cancel_refused, retry_refused};
+use crate::core::figures::FleetFigures;
 use crate::core::refusal::{Known, Refusal, Unfound};
 use crate::core::request::{
     EventsWanted, Heartbeat, Hello, KeyHash, Lead, LogsWanted, PeerFacts, Recovered, Retry,
@@ -90,6 +92,7 @@ pub struct EngineHandle {
     pub(super) questions: Questions<Lead>,
     pub(super) firewalls: Questions<FirewallTold>,
     pub(super) checkups: Questions<Vec<Check>>,
+    pub(super) meter: Arc<Meter>,
 }
 
 impl EngineHandle {
@@ -532,6 +535,22 @@ impl EngineHandle {
     /// closed.
     pub async fn store_answers(&self) -> bool {
         !matches!(self.store.load(NO_ROWS).await, Err(StoreError::Closed))
+    }
+
+    /// The fleet in numbers.
+    pub async fn figures(&self) -> Result<Box<FleetFigures>, EngineError> {
+        self.ask(|reply| Command::Figures { reply }).await
+    }
+
+    /// What was counted since the start.
+    pub fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// So many inputs wait for the engine, of so many that may.
+    pub fn queued(&self) -> (usize, usize) {
+        let most = self.commands.max_capacity();
+        (most.saturating_sub(self.commands.capacity()), most)
     }
 
     /// Which store this is.

@@ -23,6 +23,7 @@ mod config;
 mod crash;
 mod firewall;
 mod handle;
+pub mod meter;
 mod outside;
 mod prune;
 mod questions;
@@ -52,6 +53,7 @@ pub use crash::AbortAt;
 pub use crash::{CrashHook, CrashPoint, InputKind, Moment, NoCrash};
 pub use firewall::FirewallAnswer;
 pub use handle::{EngineError, EngineHandle};
+pub use meter::Meter;
 pub use outside::Wanted;
 pub use session::{SessionReceiver, SessionSender};
 
@@ -109,6 +111,7 @@ impl Engine {
         let inputs = (queue, shutdown);
         let shown = (door_sender, events_sender);
         let task = task::Task::start(store.clone(), config, shown, outside_sender, inputs).await?;
+        let meter = Arc::clone(&task.meter);
         tokio::spawn(pruner.run());
         let running = tokio::spawn(task.run());
         Ok((
@@ -122,6 +125,7 @@ impl Engine {
                 checkups: questions::Questions::default(),
                 archive: archive::Archive::new(store.clone()),
                 store,
+                meter,
             },
             running,
         ))

@@ -53,6 +53,7 @@ impl Task {
                 }
                 // Opened or shut above, before anybody could try it; and published.
                 Effect::Door | Effect::Outside => {}
+                Effect::Counted(counted) => self.meter.count(counted),
                 Effect::Events => {
                     self.log_events(sealed.last_event);
                     self.events.send_replace(sealed.last_event);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch as latest};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use extend_common::clock::Clock;
@@ -15,6 +16,7 @@ use super::batch::{Gathering, Revisions, Rows, Sealed, send};
 use super::command::{Command, Recovery};
 use super::config::EngineConfig;
 use super::crash::{CrashPoint, InputKind, Moment};
+use super::meter::Meter;
 use super::outside::Wanted;
 use super::revival::{self, Memory};
 use super::sessions::Sessions;
@@ -38,6 +40,7 @@ pub(super) struct Task {
     pub(super) revisions: Revisions,
     pub(super) sessions: Sessions,
     pub(super) watchers: Watchers,
+    pub(super) meter: Arc<Meter>,
     pub(super) door: latest::Sender<Arc<DoorSets>>,
     /// What is wanted outside the nodes.
     pub(super) outside: latest::Sender<Wanted>,
@@ -55,6 +58,7 @@ pub(super) struct Task {
 /// A batch on its way to the disk.
 pub(super) struct Flight {
     commit: PendingCommit,
+    left: Instant,
     keys: Vec<(Key, bool)>,
     sealed: Sealed,
 }
@@ -90,6 +94,7 @@ impl Task {
             revisions,
             sessions: Sessions::default(),
             watchers: Watchers::default(),
+            meter: Arc::default(),
             door,
             outside,
             events,
@@ -177,7 +182,10 @@ impl Task {
                     // What was asked for before is still done; without a disk, not for ever.
                     return self.finish(flight).await;
                 }
-                Event::Inputs(_) => self.take(&mut inputs),
+                Event::Inputs(count) => {
+                    self.meter.took(count);
+                    self.take(&mut inputs);
+                }
                 Event::Tick => self.tick(),
             }
         }
@@ -236,6 +244,7 @@ impl Task {
                 Command::Session(command) => ground.session(command, now),
                 Command::Question(question) => ground.answer(question, now),
                 Command::Outside(command) => ground.outside(command, now),
+                Command::Figures { reply } => ground.figures(reply, now),
                 Command::Prune { keys, reply } => {
                     ground.gathering.prune(keys);
                     ground.gathering.answer(reply, Ok(()));
@@ -337,7 +346,9 @@ impl Task {
             .map(|(key, value)| (*key, value.is_some()))
             .collect();
         let batch = self.revisions.batch(self.epoch, rows);
+        self.meter.departed(batch.writes.len());
         Flight {
+            left: Instant::now(),
             commit: self.store.commit(batch),
             keys,
             sealed,
@@ -350,6 +361,7 @@ impl Task {
         flight: Flight,
         outcome: Result<Revision, CommitError>,
     ) -> Result<(), EngineFailure> {
+        self.meter.committed(flight.left.elapsed(), outcome.is_ok());
         match outcome {
             Ok(revision) => {
                 self.revisions.committed(flight.keys, revision);

@@ -1,6 +1,7 @@
 //! The engine on a store in memory and a paused clock, with agents at the ends of its sessions.
 
 mod archive;
+mod counting;
 mod crashes;
 mod door;
 mod events;

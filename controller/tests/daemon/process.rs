@@ -407,7 +407,7 @@ fn as_nobody_of(place: &Place) -> impl FnOnce() -> String + Send + 'static {
 }
 
 #[tokio::test]
-async fn health_is_told_over_http_and_nothing_else() {
+async fn health_is_told_over_http() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let place = Place::new();
     let controller = place.start().await;

@@ -53,6 +53,7 @@ impl Fleet {
         for entry in fresh {
             if is_an_agents(entry.event.kind) {
                 let event = self.believed(node, entry.event);
+                self.count_event(&event);
                 self.keep(event, now);
             }
         }

@@ -17,6 +17,7 @@ use extend_common::roles::RoleSet;
 use extend_common::status::{ContainerState, OutcomeKind};
 
 use super::agent::Agent;
+use crate::core::counted::Counted;
 use crate::core::refusal::Refusal;
 use crate::core::request::{
     DrainWish, KeyHash, PeerFacts, SelectorWords, SessionEnd, SessionNumber, Submission, Submitted,
@@ -147,6 +148,8 @@ pub(crate) struct Bench {
     pub(crate) agents: BTreeMap<NodeAddr, Agent>,
     pub(crate) closed: Vec<(NodeAddr, SessionNumber, CloseReason)>,
     pub(crate) last_writes: BTreeSet<Key>,
+    /// What was counted for the metrics.
+    pub(crate) counted: Vec<Counted>,
     counter: u128,
 }
 
@@ -175,6 +178,7 @@ impl Bench {
             agents: BTreeMap::new(),
             closed: Vec::new(),
             last_writes: BTreeSet::new(),
+            counted: Vec::new(),
             counter: 0,
         }
     }
@@ -435,6 +439,7 @@ impl Bench {
                 }
             }
             Effect::Changed(_) | Effect::Door | Effect::Events | Effect::Outside => {}
+            Effect::Counted(counted) => self.counted.push(counted),
         }
     }
 

@@ -18,7 +18,7 @@ fn address(number: u32) -> NodeAddr {
 }
 
 /// A fleet of media servers, all away: the first was deployed, the others are its likes.
-pub(super) fn fleet(size: u32) -> Bench {
+pub(crate) fn fleet(size: u32) -> Bench {
     let mut bench = Bench::new();
     bench.join(address(0));
     bench.deploy(&format!(
