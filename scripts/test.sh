@@ -3,12 +3,13 @@
 #   scripts/test.sh         everything
 #   scripts/test.sh quick   what needs no Docker Engine
 #   scripts/test.sh lab     the tests in the lab, in their long form
+#   scripts/test.sh metrics   only the metrics, against Debian's Prometheus
 #   scripts/test.sh contract   only the contract with the PBX, against the file PBX_OPENAPI
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 mode=${1:-all}
-if [ "$mode" != quick ] && [ "$mode" != contract ] && [ "$(id -u)" != 0 ]; then
+if [ "$mode" != quick ] && [ "$mode" != contract ] && [ "$mode" != metrics ] && [ "$(id -u)" != 0 ]; then
     printf 'error: the tests against Docker need root\nhint: make quick runs the others\n' >&2
     exit 2
 fi
@@ -70,6 +71,15 @@ run_aws_tests() {
         -- aws:: security_group::
 }
 
+# A real Prometheus scrapes a controller; promtool judges what is shown and what is shipped.
+run_metrics_tests() {
+    local runner=(test)
+    if cargo nextest --version >/dev/null 2>&1; then
+        runner=(nextest run)
+    fi
+    scripts/prometheus.sh cargo "${runner[@]}" --no-fail-fast -p extend-tests --test prometheus
+}
+
 # The tests against the real Engine share its container names: one after the other.
 run_engine_tests() {
     if cargo nextest --version >/dev/null 2>&1; then
@@ -105,6 +115,11 @@ if [ "$mode" = contract ]; then
     exit 0
 fi
 
+if [ "$mode" = metrics ]; then
+    stage 'metrics' run_metrics_tests
+    exit 0
+fi
+
 if [ "$mode" = lab ]; then
     export EXTEND_LAB_LONG=yes
     lab_stages
@@ -124,6 +139,7 @@ else
 fi
 [ "$mode" != quick ] || exit 0
 stage 'security group' run_aws_tests
+stage 'metrics' run_metrics_tests
 stage 'docker engine' scripts/docker.sh up --state "$state"
 stage 'stand-in image' scripts/standin-image.sh 22.3.0 extend.test/pbx:22
 stage 'real fleets' run_engine_tests -p extend-tests --test 'docker_*'
