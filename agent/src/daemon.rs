@@ -31,8 +31,9 @@ use crate::ledger::LedgerFile;
 use crate::lock::StateLock;
 use crate::logs::Sources;
 use crate::preflight::{self, Examiner};
-use crate::probe::{Prober, TcpProber};
+use crate::probe::{Prober, RealProber};
 use crate::reconciler::{self, Parts};
+use crate::service::Gauges;
 use crate::session::controllers::Controllers;
 use crate::session::dial::TlsDial;
 use crate::session::{self, About, Dial};
@@ -62,6 +63,8 @@ pub struct World {
     pub faults: Arc<dyn Faults>,
     /// Minds whether the agent's loop turns.
     pub watchdog: Arc<dyn Watchdog>,
+    /// What is measured of the service beside the reconciler.
+    pub gauges: Gauges,
 }
 
 /// Runs the agent as a daemon until SIGTERM or SIGINT. A node that has not joined is waited for,
@@ -110,7 +113,7 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
         let world = World {
             docker: engine.clone(),
             host: host(config),
-            prober: Arc::new(TcpProber::default()),
+            prober: Arc::new(RealProber::default()),
             sessions: Arc::new(KernelSessions::default()),
             figures: figures.anew(),
             cloud: cloud.clone(),
@@ -118,6 +121,7 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
             clock,
             faults: faults(),
             watchdog: Arc::new(manager),
+            gauges: Gauges::default(),
         };
         let (lived, ()) = tokio::join!(
             async {
@@ -170,6 +174,7 @@ pub async fn live(
     };
     let host = world.host;
     let executor = Executor::new(world.docker.clone(), host.clone(), settings.clone());
+    let (link, linked) = watch::channel(Link::default());
     let (reconciler, handle) = reconciler::new(Parts {
         docker: world.docker.clone(),
         executor,
@@ -183,8 +188,9 @@ pub async fn live(
         clock: world.clock,
         faults: world.faults,
         watchdog: world.watchdog.clone(),
+        link: linked.clone(),
+        gauges: world.gauges,
     });
-    let (link, linked) = watch::channel(Link::default());
     let view = handle.view();
     let examiner = Examiner::new(preflight::Parts {
         docker: world.docker.clone(),

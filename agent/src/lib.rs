@@ -26,6 +26,7 @@ pub mod preflight;
 pub mod probe;
 pub mod reconciler;
 pub mod registry;
+pub mod service;
 pub mod session;
 pub mod sessions;
 pub mod watchdog;

@@ -40,11 +40,17 @@ pub enum EventKind {
     Portal,
     /// Entries that let servers in.
     Whitelist,
+    /// Restarts of many servers are held, or no longer.
+    Breaker,
+    /// Alerts, and what became of telling people.
+    Alert,
+    /// What is the matter with a server and no restart would mend.
+    Warning,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Health,
         Self::Crash,
         Self::Restart,
@@ -58,6 +64,9 @@ impl EventKind {
         Self::Access,
         Self::Portal,
         Self::Whitelist,
+        Self::Breaker,
+        Self::Alert,
+        Self::Warning,
     ];
 }
 
@@ -88,6 +97,9 @@ impl std::fmt::Display for EventKind {
             Self::Access => "access",
             Self::Portal => "portal",
             Self::Whitelist => "whitelist",
+            Self::Breaker => "breaker",
+            Self::Alert => "alert",
+            Self::Warning => "warning",
         })
     }
 }

@@ -27,6 +27,7 @@ pub mod operation;
 pub mod owner;
 pub mod record;
 pub mod roles;
+pub mod service;
 pub mod size;
 pub mod status;
 pub mod telemetry;

@@ -225,6 +225,57 @@ pub struct ServerStatus {
     /// Counted only while somebody waits for sessions to end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sessions: Option<SessionCount>,
+    /// A probe fails: told from the first failure on, before there is a verdict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing: Option<Failing>,
+    /// What is the matter and no restart would mend. The health is what it is without it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
+    /// Set while it is unhealthy and not restarted, because it carries calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spared: Option<Spared>,
+}
+
+/// A probe that fails, whether or not often enough for a verdict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failing {
+    /// Since the first of the failures, by the node's clock.
+    pub since: Timestamp,
+    /// What was asked, and what came of it.
+    pub reason: String,
+}
+
+/// What a warning is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WarningKind {
+    /// The data directory's disk fills up.
+    Disk,
+    /// The service's memory grows.
+    Memory,
+    /// A port does not answer that no restart is begun for.
+    Probe,
+}
+
+/// Something that is the matter with a server, and that a restart would not mend, or not at a
+/// price that anybody would pay unasked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// What it is about.
+    pub kind: WarningKind,
+    /// In words.
+    pub reason: String,
+    /// Since when, by the node's clock.
+    pub since: Timestamp,
+}
+
+/// A server that would be restarted, had it no calls.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spared {
+    /// Since when, by the node's clock.
+    pub since: Timestamp,
+    /// Then it is restarted, whatever it carries.
+    pub until: Timestamp,
 }
 
 /// A container that bears the name of a service but belongs to no record of its node. It is left
@@ -308,6 +359,7 @@ words! {
         Removing => "removing", Settled => "settled", Registering => "registering",
         Connecting => "connecting", Unregistering => "unregistering",
     }
+    WarningKind { Disk => "disk", Memory => "memory", Probe => "probe" }
     ContainerState {
         Created => "created", Running => "running", Paused => "paused",
         Restarting => "restarting", Removing => "removing", Exited => "exited", Dead => "dead",

@@ -1,15 +1,61 @@
 //! From probe results to a verdict about one run of one container. Pure.
 //!
-//! A probe is armed by its first success on the present run: until then its failures mean
-//! nothing, since nobody has seen which ports the real binaries answer on.
+//! A point is armed by its first success on the present run: until then its failures mean
+//! nothing, since nobody has seen which ports the real binaries answer on. What is measured
+//! without asking the service (its disk) counts at once.
+//!
+//! ```text
+//!   passed ──► armed, passing ── so many failures in a row, or among two more ──► failing
+//!                  ▲                                                                 │
+//!                  └── so many successes in a row; after flapping, a window of them ─┘
+//! ```
+//!
+//! A failure says nothing while the agent itself has just started or the host has just woken up,
+//! and when the agent was too late to judge ([`Answer::Unsure`]).
+
+mod point;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use extend_common::record::Instance;
-use extend_common::roles::ProbeDefinition;
+use extend_common::roles::{Consequence, Point, ProbeDefinition};
+use extend_common::service::ProbeFigure;
+use extend_common::status::{Failing, Warning, WarningKind};
 use jiff::Timestamp;
 
 use crate::docker::DockerHealth;
+use point::PointState;
+
+/// For so long after the agent's own start, and after the host has woken up, a failure says nothing:
+/// whatever stood still with the agent needs a moment as well.
+pub const WARM_UP: Duration = Duration::from_secs(10);
+
+/// What one question came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// It is as it should be.
+    Passed {
+        /// How long that took to find out, where it says something about the service.
+        took: Option<Duration>,
+        /// It answers, and takes no new sessions.
+        draining: bool,
+    },
+    /// It is not; why, in words.
+    Failed(String),
+    /// Nobody can tell, for the agent itself was late; says nothing of the service.
+    Unsure(String),
+}
+
+impl Answer {
+    /// An answer that came after this time.
+    pub fn after(took: Duration) -> Self {
+        Self::Passed {
+            took: Some(took),
+            draining: false,
+        }
+    }
+}
 
 /// What is to be thought of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -25,16 +71,15 @@ pub enum Verdict {
     Unhealthy(String),
 }
 
-/// The memory of one probe.
+/// What is seen of a run beside the verdict.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct ProbeState {
-    armed: bool,
-    passing: bool,
-    failures: u32,
-    successes: u32,
-    last_failure: String,
-    /// Why the last one failed, if it did.
-    last: Option<String>,
+pub struct Signs {
+    /// A probe that counts fails, whether or not often enough.
+    pub failing: Option<Failing>,
+    /// What is the matter and no reason for a restart.
+    pub warnings: Vec<Warning>,
+    /// It answers that it takes no new sessions.
+    pub draining: bool,
 }
 
 /// The probes' memory of one run.
@@ -42,17 +87,19 @@ struct ProbeState {
 pub struct Health {
     instance: Instance,
     seen: Timestamp,
-    probes: BTreeMap<u16, ProbeState>,
+    warm_until: Timestamp,
+    points: BTreeMap<Point, PointState>,
     looked: bool,
 }
 
 impl Health {
-    /// Nothing is known of this run yet.
-    pub fn of(instance: Instance, now: Timestamp) -> Self {
+    /// Nothing is known of this run yet. Until `warm_until` no failure counts.
+    pub fn of(instance: Instance, now: Timestamp, warm_until: Timestamp) -> Self {
         Self {
             instance,
             seen: now,
-            probes: BTreeMap::new(),
+            warm_until,
+            points: BTreeMap::new(),
             looked: false,
         }
     }
@@ -67,46 +114,98 @@ impl Health {
         self.seen
     }
 
-    /// Takes the results of one round of a probe definition: for each port, success or why not.
-    pub fn note(&mut self, definition: &ProbeDefinition, results: Vec<(u16, Result<(), String>)>) {
+    /// The host has woken up: failures count no sooner than this.
+    pub fn warm_up(&mut self, until: Timestamp) {
+        self.warm_until = self.warm_until.max(until);
+    }
+
+    /// Takes the results of one round of a probe definition.
+    pub fn note(
+        &mut self,
+        definition: &ProbeDefinition,
+        results: Vec<(Point, Answer)>,
+        now: Timestamp,
+    ) {
         self.looked = true;
-        for (port, result) in results {
-            let probe = self.probes.entry(port).or_default();
-            probe.last = result.as_ref().err().cloned();
-            match result {
-                Ok(()) => {
-                    probe.failures = 0;
-                    probe.successes = probe.successes.saturating_add(1);
-                    let enough = probe.successes >= definition.successes;
-                    probe.passing |= enough || !probe.armed;
-                    probe.armed = true;
-                }
-                Err(why) if probe.armed => {
-                    probe.successes = 0;
-                    probe.failures = probe.failures.saturating_add(1);
-                    probe.last_failure = why;
-                    if probe.failures >= definition.failures {
-                        probe.passing = false;
-                    }
-                }
-                Err(_) => {}
-            }
+        let is_warm = now >= self.warm_until;
+        for (point, answer) in results {
+            let state = self
+                .points
+                .entry(point)
+                .or_insert_with(|| PointState::of(point, definition));
+            state.note(definition, answer, is_warm, now);
         }
     }
 
-    /// What the probes said last, a line for each port. There are few: a definition has at most 16.
+    /// What the probes said last, a line for each point. There are few: a definition has at most 16.
     pub fn words(&self) -> Vec<String> {
-        let line = |(port, probe): (&u16, &ProbeState)| match (&probe.last, probe.armed) {
-            (None, _) => format!("tcp/{port}: it answers"),
-            (Some(why), false) => format!("tcp/{port}: {why} (it has never answered)"),
-            (Some(why), true) => format!("tcp/{port}: {why} ({} in a row)", probe.failures),
-        };
-        self.probes.iter().map(line).collect()
+        let lines = self.points.iter();
+        lines
+            .map(|(point, state)| format!("{point}: {}", state.words()))
+            .collect()
     }
 
-    /// Whether any probe has passed on this run.
+    /// The same in figures.
+    pub fn figures(&self) -> Vec<ProbeFigure> {
+        let points = self.points.iter();
+        points.map(|(point, state)| state.figure(*point)).collect()
+    }
+
+    /// Whether the service has answered anything on this run.
     pub fn is_armed(&self) -> bool {
-        self.probes.values().any(|probe| probe.armed)
+        self.answering().any(|(_, state)| state.armed)
+    }
+
+    /// What is seen beside the verdict.
+    pub fn signs(&self) -> Signs {
+        Signs {
+            failing: self.failing(),
+            warnings: self.warnings(),
+            draining: self.is_draining(),
+        }
+    }
+
+    /// Whether it answers that it takes no new sessions.
+    fn is_draining(&self) -> bool {
+        self.answering().any(|(_, state)| state.is_draining())
+    }
+
+    /// The first of the failures that are going on at points that count, whether or not they are
+    /// enough for a verdict.
+    fn failing(&self) -> Option<Failing> {
+        let failing = self.answering().filter_map(|(point, state)| {
+            let (since, why) = state.failing()?;
+            let reason = format!("{}: {why}", point.complaint());
+            Some(Failing { since, reason })
+        });
+        failing.min_by_key(|failing| failing.since)
+    }
+
+    /// What is the matter and no reason for a restart.
+    fn warnings(&self) -> Vec<Warning> {
+        let told = self
+            .points
+            .iter()
+            .filter(|(_, state)| state.consequence == Consequence::Warn);
+        told.filter_map(|(point, state)| {
+            let reason = state.complaint(*point)?;
+            Some(Warning {
+                kind: match point {
+                    Point::Disk => WarningKind::Disk,
+                    Point::Memory => WarningKind::Memory,
+                    _ => WarningKind::Probe,
+                },
+                reason,
+                since: state.since,
+            })
+        })
+        .collect()
+    }
+
+    /// The points that a restart follows from.
+    fn answering(&self) -> impl Iterator<Item = (&Point, &PointState)> {
+        let points = self.points.iter();
+        points.filter(|(_, state)| state.consequence == Consequence::Restart)
     }
 
     /// The verdict, with Docker's own health check taken in.
@@ -114,15 +213,10 @@ impl Health {
         if docker == Some(DockerHealth::Unhealthy) {
             return Verdict::Unhealthy("Docker's health check fails".to_owned());
         }
-        let failing = self
-            .probes
-            .iter()
-            .find(|(_, probe)| probe.armed && !probe.passing);
-        if let Some((port, probe)) = failing {
-            let words = format!(
-                "no answer on tcp/{port} for {} probes: {}",
-                probe.failures, probe.last_failure
-            );
+        let complaint = self
+            .answering()
+            .find_map(|(point, state)| state.complaint(*point));
+        if let Some(words) = complaint {
             return Verdict::Unhealthy(words);
         }
         match (self.is_armed(), docker) {

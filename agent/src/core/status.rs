@@ -173,6 +173,9 @@ pub fn undefined(entry: &Entry, since: Timestamp) -> ServerStatus {
         staged: None,
         previous_image: entry.previous.clone(),
         sessions: None,
+        failing: None,
+        warnings: Vec::new(),
+        spared: None,
     }
 }
 
@@ -228,6 +231,9 @@ pub fn status(
             let counted = view.sessions.cloned();
             counted.unwrap_or_else(Tally::begun).count
         }),
+        failing: view.signs.failing.clone(),
+        warnings: view.signs.warnings.clone(),
+        spared: None,
     }
 }
 

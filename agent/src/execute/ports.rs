@@ -3,14 +3,15 @@
 //! Called by the parent.
 
 use extend_common::hint::with_hint;
-use extend_common::roles::RoleDefinition;
+use extend_common::roles::{ProbeDefinition, RoleDefinition};
 
 use super::{Executor, StepError, blocking};
 use crate::host::Holder;
 
 impl Executor {
     pub(super) async fn check_ports(&self, definition: &RoleDefinition) -> Result<(), StepError> {
-        let ports: Vec<_> = definition.probes.iter().map(|probe| probe.ports).collect();
+        let probes = definition.probes.iter();
+        let ports: Vec<_> = probes.filter_map(ProbeDefinition::tcp_ports).collect();
         let (host, node) = (self.host.clone(), self.settings.facts.node);
         let busy = blocking(move || host.busy_port(&ports, node)).await?;
         let Some(busy) = busy.map_err(|error| StepError::Refused(error.to_string()))? else {

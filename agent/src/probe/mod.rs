@@ -2,32 +2,36 @@
 //! what it finds. It judges nothing; that is `core::health`'s.
 
 mod backlog;
+mod real;
 mod tcp;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use extend_common::ids::NodeAddr;
 use extend_common::record::Instance;
-use extend_common::roles::{ProbeDefinition, ProbeKind};
+use extend_common::roles::{Point, ProbeDefinition};
 use futures_util::future::join_all;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-pub use tcp::TcpProber;
+use crate::core::health::Answer;
+
+pub use real::RealProber;
 
 /// How often a run is probed until it has answered for the first time.
 const EAGER_INTERVAL: Duration = Duration::from_millis(200);
 /// So many rounds are eager; a service that has not answered by then is probed at its interval.
 const EAGER_ROUNDS: u32 = 600;
+/// A failure that took so much longer than it may was the agent's own: it was not there to see.
+const LATE: Duration = Duration::from_millis(500);
 
-/// Connects to ports.
+/// Asks.
 #[async_trait]
 pub trait Prober: Send + Sync + 'static {
-    /// Whether the service at the port takes a connection within `limit`; why not, in words.
-    async fn tcp(&self, address: SocketAddr, limit: Duration) -> Result<(), String>;
+    /// Asks one question of a probe, within the probe's time-out.
+    async fn ask(&self, aim: &Aim, probe: &ProbeDefinition, point: Point) -> Answer;
 }
 
 /// What is to be probed.
@@ -50,8 +54,8 @@ pub struct Round {
     pub instance: Instance,
     /// How.
     pub probe: ProbeDefinition,
-    /// For each port, success or why not.
-    pub results: Vec<(u16, Result<(), String>)>,
+    /// What each question came to.
+    pub results: Vec<(Point, Answer)>,
 }
 
 /// Probes whatever `aims` holds until its sender is gone: one loop for each definition, so that
@@ -108,16 +112,22 @@ async fn repeat(
     }
 }
 
-async fn round(
-    prober: &dyn Prober,
-    aim: &Aim,
-    probe: &ProbeDefinition,
-) -> Vec<(u16, Result<(), String>)> {
-    let ask = |port| async move {
-        let address = SocketAddr::from((aim.node.ip(), port));
-        match probe.kind {
-            ProbeKind::Tcp => (port, prober.tcp(address, probe.timeout).await),
-        }
+async fn round(prober: &dyn Prober, aim: &Aim, probe: &ProbeDefinition) -> Vec<(Point, Answer)> {
+    let ask = |point| async move {
+        let started = Instant::now();
+        let answer = prober.ask(aim, probe, point).await;
+        (point, unless_late(answer, started.elapsed(), probe.timeout))
     };
-    join_all(probe.ports.ports().map(ask)).await
+    join_all(probe.points().into_iter().map(ask)).await
+}
+
+/// Whoever was stopped or starved while it waited has not seen whether an answer came in time.
+fn unless_late(answer: Answer, took: Duration, limit: Duration) -> Answer {
+    match answer {
+        Answer::Failed(why) if took > limit + LATE => {
+            let late = extend_common::duration::show(took.saturating_sub(limit));
+            Answer::Unsure(format!("the agent itself was {late} late ({why})"))
+        }
+        answer => answer,
+    }
 }

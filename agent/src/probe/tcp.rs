@@ -3,11 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::Prober;
 use super::backlog::Backlogs;
 
 /// Between looks at the accept queue; doubled after each.
@@ -15,13 +13,13 @@ const FIRST_LOOK: Duration = Duration::from_millis(5);
 
 /// Connects for real.
 #[derive(Debug, Default)]
-pub struct TcpProber {
+pub(super) struct TcpProber {
     backlogs: Backlogs,
 }
 
-#[async_trait]
-impl Prober for TcpProber {
-    async fn tcp(&self, address: SocketAddr, limit: Duration) -> Result<(), String> {
+impl TcpProber {
+    /// Whether the service at the port takes a connection within `limit`; why not, in words.
+    pub(super) async fn ask(&self, address: SocketAddr, limit: Duration) -> Result<(), String> {
         let deadline = Instant::now() + limit;
         let connection = match timeout_at(deadline, TcpStream::connect(address)).await {
             Ok(Ok(connection)) => connection,
@@ -86,23 +84,23 @@ mod tests {
     async fn a_service_that_accepts_answers_and_one_that_is_gone_does_not() {
         let (listener, address) = listener().await;
         let serving = tokio::spawn(async move { while listener.accept().await.is_ok() {} });
-        assert_eq!(TcpProber::default().tcp(address, LIMIT).await, Ok(()));
+        assert_eq!(TcpProber::default().ask(address, LIMIT).await, Ok(()));
         serving.abort();
         drop(serving.await);
-        let refused = TcpProber::default().tcp(address, LIMIT).await.unwrap_err();
+        let refused = TcpProber::default().ask(address, LIMIT).await.unwrap_err();
         assert!(refused.contains("refused"), "{refused}");
     }
 
     #[tokio::test]
     async fn a_service_that_is_frozen_with_its_port_open_does_not_answer() {
         let (listener, address) = listener().await;
-        let words = TcpProber::default().tcp(address, LIMIT).await.unwrap_err();
+        let words = TcpProber::default().ask(address, LIMIT).await.unwrap_err();
         assert_eq!(words, "it takes no connection within 300ms (1 wait)");
-        let again = TcpProber::default().tcp(address, LIMIT).await.unwrap_err();
+        let again = TcpProber::default().ask(address, LIMIT).await.unwrap_err();
         assert_eq!(again, "it takes no connection within 300ms (2 wait)");
         // It goes on, and works its queue off.
         let serving = tokio::spawn(async move { while listener.accept().await.is_ok() {} });
-        assert_eq!(TcpProber::default().tcp(address, LIMIT).await, Ok(()));
+        assert_eq!(TcpProber::default().ask(address, LIMIT).await, Ok(()));
         serving.abort();
     }
 
@@ -119,7 +117,7 @@ mod tests {
                 drop(listener.accept().await);
             }
         });
-        assert_eq!(TcpProber::default().tcp(address, LIMIT).await, Ok(()));
+        assert_eq!(TcpProber::default().ask(address, LIMIT).await, Ok(()));
         serving.abort();
     }
 }

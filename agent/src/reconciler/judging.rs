@@ -1,12 +1,14 @@
 //! What is to be thought of the current container: probe rounds and Docker's own word become a
 //! verdict, with the time since when it has been so.
 
+use extend_common::clock::after;
 use extend_common::roles::RoleDefinition;
+use extend_common::service::ServiceFigures;
 use jiff::Timestamp;
 
 use super::hints::Heard;
 use super::{Aim, Reconciler, Round};
-use crate::core::health::{Health, Verdict};
+use crate::core::health::{Health, Signs, Verdict, WARM_UP};
 use crate::core::observed::Owner;
 use crate::core::plan::View;
 use crate::docker::Death;
@@ -16,11 +18,14 @@ use crate::docker::Death;
 pub(super) struct Judged {
     health: Option<Health>,
     verdict: Verdict,
+    signs: Signs,
     since: Timestamp,
     deaths: u64,
     death: Option<Death>,
     /// What the probes said last, also of a run that is over; by its container.
     pub(super) said: Option<(String, Vec<String>)>,
+    /// Until then no failure counts: the agent, or the whole host, was not there to see.
+    warm_until: Timestamp,
 }
 
 impl Judged {
@@ -28,10 +33,12 @@ impl Judged {
         Self {
             health: None,
             verdict: Verdict::Starting,
+            signs: Signs::default(),
             since: now,
             deaths: 0,
             death: None,
             said: None,
+            warm_until: after(now, WARM_UP),
         }
     }
 
@@ -51,9 +58,10 @@ impl Judged {
 
 impl Reconciler {
     pub(super) fn note_round(&mut self, round: Round) {
+        let now = self.parts.clock.now();
         let health = self.judged.health.as_mut();
         if let Some(health) = health.filter(|h| *h.instance() == round.instance) {
-            health.note(&round.probe, round.results);
+            health.note(&round.probe, round.results, now);
             self.judged.said = Some((round.instance.container_id, health.words()));
         }
     }
@@ -73,7 +81,10 @@ impl Reconciler {
         let judged = &mut self.judged;
         let another_run = judged.health.as_ref().map(Health::instance) != live.as_ref();
         if another_run {
-            judged.health = live.clone().map(|instance| Health::of(instance, now));
+            let warm_until = judged.warm_until;
+            judged.health = live
+                .clone()
+                .map(|instance| Health::of(instance, now, warm_until));
         }
         let verdict = judged
             .health
@@ -84,6 +95,11 @@ impl Reconciler {
             judged.since = now;
         }
         judged.verdict = verdict;
+        judged.signs = judged
+            .health
+            .as_ref()
+            .map(Health::signs)
+            .unwrap_or_default();
         let armed = judged.health.as_ref().is_some_and(Health::is_armed);
         let node = self.parts.settings.facts.node;
         let aim = live.filter(|_| !probes.is_empty()).map(|instance| Aim {
@@ -93,6 +109,21 @@ impl Reconciler {
             armed,
         });
         self.aim(aim);
+    }
+
+    /// How the service does, in figures.
+    pub(super) fn figures(&self) -> ServiceFigures {
+        let health = self.judged.health.as_ref();
+        ServiceFigures {
+            probes: health.map(Health::figures).unwrap_or_default(),
+            sessions: self
+                .counting
+                .tally
+                .as_ref()
+                .map(|tally| tally.count.clone()),
+            memory: health.and_then(|health| self.parts.gauges.memory(health.instance())),
+            dumps: self.parts.gauges.dumps(),
+        }
     }
 
     pub(super) fn aim(&self, aim: Option<Aim>) {
@@ -126,6 +157,7 @@ impl Reconciler {
             observed,
             verdict: &judged.verdict,
             verdict_since: judged.since,
+            signs: &judged.signs,
             owner: &owner,
             official: &container.name,
             timing: &definition.timing,

@@ -42,7 +42,7 @@ pub use view::AgentView;
 use crate::core::accept::SessionFacts;
 use crate::core::entry::Ledger;
 use crate::core::observed::Observed;
-use crate::core::plan::{Next, Trouble, plan};
+use crate::core::plan::{Hold, Next, Trouble, plan};
 use crate::core::pulse::Pulse;
 use crate::core::status::{Condition, undefined_words};
 use crate::core::step::Step;
@@ -52,8 +52,9 @@ use crate::faults::Faults;
 use crate::journal::Journal;
 use crate::ledger::LedgerFile;
 use crate::probe::{self, Aim, Prober, Round};
+use crate::service::{self, Gauges, ServiceNews};
 use crate::sessions::SessionSource;
-use crate::watchdog::Watchdog;
+use crate::watchdog::{Link, Watchdog};
 use aside::Aside;
 use counting::Counting;
 use job::{Ended, Job, Running};
@@ -84,6 +85,13 @@ pub enum Command {
         /// It was taken back from this ledger.
         recovered: bool,
     },
+    /// Many servers fail at once: no restart of one that hangs is begun for so long.
+    Hold {
+        /// From now.
+        lasts: Duration,
+        /// Why, in words.
+        reason: String,
+    },
 }
 
 /// Everything that the reconciler works with.
@@ -112,6 +120,10 @@ pub struct Parts {
     pub faults: Arc<dyn Faults>,
     /// Minds whether the loop turns.
     pub watchdog: Arc<dyn Watchdog>,
+    /// Whether there is a session.
+    pub link: watch::Receiver<Link>,
+    /// What is measured of the service beside this loop.
+    pub gauges: Gauges,
 }
 
 /// A handle to the running reconciler.
@@ -119,6 +131,7 @@ pub struct Parts {
 pub struct Handle {
     commands: mpsc::Sender<Command>,
     view: watch::Receiver<AgentView>,
+    service: ServiceNews,
 }
 
 impl Handle {
@@ -133,6 +146,11 @@ impl Handle {
     /// What the agent has to tell; changes are announced.
     pub fn view(&self) -> watch::Receiver<AgentView> {
         self.view.clone()
+    }
+
+    /// How the service does, for a new session.
+    pub fn service(&self) -> ServiceNews {
+        self.service.anew()
     }
 }
 
@@ -165,6 +183,9 @@ pub struct Reconciler {
     aside: Aside,
     counting: Counting,
     pulse: Pulse,
+    service: service::Teller,
+    /// Until when restarts of what hangs are held, and why.
+    hold: Option<Hold>,
 }
 
 /// Makes the reconciler and the handle to it.
@@ -174,6 +195,7 @@ pub fn new(parts: Parts) -> (Reconciler, Handle) {
     let (aims, aims_from) = watch::channel(None);
     let (view, view_from) = watch::channel(AgentView::of(&parts.ledger));
     tokio::spawn(probe::run(parts.prober.clone(), aims_from, rounds_to));
+    let (service, news) = service::channel();
     let counting = Counting::start(parts.sessions.clone());
     let look_at = parts.clock.now();
     let ledger_trouble = parts.damage.clone().unwrap_or_default();
@@ -203,12 +225,15 @@ pub fn new(parts: Parts) -> (Reconciler, Handle) {
         aside: Aside::default(),
         counting,
         pulse,
+        service,
+        hold: None,
     };
     (
         reconciler,
         Handle {
             commands: commands_to,
             view: view_from,
+            service: news,
         },
     )
 }

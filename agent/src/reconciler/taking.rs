@@ -1,5 +1,6 @@
 //! Takes in what a session says: the welcome's epoch, and records, one at a time to the ledger.
 
+use extend_common::clock::after;
 use extend_common::record::ServerRecord;
 
 use tracing::field::display;
@@ -7,11 +8,17 @@ use tracing::field::display;
 use super::{Command, Reconciler, Running};
 use crate::core::accept::Ignored;
 use crate::core::entry::Ledger;
+use crate::core::plan::Hold;
 
 impl Reconciler {
     pub(super) fn take_in(&mut self, command: Command) {
         match command {
             Command::Welcomed(facts) => self.welcomed = Some(facts),
+            Command::Hold { lasts, reason } => {
+                let until = after(self.parts.clock.now(), lasts);
+                tracing::warn!(%until, reason, "restarts are held");
+                self.hold = Some(Hold { until, reason });
+            }
             Command::Assign {
                 session,
                 record,

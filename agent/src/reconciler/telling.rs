@@ -58,6 +58,9 @@ impl Reconciler {
                     .map(|status| self.stale(status));
             }
         }
+        if self.service.is_due() {
+            self.service.tell(self.figures());
+        }
         next.unclaimed.clone_from(&self.unclaimed);
         next.looked = self.looked;
         next.docker_trouble.clone_from(&self.docker_trouble);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use extend_common::ids::RoleName;
 use extend_common::roles::Digest;
-use extend_common::wire::{MAX_CONTROLLERS, MAX_MESSAGE_BYTES, optional_ms};
+use extend_common::wire::{MAX_CONTROLLERS, MAX_MESSAGE_BYTES, clipped, optional_ms, shown_text};
 use extend_proto::v1;
 use extend_proto::v1::agent_client::AgentClient;
 use extend_proto::v1::agent_message::Kind as Said;
@@ -28,6 +28,7 @@ use crate::logs::{Desk, Sources};
 use crate::preflight::Examiner;
 use crate::reconciler::{AgentView, Command, Handle};
 use crate::registry;
+use crate::service::ServiceNews;
 use crate::watchdog::Link;
 
 /// Messages on their way out; a status waits when the controller reads slowly, and is then the
@@ -37,6 +38,10 @@ const OUTBOUND: usize = 4;
 const FIRST_HEARTBEAT: Duration = Duration::from_secs(1);
 /// Whatever a controller asks for, the agent does not flood it or fall silent.
 const HEARTBEATS: std::ops::RangeInclusive<u64> = 50..=60_000;
+/// A controller that has gone holds restarts up for no longer than this, in seconds.
+const MAX_HOLD: u32 = 300;
+/// Its reason is cut here, in bytes.
+const MAX_REASON: usize = 512;
 /// A controller that has not welcomed the agent by then does not speak our language.
 const WELCOME_LIMIT: Duration = Duration::from_secs(10);
 
@@ -73,6 +78,7 @@ pub(super) async fn talk(
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut sequence = 0;
     let mut figures = about.figures.anew();
+    let mut service = handle.service();
     let mut unsent = false;
     loop {
         tokio::select! {
@@ -130,7 +136,7 @@ pub(super) async fn talk(
                 sequence += 1;
                 // A full queue is proof of life enough; the next beat comes soon.
                 if let Ok(permit) = to.try_reserve() {
-                    let beat = heartbeat(sequence, &told, &mut figures, &mut cloud);
+                    let beat = heartbeat(sequence, &told, (&mut figures, &mut service), &mut cloud);
                     permit.send(message(Said::Heartbeat(beat)));
                 }
             }
@@ -202,7 +208,7 @@ fn hello(about: &About, view: &AgentView, cloud: &mut CloudNews) -> v1::Hello {
 fn heartbeat(
     sequence: u64,
     view: &AgentView,
-    figures: &mut Figures,
+    (figures, service): (&mut Figures, &mut ServiceNews),
     cloud: &mut CloudNews,
 ) -> v1::Heartbeat {
     v1::Heartbeat {
@@ -214,6 +220,7 @@ fn heartbeat(
         unclaimed: view.unclaimed.iter().cloned().map(Into::into).collect(),
         looked: view.looked,
         cloud: cloud.take().map(Into::into),
+        service: service.take().map(Into::into),
     }
 }
 
@@ -289,6 +296,16 @@ async fn take(
             if facts.is_some() {
                 desks.firewall.take(wanted);
             }
+            Ok(None)
+        }
+        Some(Heard::RestartHold(hold)) => {
+            let seconds = hold.seconds.min(MAX_HOLD);
+            let reason = clipped(hold.reason, MAX_REASON);
+            let hold = Command::Hold {
+                lasts: Duration::from_secs(seconds.into()),
+                reason: shown_text(reason),
+            };
+            handle.command(hold).await?;
             Ok(None)
         }
         // A newer controller may say more than this agent knows.

@@ -24,6 +24,7 @@ fn how(uid: u32) -> SessionsDefinition {
         uid,
         sockets: 4,
         drain: Duration::from_secs(1800),
+        spare: std::time::Duration::from_secs(1800),
     }
 }
 

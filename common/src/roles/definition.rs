@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{HostDefinition, PortRange};
+use super::{HostDefinition, PortRange, ProbeDefinition};
 use crate::config_file::{ConfigError, ConfigFile};
 use crate::duration;
 use crate::hash::sha256;
@@ -32,7 +32,8 @@ pub struct RoleDefinition {
     /// In which order roles have their turn when one follows the other: lower numbers first, and
     /// roles of the same number by their names.
     ///
-    /// No part of the digest, as what follows about sessions is not: the container is the same.
+    /// No part of the digest, as probes and what follows about sessions are not: the container is
+    /// the same.
     #[serde(default = "last", skip_serializing)]
     pub order: u32,
     /// In sentences: `media server`.
@@ -50,7 +51,7 @@ pub struct RoleDefinition {
     #[serde(default)]
     pub directories: Vec<DirectoryDefinition>,
     /// How it is told whether the server answers.
-    #[serde(default)]
+    #[serde(default, skip_serializing)]
     pub probes: Vec<ProbeDefinition>,
     /// How its sessions are counted; missing where nobody knows.
     #[serde(default, skip_serializing)]
@@ -135,6 +136,14 @@ pub struct SessionsDefinition {
     /// How long present sessions are waited for when nothing else is said.
     #[serde(with = "duration::text")]
     pub drain: Duration,
+    /// How long a server that does not answer is left alone while it carries calls.
+    #[serde(default = "spare", with = "duration::text")]
+    pub spare: Duration,
+}
+
+/// Long enough for nearly every call to end by itself.
+fn spare() -> Duration {
+    Duration::from_secs(30 * 60)
 }
 
 /// Which images a role accepts.
@@ -211,34 +220,6 @@ pub struct DirectoryDefinition {
     pub uid: Option<u32>,
     /// Its group; left alone when missing.
     pub gid: Option<u32>,
-}
-
-/// What a probe does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ProbeKind {
-    /// Connects to a TCP port of the node's address.
-    Tcp,
-}
-
-/// How it is told whether a server answers: one probe for each port.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProbeDefinition {
-    /// What it does.
-    pub kind: ProbeKind,
-    /// At which ports.
-    pub ports: PortRange,
-    /// From the start of one to the start of the next.
-    #[serde(with = "duration::text")]
-    pub interval: Duration,
-    /// How long an answer may take.
-    #[serde(with = "duration::text")]
-    pub timeout: Duration,
-    /// So many failures in a row make the server unhealthy.
-    pub failures: u32,
-    /// So many successes in a row make it healthy again.
-    pub successes: u32,
 }
 
 /// How long things may take.
@@ -379,17 +360,13 @@ impl RoleDefinition {
             if !DRAINS.contains(&sessions.drain) {
                 return broken("drain", "sessions are waited for from 1s to 24h");
             }
+            if sessions.spare > *DRAINS.end() {
+                return broken("spare", "a server is left alone for 24h at most");
+            }
         }
         for probe in &self.probes {
-            if probe.interval.is_zero() || probe.timeout.is_zero() {
-                return broken("\"0", "a probe's interval and timeout must not be zero");
-            }
-            if probe.failures == 0 || probe.successes == 0 {
-                return broken("= 0", "a probe's thresholds must not be zero");
-            }
-            if probe.ports.ports().count() > MAX_PROBED_PORTS {
-                let rule = format!("a probe has at most {MAX_PROBED_PORTS} ports");
-                return broken(&probe.ports.to_string(), rule);
+            if let Some((near, rule)) = probe.broken_rule() {
+                return broken(&near, rule);
             }
         }
         None
@@ -414,9 +391,6 @@ fn broken(near: &str, rule: impl Into<String>) -> Option<Broken> {
 
 /// What helps against a broken rule.
 const RULES: &str = "write it as the built-in definitions do";
-
-/// Each port is a connection every interval; more than this is a scan, not a probe.
-const MAX_PROBED_PORTS: usize = 16;
 
 fn unknown_placeholder<'a>(text: &'a str, known: &[&str]) -> Option<&'a str> {
     text.split('{')

@@ -6,15 +6,17 @@
 mod definition;
 mod host;
 mod ports;
+mod probe;
 mod set;
 
 pub use definition::{
     ContainerDefinition, Digest, DirectoryDefinition, FirewallDefinition, ImageRules, LogLimits,
-    MountDefinition, PreflightLimits, ProbeDefinition, ProbeKind, Resource, RestartPolicy,
-    RoleDefinition, SessionsDefinition, Timing,
+    MountDefinition, PreflightLimits, Resource, RestartPolicy, RoleDefinition, SessionsDefinition,
+    Timing,
 };
 pub use host::HostDefinition;
 pub use ports::PortRange;
+pub use probe::{Consequence, Point, ProbeDefinition, ProbeKind, Transport};
 pub use set::{RoleSet, RoleSetError};
 
 #[cfg(test)]

@@ -54,7 +54,8 @@ fn the_built_in_roles_are_the_official_containers() {
                 "start"
             ]
         );
-        assert_eq!(definition.probes[0].ports.to_string(), ports);
+        let probed = definition.probes[0].tcp_ports().unwrap();
+        assert_eq!(probed.to_string(), ports);
         assert_eq!(main.mounts[0].source, format!("{{data}}/{role}"));
         assert_eq!(set.by_container(container).unwrap().role.as_str(), role);
     }

@@ -8,7 +8,7 @@ use crate::event::EventKind;
 use crate::logs::{LogFaultKind, LogNote};
 use crate::operation::{TargetState, Verb};
 use crate::record::{PullPolicy, RunState};
-use crate::status::{ContainerState, Health, NodeState, OutcomeKind, Phase};
+use crate::status::{ContainerState, Health, NodeState, OutcomeKind, Phase, WarningKind};
 
 macro_rules! wire_enum {
     ($name:ident, $field:literal, [$($variant:ident),* $(,)?]) => {
@@ -99,7 +99,10 @@ wire_enum!(
         Controller,
         Access,
         Portal,
-        Whitelist
+        Whitelist,
+        Breaker,
+        Alert,
+        Warning
     ]
 );
 wire_enum!(
@@ -167,6 +170,7 @@ wire_enum!(
         Settled
     ]
 );
+wire_enum!(WarningKind, "warning", [Disk, Memory, Probe]);
 wire_enum!(
     OutcomeKind,
     "outcome",

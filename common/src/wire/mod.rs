@@ -9,6 +9,7 @@ mod host;
 mod logs;
 mod operation;
 mod record;
+mod service;
 mod status;
 mod unclaimed;
 
@@ -90,7 +91,7 @@ pub(crate) fn required<T>(field: &'static str, value: Option<T>) -> Result<T, Wi
 }
 
 /// Cuts a text to `most` bytes at a character's border.
-pub(crate) fn clipped(text: String, most: usize) -> String {
+pub fn clipped(text: String, most: usize) -> String {
     if text.len() <= most {
         return text;
     }

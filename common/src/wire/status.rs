@@ -5,8 +5,8 @@ use extend_proto::v1;
 use super::{WireError, clipped, parse, required, shown_text, time};
 use crate::record::Deployment;
 use crate::status::{
-    ContainerState, ContainerStatus, Evidence, Health, Outcome, OutcomeKind, Phase, ResolvedImage,
-    ServerStatus, SessionCount, StagedImage,
+    ContainerState, ContainerStatus, Evidence, Failing, Health, Outcome, OutcomeKind, Phase,
+    ResolvedImage, ServerStatus, SessionCount, Spared, StagedImage, Warning, WarningKind,
 };
 
 /// Evidence holds so many lines of a container's output.
@@ -178,6 +178,9 @@ impl From<ServerStatus> for v1::ServerStatus {
             staged: status.staged.map(Into::into),
             previous_image: status.previous_image.map(Into::into),
             sessions: status.sessions.map(Into::into),
+            failing: status.failing.map(Into::into),
+            warnings: status.warnings.into_iter().map(Into::into).collect(),
+            spared: status.spared.map(Into::into),
         }
     }
 }
@@ -206,6 +209,82 @@ impl TryFrom<v1::ServerStatus> for ServerStatus {
             staged: status.staged.map(TryInto::try_into).transpose()?,
             previous_image: status.previous_image.map(Into::into),
             sessions: status.sessions.map(Into::into),
+            failing: status.failing.map(TryInto::try_into).transpose()?,
+            warnings: warnings(status.warnings),
+            spared: status.spared.map(TryInto::try_into).transpose()?,
+        })
+    }
+}
+
+/// One of each kind is all there is to say, with a few ports.
+const MAX_WARNINGS: usize = 16;
+
+/// A kind that a newer agent knows is passed over: a warning is help, not a condition.
+fn warnings(wire: Vec<v1::Warning>) -> Vec<Warning> {
+    let known = wire.into_iter().take(MAX_WARNINGS);
+    known
+        .filter_map(|warning| warning.try_into().ok())
+        .collect()
+}
+
+impl From<Failing> for v1::Failing {
+    fn from(failing: Failing) -> Self {
+        Self {
+            since_ms: failing.since.as_millisecond(),
+            reason: failing.reason,
+        }
+    }
+}
+
+impl TryFrom<v1::Failing> for Failing {
+    type Error = WireError;
+
+    fn try_from(failing: v1::Failing) -> Result<Self, WireError> {
+        Ok(Self {
+            since: time("since_ms", failing.since_ms)?,
+            reason: shown_text(failing.reason),
+        })
+    }
+}
+
+impl From<Warning> for v1::Warning {
+    fn from(warning: Warning) -> Self {
+        Self {
+            kind: warning.kind.to_wire(),
+            reason: warning.reason,
+            since_ms: warning.since.as_millisecond(),
+        }
+    }
+}
+
+impl TryFrom<v1::Warning> for Warning {
+    type Error = WireError;
+
+    fn try_from(warning: v1::Warning) -> Result<Self, WireError> {
+        Ok(Self {
+            kind: WarningKind::from_wire(warning.kind)?,
+            reason: shown_text(warning.reason),
+            since: time("since_ms", warning.since_ms)?,
+        })
+    }
+}
+
+impl From<Spared> for v1::Spared {
+    fn from(spared: Spared) -> Self {
+        Self {
+            since_ms: spared.since.as_millisecond(),
+            until_ms: spared.until.as_millisecond(),
+        }
+    }
+}
+
+impl TryFrom<v1::Spared> for Spared {
+    type Error = WireError;
+
+    fn try_from(spared: v1::Spared) -> Result<Self, WireError> {
+        Ok(Self {
+            since: time("since_ms", spared.since_ms)?,
+            until: time("until_ms", spared.until_ms)?,
         })
     }
 }

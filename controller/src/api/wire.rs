@@ -285,6 +285,7 @@ pub(super) fn heartbeat(heartbeat: v1::Heartbeat, wall: Timestamp) -> Result<Hea
     let told = optional_time("clock_ms", heartbeat.clock_ms)?;
     Ok(Heartbeat {
         host: heartbeat.host.map(|host| Box::new(host.into())),
+        service: heartbeat.service.map(|service| Box::new(service.into())),
         cloud: heartbeat.cloud.map(Into::into),
         clock_ahead: told.map(|told| told.duration_since(wall)),
         sequence: heartbeat.sequence,

@@ -296,7 +296,10 @@ fn is_audited(event: &Event) -> bool {
         | EventKind::Agent
         | EventKind::Node
         | EventKind::Portal
-        | EventKind::Whitelist => !event.by.is_empty(),
+        | EventKind::Whitelist
+        | EventKind::Breaker
+        | EventKind::Alert
+        | EventKind::Warning => !event.by.is_empty(),
     }
 }
 

@@ -16,7 +16,7 @@ use extend_common::status::{
 use super::refusal::{Known, moment};
 use super::request::{Hello, PeerFacts, SessionNumber};
 use super::row::{Away, NodeRow, Revoked};
-use super::view::HostSample;
+use super::view::{HostSample, ServiceSample};
 
 /// So many ended targets of one node are remembered for what the node may still tell about them.
 const LATE: usize = 8;
@@ -39,6 +39,8 @@ pub(super) struct Node {
     pub(super) agent_version: String,
     /// How its machine does.
     pub(super) host: Option<HostSample>,
+    /// How its service does.
+    pub(super) service: Option<ServiceSample>,
     /// What its cloud says of it, as it was told last.
     pub(super) cloud: Option<CloudFacts>,
     /// How far its clock is ahead of ours, by the present session's last word.

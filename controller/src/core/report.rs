@@ -9,6 +9,7 @@ use extend_common::host::AgedFigures;
 use extend_common::ids::{NodeAddr, OperationId};
 use extend_common::operation::{TargetState, Verb};
 use extend_common::record::{Desired, RecordId, RunState};
+use extend_common::service::AgedService;
 use extend_common::status::{Outcome, OutcomeKind, ServerStatus};
 
 use super::advance::{End, enter};
@@ -17,7 +18,7 @@ use super::key::Key;
 use super::outside::Site;
 use super::request::{Heartbeat, SessionNumber};
 use super::turn::Turn;
-use super::view::HostSample;
+use super::view::{HostSample, ServiceSample};
 use super::words;
 
 impl Fleet {
@@ -60,6 +61,11 @@ impl Fleet {
                 let AgedFigures { age, figures } = *told;
                 let at = before(now, age);
                 entry.host = Some(HostSample { at, figures });
+            }
+            if let Some(told) = heartbeat.service {
+                let AgedService { age, figures } = *told;
+                let at = before(now, age);
+                entry.service = Some(ServiceSample { at, figures });
             }
             if answers_again {
                 self.begin_waiting(node, now);

@@ -24,6 +24,7 @@ use extend_common::logs::LogQuery;
 use extend_common::operation::{Operation, PlannedTarget, Strategy, Verb};
 use extend_common::record::{PullPolicy, ServerRecord};
 use extend_common::roles::Digest;
+use extend_common::service::AgedService;
 use extend_common::status::{ServerStatus, Unclaimed};
 
 use super::view::{NodeView, Noted};
@@ -245,6 +246,8 @@ pub struct Heartbeat {
     pub clock_ahead: Option<SignedDuration>,
     /// What its cloud says of it, when there is news of it.
     pub cloud: Option<CloudFacts>,
+    /// How its service does, when there is news of it.
+    pub service: Option<Box<AgedService>>,
 }
 
 /// A session of a node, in the order the controller opened them. Reports with an older number

@@ -13,6 +13,7 @@ use extend_common::host::HostFigures;
 use extend_common::ids::{NodeAddr, OperationId, RoleName, ServerName};
 use extend_common::operation::{Operation, Selector, Target};
 use extend_common::record::{ServerRecord, Stamp};
+use extend_common::service::ServiceFigures;
 use extend_common::status::{NodeState, ServerStatus, Unclaimed};
 
 /// A server: what it should be, and what was seen of it.
@@ -69,6 +70,15 @@ pub struct HostSample {
     pub at: Timestamp,
     /// The figures.
     pub figures: HostFigures,
+}
+
+/// What a node told last of its service. In memory only: it decides nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceSample {
+    /// When it was put together, by the controller's clock.
+    pub at: Timestamp,
+    /// The figures.
+    pub figures: ServiceFigures,
 }
 
 /// The servers that a selector means, and the containers beside them that nobody claims.

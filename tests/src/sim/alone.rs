@@ -14,8 +14,9 @@ use extend_agent::host::MemoryHost;
 use extend_agent::journal::Journal;
 use extend_agent::ledger::LedgerFile;
 use extend_agent::reconciler::{self, Command, Handle, Parts};
+use extend_agent::service::Gauges;
 use extend_agent::sessions::MemorySessions;
-use extend_agent::watchdog::NoWatchdog;
+use extend_agent::watchdog::{Link, NoWatchdog};
 use extend_common::clock::Clock;
 use extend_common::ids::{NodeAddr, RoleName};
 use extend_common::record::{
@@ -24,6 +25,7 @@ use extend_common::record::{
 use extend_common::roles::RoleSet;
 use extend_common::status::{Health, Outcome, OutcomeKind, ServerStatus};
 use tempfile::TempDir;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -150,6 +152,8 @@ impl Alone {
         let docker = Arc::new(self.docker.clone());
         let host = Arc::new(self.host.clone());
         let (reconciler, handle) = reconciler::new(Parts {
+            link: watch::channel(Link::Welcomed).1,
+            gauges: Gauges::default(),
             docker: docker.clone(),
             executor: Executor::new(docker, host, settings.clone()),
             settings,

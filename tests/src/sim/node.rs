@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use extend_agent::cloud::Cloud;
+use extend_agent::core::health::Answer;
 use extend_agent::core::spec::NodeFacts;
 use extend_agent::daemon::{World, live};
 use extend_agent::docker::memory::{MemoryDocker, Official};
@@ -13,13 +15,14 @@ use extend_agent::execute::Settings;
 use extend_agent::faults::FaultPoint;
 use extend_agent::host::MemoryHost;
 use extend_agent::host::figures::Figures;
-use extend_agent::probe::Prober;
+use extend_agent::probe::{Aim, Prober};
+use extend_agent::service::Gauges;
 use extend_agent::sessions::MemorySessions;
 use extend_agent::watchdog::{NoWatchdog, Watchdog};
 use extend_common::clock::Clock;
 use extend_common::cloud::CloudFacts;
 use extend_common::ids::NodeAddr;
-use extend_common::roles::RoleSet;
+use extend_common::roles::{Point, ProbeDefinition, RoleSet};
 use extend_controller::api::connection::AgentPeer;
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -34,19 +37,17 @@ pub(super) struct MemoryProber(pub(super) MemoryDocker);
 
 #[async_trait]
 impl Prober for MemoryProber {
-    async fn tcp(
-        &self,
-        address: std::net::SocketAddr,
-        _: std::time::Duration,
-    ) -> Result<(), String> {
-        let std::net::IpAddr::V4(ip) = address.ip() else {
-            return Err("not IPv4".to_owned());
+    async fn ask(&self, aim: &Aim, _: &ProbeDefinition, point: Point) -> Answer {
+        let answers = match point {
+            Point::Tcp(port) | Point::Http(port) | Point::Https(port) | Point::Sip(_, port) => {
+                self.0.listening(aim.node, port)
+            }
+            Point::Udp(_) | Point::Disk | Point::Memory | Point::Portal => true,
         };
-        let node = NodeAddr::try_from(ip).map_err(|error| error.to_string())?;
-        if self.0.listening(node, address.port()) {
-            Ok(())
+        if answers {
+            Answer::after(Duration::ZERO)
         } else {
-            Err("connection refused".to_owned())
+            Answer::Failed("connection refused".to_owned())
         }
     }
 }
@@ -139,6 +140,7 @@ impl Node {
             clock,
             faults: Arc::new(self.trap.clone()),
             watchdog: self.watchdog.clone(),
+            gauges: Gauges::default(),
         };
         let settings = Settings {
             facts: self.facts(),

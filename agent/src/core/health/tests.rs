@@ -3,51 +3,78 @@
 use std::time::Duration;
 
 use extend_common::record::Instance;
-use extend_common::roles::{ProbeDefinition, ProbeKind};
+use extend_common::roles::{Consequence, Point, ProbeDefinition, ProbeKind, Transport};
 
 use super::*;
 
 fn definition() -> ProbeDefinition {
     ProbeDefinition {
-        kind: ProbeKind::Tcp,
-        ports: "8840-8841".parse().unwrap(),
+        kind: ProbeKind::Tcp {
+            ports: "8840-8841".parse().unwrap(),
+        },
         interval: Duration::from_secs(5),
         timeout: Duration::from_secs(2),
         failures: 3,
         successes: 2,
+        consequence: Consequence::Restart,
     }
 }
 
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+}
+
 fn health() -> Health {
-    let now = jiff::Timestamp::UNIX_EPOCH;
     let instance = Instance {
         container_id: "c".to_owned(),
         started_at: "t".to_owned(),
     };
-    Health::of(instance, now)
+    Health::of(instance, at(0), at(0))
 }
 
-/// Each character is a round: for the two ports, `+` passes and `-` fails.
-fn after(rounds: &[&str]) -> Verdict {
-    let mut health = health();
-    for round in rounds {
-        let results = round
-            .chars()
-            .zip(8840..)
-            .map(|(c, port)| {
-                (
-                    port,
-                    if c == '+' {
-                        Ok(())
-                    } else {
-                        Err("refused".to_owned())
-                    },
-                )
-            })
-            .collect();
-        health.note(&definition(), results);
+fn passed() -> Answer {
+    Answer::after(Duration::from_millis(3))
+}
+
+fn refused() -> Answer {
+    Answer::Failed("refused".to_owned())
+}
+
+fn answer(sign: char) -> Answer {
+    match sign {
+        '+' => passed(),
+        '?' => Answer::Unsure("late".to_owned()),
+        _ => refused(),
     }
-    health.verdict(None)
+}
+
+/// Each text is a round, five seconds after the one before: for the two ports, `+` passes, `-`
+/// fails, and `?` says nothing.
+fn health_after(rounds: &[&str]) -> Health {
+    let mut health = health();
+    for (round, number) in rounds.iter().zip(0_i64..) {
+        let points = [Point::Tcp(8840), Point::Tcp(8841)];
+        let results = points.into_iter().zip(round.chars().map(answer));
+        health.note(&definition(), results.collect(), at(5 * number));
+    }
+    health
+}
+
+fn after(rounds: &[&str]) -> Verdict {
+    health_after(rounds).verdict(None)
+}
+
+/// The same for one port, a character each.
+fn after_each(signs: &str) -> Verdict {
+    let rounds: Vec<String> = signs.chars().map(|sign| format!("{sign}+")).collect();
+    after(&rounds.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn words(verdict: Verdict) -> String {
+    match verdict {
+        Verdict::Unhealthy(words) => words,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -64,22 +91,128 @@ fn a_port_counts_from_its_first_answer_on() {
 
 #[test]
 fn an_armed_port_is_given_up_after_its_threshold_and_comes_back_after_the_other() {
-    assert_eq!(after(&["++", "-+", "-+"]), Verdict::Healthy);
-    let Verdict::Unhealthy(why) = after(&["++", "-+", "-+", "-+"]) else {
-        panic!("unhealthy")
-    };
-    assert_eq!(why, "no answer on tcp/8840 for 3 probes: refused");
-    assert!(matches!(
-        after(&["++", "-+", "-+", "-+", "++"]),
-        Verdict::Unhealthy(_)
-    ));
+    assert_eq!(after_each("+--"), Verdict::Healthy);
+    let why = words(after_each("+---"));
+    assert_eq!(why, "no answer on tcp/8840 for 3 × 5s: refused");
+    assert_eq!(words(after_each("+-------")), why, "it says so once");
+    assert!(matches!(after_each("+---+"), Verdict::Unhealthy(_)));
+    assert_eq!(after_each("+---++"), Verdict::Healthy);
+}
+
+#[test]
+fn a_port_that_answers_now_and_then_is_given_up_until_it_has_answered_for_a_whole_window() {
+    assert_eq!(after_each("++-+-+"), Verdict::Healthy);
+    let why = words(after_each("++-+-+-"));
     assert_eq!(
-        after(&["++", "-+", "-+", "-+", "++", "++"]),
-        Verdict::Healthy
+        why,
+        "no answer on tcp/8840 in 3 of the last 5 probes: refused"
     );
+    assert!(matches!(after_each("++-+-+-++++"), Verdict::Unhealthy(_)));
+    assert_eq!(after_each("++-+-+-+++++"), Verdict::Healthy);
+    // Two failures in five are bad luck, however long it goes on.
+    assert_eq!(after_each("+-++-++-++-++-"), Verdict::Healthy);
+    // What then stops altogether is told as that.
     assert_eq!(
-        after(&["++", "-+", "-+", "++", "-+", "-+"]),
-        Verdict::Healthy
+        words(after_each("++-+-+---")),
+        "no answer on tcp/8840 for 3 × 5s: refused"
+    );
+}
+
+#[test]
+fn what_the_agent_was_too_late_to_see_says_nothing() {
+    assert_eq!(after_each("+??????"), Verdict::Healthy);
+    assert_eq!(after_each("+--?"), Verdict::Healthy);
+    assert!(matches!(after_each("+--?-"), Verdict::Unhealthy(_)));
+}
+
+#[test]
+fn until_it_has_warmed_up_no_failure_counts() {
+    let point = Point::Tcp(8840);
+    let mut health = Health::of(health().instance, at(0), at(10));
+    health.note(&definition(), vec![(point, passed())], at(0));
+    for seconds in 1..10 {
+        health.note(&definition(), vec![(point, refused())], at(seconds));
+    }
+    assert_eq!(health.verdict(None), Verdict::Healthy);
+    assert_eq!(health.signs().failing, None);
+    for seconds in 10..12 {
+        health.note(&definition(), vec![(point, refused())], at(seconds));
+    }
+    assert_eq!(health.verdict(None), Verdict::Healthy);
+    // The host was asleep, and has just woken up.
+    health.warm_up(at(100));
+    for seconds in 90..100 {
+        health.note(&definition(), vec![(point, refused())], at(seconds));
+    }
+    assert_eq!(health.verdict(None), Verdict::Healthy);
+    health.note(&definition(), vec![(point, refused())], at(100));
+    assert!(matches!(health.verdict(None), Verdict::Unhealthy(_)));
+}
+
+#[test]
+fn the_first_failure_is_told_at_once_and_forgotten_with_the_next_answer() {
+    assert_eq!(health_after(&["--"]).signs().failing, None, "never armed");
+    let signs = health_after(&["++", "++", "-+", "-+"]).signs();
+    let failing = signs.failing.unwrap();
+    assert_eq!(failing.since, at(10));
+    assert_eq!(failing.reason, "no answer on tcp/8840: refused");
+    assert_eq!(health_after(&["++", "-+", "++"]).signs().failing, None);
+}
+
+#[test]
+fn what_no_restart_mends_is_a_warning_and_no_verdict() {
+    let disk = ProbeDefinition {
+        kind: ProbeKind::Disk { minimum_free: 10 },
+        consequence: Consequence::Warn,
+        successes: 1,
+        ..definition()
+    };
+    let mut health = health_after(&["++"]);
+    let full = || Answer::Failed("3 % are free".to_owned());
+    for seconds in 0..3 {
+        health.note(&disk, vec![(Point::Disk, full())], at(seconds));
+    }
+    assert_eq!(health.verdict(None), Verdict::Healthy);
+    let warnings = health.signs().warnings;
+    assert_eq!(warnings.len(), 1);
+    assert_eq!(warnings[0].kind, WarningKind::Disk);
+    assert_eq!(warnings[0].since, at(0));
+    assert_eq!(
+        warnings[0].reason,
+        "the data directory's disk is filling up for 3 × 5s: 3 % are free"
+    );
+    assert_eq!(health.signs().failing, None);
+    health.note(&disk, vec![(Point::Disk, passed())], at(3));
+    assert_eq!(health.signs().warnings, []);
+}
+
+#[test]
+fn whoever_says_503_to_sip_takes_no_new_sessions() {
+    let sip = ProbeDefinition {
+        kind: ProbeKind::Sip {
+            transport: Transport::Udp,
+            ports: "8916".parse().unwrap(),
+        },
+        ..definition()
+    };
+    let point = Point::Sip(Transport::Udp, 8916);
+    let mut health = health();
+    let said = |draining| Answer::Passed {
+        took: None,
+        draining,
+    };
+    health.note(&sip, vec![(point, said(true))], at(0));
+    assert!(health.signs().draining);
+    assert_eq!(health.verdict(None), Verdict::Healthy);
+    health.note(&sip, vec![(point, said(false))], at(1));
+    assert!(!health.signs().draining);
+    for seconds in 2..5 {
+        let silent = Answer::Failed("silence".to_owned());
+        health.note(&sip, vec![(point, silent)], at(seconds));
+    }
+    assert_eq!(
+        words(health.verdict(None)),
+        "no answer to SIP OPTIONS on udp/8916 for 3 × 5s: silence"
     );
 }
 
@@ -90,7 +223,7 @@ fn dockers_own_health_check_has_a_say() {
         health.verdict(Some(DockerHealth::Healthy)),
         Verdict::Healthy
     );
-    health.note(&definition(), vec![(8840, Ok(()))]);
+    health.note(&definition(), vec![(Point::Tcp(8840), passed())], at(0));
     assert!(matches!(
         health.verdict(Some(DockerHealth::Unhealthy)),
         Verdict::Unhealthy(_)
@@ -103,22 +236,25 @@ fn dockers_own_health_check_has_a_say() {
 
 #[test]
 fn what_each_port_said_last_is_told() {
-    let mut health = health();
-    assert_eq!(health.words(), Vec::<String>::new());
-    let refused = || Err("connection refused".to_owned());
-    health.note(&definition(), vec![(8840, Ok(())), (8841, refused())]);
+    assert_eq!(health().words(), Vec::<String>::new());
+    assert_eq!(
+        health_after(&["+-"]).words(),
+        [
+            "tcp/8840: it answers",
+            "tcp/8841: refused (it has never answered)"
+        ]
+    );
+    let health = health_after(&["+-", "--", "-?"]);
     assert_eq!(
         health.words(),
         [
-            "tcp/8840: it answers",
-            "tcp/8841: connection refused (it has never answered)"
+            "tcp/8840: refused (2 in a row)",
+            "tcp/8841: nobody can tell: late"
         ]
     );
-    for _ in 0..2 {
-        health.note(&definition(), vec![(8840, refused())]);
-    }
-    assert_eq!(
-        health.words()[0],
-        "tcp/8840: connection refused (2 in a row)"
-    );
+    let figures = health.figures();
+    assert_eq!((figures[0].passed, figures[0].armed), (false, true));
+    assert_eq!((figures[1].passed, figures[1].armed), (false, false));
+    let figures = health_after(&["+-"]).figures();
+    assert_eq!(figures[0].took, Some(Duration::from_millis(3)));
 }

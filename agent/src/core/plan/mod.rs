@@ -31,7 +31,7 @@ use extend_common::status::{ContainerState, OutcomeKind, Phase};
 use jiff::Timestamp;
 
 use super::entry::Entry;
-use super::health::Verdict;
+use super::health::{Signs, Verdict};
 use super::observed::{Observed, Owner};
 use super::step::{Step, StepKind};
 use crate::docker::{Container, Death};
@@ -56,6 +56,15 @@ pub struct Trouble {
     pub reason: String,
 }
 
+/// The controller holds restarts, for many servers fail at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// Until when.
+    pub until: Timestamp,
+    /// Why, in words.
+    pub reason: String,
+}
+
 /// Everything that a decision depends on, besides the time.
 #[derive(Debug, Clone, Copy)]
 pub struct View<'a> {
@@ -65,6 +74,8 @@ pub struct View<'a> {
     pub observed: &'a Observed,
     /// Whether the current container answers.
     pub verdict: &'a Verdict,
+    /// What is seen beside the verdict.
+    pub signs: &'a Signs,
     /// Whose containers may be touched.
     pub owner: &'a Owner,
     /// The official container name.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use extend_common::ids::NodeAddr;
-use extend_common::roles::RestartPolicy;
+use extend_common::roles::{ProbeDefinition, RestartPolicy};
 use tokio::time::Instant;
 
 use super::MemoryDocker;
@@ -291,7 +291,7 @@ impl MemoryDocker {
                     return false;
                 };
                 let has_port = state.roles.get(role).is_some_and(|role| {
-                    let probed = role.probes.iter().map(|probe| probe.ports);
+                    let probed = role.probes.iter().filter_map(ProbeDefinition::tcp_ports);
                     probed
                         .chain(role.firewall.tcp.iter().copied())
                         .any(|r| r.contains(port))

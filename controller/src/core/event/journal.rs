@@ -105,12 +105,15 @@ fn is_an_agents(kind: EventKind) -> bool {
         | EventKind::Quarantine
         | EventKind::DockerRestart
         | EventKind::Docker
-        | EventKind::Agent => true,
+        | EventKind::Agent
+        | EventKind::Warning => true,
         EventKind::Node
         | EventKind::Operation
         | EventKind::Controller
         | EventKind::Access
         | EventKind::Portal
-        | EventKind::Whitelist => false,
+        | EventKind::Whitelist
+        | EventKind::Breaker
+        | EventKind::Alert => false,
     }
 }

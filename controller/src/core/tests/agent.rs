@@ -390,6 +390,9 @@ impl Agent {
             staged: self.staged.clone(),
             previous_image: self.images.1.clone(),
             sessions: None,
+            failing: None,
+            warnings: Vec::new(),
+            spared: None,
         })
     }
 }

@@ -102,7 +102,8 @@ impl Life {
                         | Heard::LogsWanted(_)
                         | Heard::ImageWanted(_)
                         | Heard::FirewallWanted(_)
-                        | Heard::CheckupWanted(_),
+                        | Heard::CheckupWanted(_)
+                        | Heard::RestartHold(_),
                     )
                     | None => {}
                 },

@@ -8,7 +8,7 @@ use super::*;
 use crate::core::entry::Ailment;
 use crate::core::restart::{BUDGET, RELEASE_AFTER};
 
-const HANG: &str = "no answer on tcp/8840 for 3 probes";
+const HANG: &str = "no answer on tcp/8840 for 3 × 5s";
 
 impl Life {
     fn pass(&mut self, time: Duration) {

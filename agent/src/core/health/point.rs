@@ -1,0 +1,164 @@
+//! The memory of one point of a probe on one run.
+
+use extend_common::duration;
+use extend_common::roles::{Consequence, Point, ProbeDefinition};
+use extend_common::service::ProbeFigure;
+use jiff::Timestamp;
+
+use super::Answer;
+
+/// A point that fails so often among so many more than its threshold flaps: with the usual threshold
+/// of three, three of five.
+const MORE: u32 = 2;
+/// The window of failures is kept in the bits of a number.
+const MAX_WINDOW: u32 = u64::BITS;
+
+/// What is known of a point.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PointState {
+    /// Whether its failures mean anything.
+    pub(super) armed: bool,
+    /// What follows from them.
+    pub(super) consequence: Consequence,
+    /// Since when it has failed, if it fails.
+    pub(super) since: Timestamp,
+    /// Why it does not pass; none while it does.
+    why: Option<Why>,
+    /// In a row.
+    failures: u32,
+    successes: u32,
+    /// The last answers that counted, the newest in the lowest bit: set for a failure.
+    window: u64,
+    last: Option<Answer>,
+}
+
+/// Why a point does not pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Why {
+    /// So often in a row.
+    Silent { rule: String, said: String },
+    /// Now and then.
+    Flaps { rule: String, said: String },
+}
+
+impl PointState {
+    pub(super) fn of(point: Point, definition: &ProbeDefinition) -> Self {
+        Self {
+            // Whether a disk is full is nothing that anybody has to answer first.
+            armed: point == Point::Disk,
+            consequence: definition.consequence,
+            since: Timestamp::UNIX_EPOCH,
+            why: None,
+            failures: 0,
+            successes: 0,
+            window: 0,
+            last: None,
+        }
+    }
+
+    /// Takes an answer in; a failure counts only when `is_warm`.
+    pub(super) fn note(
+        &mut self,
+        definition: &ProbeDefinition,
+        answer: Answer,
+        is_warm: bool,
+        now: Timestamp,
+    ) {
+        match &answer {
+            Answer::Passed { .. } => self.pass(definition),
+            Answer::Failed(said) if self.armed && is_warm => {
+                let said = said.clone();
+                self.fail(definition, said, now);
+            }
+            Answer::Failed(_) | Answer::Unsure(_) => {}
+        }
+        self.last = Some(answer);
+    }
+
+    fn pass(&mut self, definition: &ProbeDefinition) {
+        self.armed = true;
+        self.failures = 0;
+        self.successes = self.successes.saturating_add(1);
+        self.window <<= 1;
+        let enough = match &self.why {
+            Some(Why::Flaps { .. }) => definition.successes.max(window_of(definition)),
+            _ => definition.successes,
+        };
+        if self.successes >= enough {
+            self.why = None;
+        }
+    }
+
+    fn fail(&mut self, definition: &ProbeDefinition, said: String, now: Timestamp) {
+        if self.failures == 0 && self.why.is_none() {
+            self.since = now;
+        }
+        self.successes = 0;
+        self.failures = self.failures.saturating_add(1);
+        self.window = (self.window << 1) | 1;
+        if matches!(&self.why, Some(Why::Silent { .. })) {
+            return;
+        }
+        let window = window_of(definition);
+        let failed = (self.window & (u64::MAX >> (MAX_WINDOW - window))).count_ones();
+        if self.failures >= definition.failures {
+            let interval = duration::show(definition.interval);
+            let rule = format!("for {} × {interval}", definition.failures);
+            self.why = Some(Why::Silent { rule, said });
+        } else if failed >= definition.failures && self.why.is_none() {
+            let rule = format!("in {failed} of the last {window} probes");
+            self.why = Some(Why::Flaps { rule, said });
+        }
+    }
+
+    /// Why it counts as failing, if it does.
+    pub(super) fn complaint(&self, point: Point) -> Option<String> {
+        let (Why::Silent { rule, said } | Why::Flaps { rule, said }) = self.why.as_ref()?;
+        self.armed
+            .then(|| format!("{} {rule}: {said}", point.complaint()))
+    }
+
+    /// Since when it has failed, and why the last time, if it failed the last time.
+    pub(super) fn failing(&self) -> Option<(Timestamp, &str)> {
+        match &self.last {
+            Some(Answer::Failed(said)) if self.failures > 0 => Some((self.since, said)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        matches!(&self.last, Some(Answer::Passed { draining: true, .. })) && self.armed
+    }
+
+    /// What it said last, for people.
+    pub(super) fn words(&self) -> String {
+        match (&self.last, self.armed) {
+            (None, _) => "not asked yet".to_owned(),
+            (Some(Answer::Passed { draining: true, .. }), _) => {
+                "it answers, and takes no new sessions".to_owned()
+            }
+            (Some(Answer::Passed { .. }), _) => "it answers".to_owned(),
+            (Some(Answer::Unsure(said)), _) => format!("nobody can tell: {said}"),
+            (Some(Answer::Failed(said)), false) => format!("{said} (it has never answered)"),
+            (Some(Answer::Failed(said)), true) => format!("{said} ({} in a row)", self.failures),
+        }
+    }
+
+    pub(super) fn figure(&self, point: Point) -> ProbeFigure {
+        let (passed, took) = match &self.last {
+            Some(Answer::Passed { took, .. }) => (true, *took),
+            _ => (false, None),
+        };
+        ProbeFigure {
+            point: point.to_string(),
+            passed,
+            armed: self.armed,
+            took,
+        }
+    }
+}
+
+/// Among how many answers failures are counted.
+fn window_of(definition: &ProbeDefinition) -> u32 {
+    definition.failures.saturating_add(MORE).min(MAX_WINDOW)
+}
