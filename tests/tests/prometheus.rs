@@ -28,9 +28,6 @@ use self::pages::{expressions, repository, rules_without_waiting};
 use self::peer::{Prometheus, promtool};
 use self::scene::Scene;
 
-/// Shown only by a fleet that is otherwise than this one.
-const NOT_HERE: [&str; 1] = ["extend_sessions"];
-
 #[tokio::test]
 async fn promtool_finds_no_fault_in_what_is_shown() {
     let scene = Scene::begin().await;
@@ -66,9 +63,7 @@ async fn a_prometheus_scrapes_it_and_its_rules_fire() {
             table::Kind::Histogram => format!("{}_count", definition.name),
             _ => definition.name.to_owned(),
         };
-        if !NOT_HERE.contains(&definition.name) {
-            prometheus.until(definition.name, &query).await;
-        }
+        prometheus.until(definition.name, &query).await;
     }
     for expression in expressions() {
         let answer = prometheus.query(&expression).await;

@@ -11,7 +11,8 @@ use extend_common::host::Memory;
 use extend_common::ids::{NodeAddr, RoleName, ServerName};
 use extend_common::operation::Verb;
 use extend_common::roles::Resource;
-use extend_common::status::{Health, NodeState};
+use extend_common::service::{ProbeFigure, ServiceFigures};
+use extend_common::status::{Health, NodeState, WarningKind};
 
 use super::fleet::Fleet;
 use super::node::Node;
@@ -19,8 +20,8 @@ use super::view::PortalState;
 use crate::portal::PortalEntry;
 use crate::whitelist::{EnforcerKind, Round, State};
 
-/// So many servers have series of their own, the first ones by address: about fifteen each, so that
-/// a Prometheus has some thousands of them and an answer stays below two megabytes.
+/// So many servers have series of their own, the first ones by address: about twenty-five each, so that
+/// a Prometheus has some thousands of them and an answer stays below three megabytes.
 pub const EACH: usize = 500;
 
 /// Every health, in the order of [`RoleFigures::health`].
@@ -58,6 +59,13 @@ pub const ROW_STATES: [State; 5] = [
     State::Missing,
     State::Leaving,
     State::Denied,
+];
+
+/// Every kind of warning, in the order of [`RoleFigures::warned`].
+pub const WARNINGS: [WarningKind; 3] = [WarningKind::Disk, WarningKind::Memory, WarningKind::Probe];
+/// Every kind of probe; what an agent tells beside these is shown as none of them.
+const PROBES: [&str; 9] = [
+    "tcp", "udp", "http", "https", "sip-udp", "sip-tcp", "disk", "memory", "portal",
 ];
 
 /// The fleet in numbers, at one moment.
@@ -104,6 +112,30 @@ pub struct RoleFigures {
     pub portal_sessions: Option<u64>,
     /// As the nodes count them; none where nobody counts.
     pub node_sessions: Option<u64>,
+    /// Servers of which a probe fails, whether they are unhealthy already or not.
+    pub failing: u64,
+    /// Servers that are unhealthy and left alone because they carry calls.
+    pub spared: u64,
+    /// Servers by what is the matter that no restart would mend.
+    pub warned: [u64; WARNINGS.len()],
+    /// By kind of probe.
+    pub probes: BTreeMap<&'static str, ProbeFigures>,
+}
+
+/// The points of one kind of probe, together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ProbeFigures {
+    /// So many points have passed before and do not now.
+    pub failing: u64,
+    /// The longest that an answer took.
+    pub slowest: Option<Duration>,
+}
+
+impl ProbeFigures {
+    fn add(&mut self, figure: &ProbeFigure) {
+        self.failing += u64::from(figure.armed && !figure.passed);
+        self.slowest = self.slowest.max(figure.took);
+    }
 }
 
 /// What one enforcer told last.
@@ -134,6 +166,14 @@ pub struct ServerFigures {
     pub agent_restarts: Option<u64>,
     /// Restarts by Docker of the present container.
     pub docker_restarts: Option<u64>,
+    /// Its sessions, as the portal counts them and as its node does.
+    pub sessions: [Option<u64>; 2],
+    /// The memory of its container, in bytes.
+    pub memory: Option<u64>,
+    /// Its crash dumps: how many, and their bytes.
+    pub dumps: Option<(u64, u64)>,
+    /// By kind of probe.
+    pub probes: BTreeMap<&'static str, ProbeFigures>,
     /// Its machine, while its node is there.
     pub host: Option<HostFigures>,
     /// How far its node's clock is ahead.
@@ -215,18 +255,35 @@ impl Fleet {
         let definition = self.settings.roles.get(&desired.role);
         let role = figures.role(definition.map(|role| role.role.clone()));
         bump(&mut role.health, &HEALTHS, health);
-        let counted = observed.and_then(|status| status.sessions.as_ref()?.sessions);
+        if let Some(status) = observed {
+            role.failing += u64::from(status.failing.is_some());
+            role.spared += u64::from(status.spared.is_some());
+            for warning in &status.warnings {
+                bump(&mut role.warned, &WARNINGS, warning.kind);
+            }
+        }
+        // Told with heartbeats: of a server whose agent is away they are of the past.
+        let service = observed.and(entry.service.as_ref());
+        let service = service.map(|sample| &sample.figures);
+        let probes = service.map(by_kind).unwrap_or_default();
+        for (kind, figures) in &probes {
+            let sum = role.probes.entry(kind).or_default();
+            sum.failing += figures.failing;
+            sum.slowest = sum.slowest.max(figures.slowest);
+        }
+        let awaited = observed.and_then(|status| status.sessions.as_ref());
+        let told = service.and_then(|figures| figures.sessions.as_ref());
+        let counted = awaited.or(told).and_then(|count| count.sessions);
         add(&mut role.node_sessions, counted);
+        let mut by_portal = None;
         if self.settings.outside.portal
             && let Some(resource) = definition.and_then(|role| role.resource)
         {
             let found = registered.map(|all| all.get(&(resource, desired.name.as_str())));
             let state = standing(found.map(|entry| entry.copied()));
             bump(&mut role.portal, &PORTAL_STATES, state);
-            add(
-                &mut role.portal_sessions,
-                found.flatten().and_then(|entry| entry.sessions),
-            );
+            by_portal = found.flatten().and_then(|entry| entry.sessions);
+            add(&mut role.portal_sessions, by_portal);
         }
         if figures.each.len() == EACH {
             figures.left_out += 1;
@@ -240,6 +297,13 @@ impl Fleet {
             agent_restarts: observed.map(|status| status.agent_restarts),
             docker_restarts: observed
                 .and_then(|status| Some(status.current.as_ref()?.docker_restarts)),
+            sessions: [by_portal, counted],
+            memory: service.and_then(|figures| figures.memory),
+            dumps: service.and_then(|figures| {
+                let dumps = figures.dumps.as_ref()?;
+                Some((dumps.count, dumps.bytes))
+            }),
+            probes,
             host: entry.session.as_ref().and(host(entry)),
             clock_ahead: entry.session.as_ref().and(entry.clock_ahead),
         });
@@ -302,6 +366,19 @@ fn standing(found: Option<Option<&PortalEntry>>) -> PortalState {
         Some((true, Some(false))) => PortalState::Offline,
         Some((true, None)) => PortalState::Unknown,
     }
+}
+
+/// The points by their kinds: a kind is the word before the port, `sip udp/5060` is `sip-udp`.
+fn by_kind(service: &ServiceFigures) -> BTreeMap<&'static str, ProbeFigures> {
+    let mut kinds: BTreeMap<_, ProbeFigures> = BTreeMap::new();
+    for figure in &service.probes {
+        let word = figure.point.split('/').next().unwrap_or_default();
+        let word = word.replace(' ', "-");
+        if let Some(kind) = PROBES.into_iter().find(|kind| *kind == word) {
+            kinds.entry(kind).or_default().add(figure);
+        }
+    }
+    kinds
 }
 
 fn host(entry: &Node) -> Option<HostFigures> {

@@ -1,16 +1,19 @@
 //! The fleet's numbers under their names.
 
 use extend_common::ids::RoleName;
+use extend_common::status::WarningKind;
 
 use super::page::Page;
 use super::table::{self, Definition};
 use crate::core::figures::{
     FleetFigures, HEALTHS, HostFigures, ListFigures, NODE_STATES, PORTAL_STATES, ROW_STATES,
-    RoleFigures, ServerFigures,
+    RoleFigures, ServerFigures, WARNINGS,
 };
 use crate::core::view::PortalState;
 use crate::whitelist::State;
 
+/// Who counts sessions.
+const SOURCES: [&str; 2] = ["portal", "node"];
 /// A role that no definition has.
 const OTHER: &str = "other";
 
@@ -49,16 +52,24 @@ fn show_role(page: &mut Page, role: &str, figures: &RoleFigures, has_portal: boo
     for (health, count) in HEALTHS.iter().zip(figures.health) {
         page.number(&table::SERVERS, [role, &health.to_string()], count);
     }
+    page.number(&table::FAILING, [role], figures.failing);
+    page.number(&table::SPARED, [role], figures.spared);
+    for (kind, count) in WARNINGS.iter().zip(figures.warned) {
+        page.number(&table::WARNED, [role, warning_word(*kind)], count);
+    }
+    for (kind, probes) in &figures.probes {
+        page.number(&table::PROBES_FAILING, [role, kind], probes.failing);
+        if let Some(slowest) = probes.slowest {
+            page.span(&table::PROBES_SLOWEST, [role, kind], slowest);
+        }
+    }
     if has_portal {
         for (state, count) in PORTAL_STATES.iter().zip(figures.portal) {
             page.number(&table::PORTAL_SERVERS, [role, portal_word(*state)], count);
         }
     }
-    let counted = [
-        ("portal", figures.portal_sessions),
-        ("node", figures.node_sessions),
-    ];
-    for (source, sessions) in counted {
+    let counted = [figures.portal_sessions, figures.node_sessions];
+    for (source, sessions) in SOURCES.into_iter().zip(counted) {
         if let Some(sessions) = sessions {
             page.number(&table::SESSIONS, [role, source], sessions);
         }
@@ -91,6 +102,12 @@ fn show_server(page: &mut Page, server: &ServerFigures) {
     };
     number(&table::SERVER_AGENT_RESTARTS, server.agent_restarts);
     number(&table::SERVER_DOCKER_RESTARTS, server.docker_restarts);
+    number(&table::SERVER_MEMORY, server.memory);
+    number(&table::SERVER_DUMPS, server.dumps.map(|(count, _)| count));
+    number(
+        &table::SERVER_DUMP_BYTES,
+        server.dumps.map(|(_, bytes)| bytes),
+    );
     let host = server.host.as_ref();
     let memory = host.and_then(|host| host.memory);
     number(&table::NODE_MEMORY, memory.map(|memory| memory.total));
@@ -98,6 +115,20 @@ fn show_server(page: &mut Page, server: &ServerFigures) {
     let disk = host.and_then(|host| host.disk);
     number(&table::NODE_DISK, disk.map(|(total, _)| total));
     number(&table::NODE_DISK_FREE, disk.map(|(_, free)| free));
+    for (source, sessions) in SOURCES.into_iter().zip(server.sessions) {
+        if let Some(sessions) = sessions {
+            page.number(
+                &table::SERVER_SESSIONS,
+                [name, node, role, source],
+                sessions,
+            );
+        }
+    }
+    for (kind, probes) in &server.probes {
+        if let Some(slowest) = probes.slowest {
+            page.span(&table::SERVER_PROBE, [name, node, role, kind], slowest);
+        }
+    }
     if let Some(host) = host {
         show_load(page, labels, host);
     }
@@ -112,6 +143,14 @@ fn show_load(page: &mut Page, labels: [&str; 3], host: &HostFigures) {
     }
     if let Some(hundredths) = host.load {
         page.gauge(&table::NODE_LOAD, labels, f64::from(hundredths) / 100.0);
+    }
+}
+
+fn warning_word(kind: WarningKind) -> &'static str {
+    match kind {
+        WarningKind::Disk => "disk",
+        WarningKind::Memory => "memory",
+        WarningKind::Probe => "probe",
     }
 }
 

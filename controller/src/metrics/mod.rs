@@ -106,7 +106,7 @@ impl Metrics {
 async fn make(sources: Arc<Sources>, started: Timestamp, limit: Duration) -> Option<Arc<str>> {
     let asked = timeout(limit, sources.engine.figures()).await;
     let figures = asked.ok()?.ok()?;
-    // Half a million bytes at the most, and some files: not on the runtime.
+    // Some megabytes at the most, and some files: not on the runtime.
     let made = tokio::task::spawn_blocking(move || {
         let mut page = Page::default();
         fleet::show(&mut page, &figures);

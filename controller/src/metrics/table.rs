@@ -53,6 +53,16 @@ table! {
         "How often agents have given up restarting a server since the controller's start.";
     SESSIONS = Gauge "extend_sessions" ["role", "source"]
         "Sessions of all servers of a role, as the portal counts them (portal) or the nodes (node); absent where nobody counts.";
+    FAILING = Gauge "extend_servers_failing" ["role"]
+        "Servers of which a probe fails, from its first failure on.";
+    SPARED = Gauge "extend_servers_spared" ["role"]
+        "Servers that are unhealthy and are not restarted because they carry calls.";
+    WARNED = Gauge "extend_servers_warned" ["role", "warning"]
+        "Servers with something that no restart would mend: a disk that fills up (disk), memory that grows (memory), a port that does not answer (probe).";
+    PROBES_FAILING = Gauge "extend_probes_failing" ["role", "probe"]
+        "Points of all servers of a role that have passed before and fail now, by kind of probe.";
+    PROBES_SLOWEST = Gauge "extend_probes_slowest_seconds" ["role", "probe"]
+        "The longest that an answer to a probe took last among all servers of a role, in seconds, by kind of probe.";
     PORTAL_SERVERS = Gauge "extend_portal_servers" ["role", "state"]
         "Servers by role and how the PBX's portal shows them; absent without a portal.";
     PORTAL_SEEN = Gauge "extend_portal_last_seen_timestamp_seconds" []
@@ -96,6 +106,16 @@ table! {
         "Restarts that the server's agent has begun since its ledger was made.";
     SERVER_DOCKER_RESTARTS = Gauge "extend_server_docker_restarts" ["server", "node", "role"]
         "Restarts by Docker's own policy since the container was last started on purpose.";
+    SERVER_SESSIONS = Gauge "extend_server_sessions" ["server", "node", "role", "source"]
+        "Sessions of a server, as the portal counts them (portal) or its node (node); absent where nobody counts.";
+    SERVER_MEMORY = Gauge "extend_server_memory_bytes" ["server", "node", "role"]
+        "Memory of the server's container, in bytes.";
+    SERVER_DUMPS = Gauge "extend_server_dumps" ["server", "node", "role"]
+        "Crash dumps in the server's directory.";
+    SERVER_DUMP_BYTES = Gauge "extend_server_dumps_size_bytes" ["server", "node", "role"]
+        "Crash dumps in the server's directory, in bytes.";
+    SERVER_PROBE = Gauge "extend_server_probe_slowest_seconds" ["server", "node", "role", "probe"]
+        "How long the slowest answer to a kind of probe took last, in seconds.";
     NODE_CPU = Gauge "extend_node_cpu_ratio" ["server", "node", "role"]
         "Share of all processors of a server's node that is in use, from 0 to 1.";
     NODE_LOAD = Gauge "extend_node_load1" ["server", "node", "role"]

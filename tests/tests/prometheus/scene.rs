@@ -170,7 +170,23 @@ async fn serve(controller: &Controller, agent: &Node) -> JoinHandle<()> {
         total_bytes: 100 * MEBIBYTE,
         free_bytes: free * MEBIBYTE,
     };
+    let service = v1::ServiceFigures {
+        probes: vec![v1::ProbeFigure {
+            point: "tcp/8840".to_owned(),
+            passed: true,
+            armed: true,
+            took_us: Some(1_500),
+        }],
+        sessions: Some(v1::SessionCount {
+            sessions: Some(3),
+            ..v1::SessionCount::default()
+        }),
+        memory_bytes: Some(64 * MEBIBYTE),
+        dumps: Some(v1::Dumps::default()),
+        ..v1::ServiceFigures::default()
+    };
     let mut heartbeat = v1::Heartbeat {
+        service: Some(service),
         looked: true,
         host: Some(v1::HostFigures {
             processor_permille: Some(125),

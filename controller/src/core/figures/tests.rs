@@ -3,6 +3,7 @@ use extend_common::operation::Verb;
 use super::*;
 use crate::core::tests::bench::{Bench, node};
 use crate::core::tests::scale::fleet;
+use crate::core::view::ServiceSample;
 
 fn media() -> Option<RoleName> {
     Some("media-server-only".parse().unwrap())
@@ -51,4 +52,52 @@ fn ten_thousand_servers_are_counted_and_the_first_five_hundred_shown() {
     assert_eq!(of(&figures.roles[&media()], Health::Unknown), 10_000);
     let nodes: Vec<_> = figures.each.iter().map(|server| server.node).collect();
     assert!(nodes.is_sorted(), "the same ones with every scrape");
+}
+
+#[test]
+fn probes_are_told_by_closed_kinds_and_only_of_the_present() {
+    let mut bench = Bench::guide();
+    let at = node("172.31.16.139");
+    bench.report(at);
+    let figure = |point: &str, passed, armed, took| ProbeFigure {
+        point: point.to_owned(),
+        passed,
+        armed,
+        took: Some(Duration::from_millis(took)),
+    };
+    let figures = ServiceFigures {
+        probes: vec![
+            figure("tcp/8840", true, true, 5),
+            figure("tcp/8841", false, true, 250),
+            figure("sip udp/8916", false, false, 9),
+            figure("what an agent makes up", false, true, 1),
+        ],
+        memory: Some(7),
+        ..ServiceFigures::default()
+    };
+    let now = bench.now;
+    let entry = bench.fleet.nodes.get_mut(&at).unwrap();
+    entry.service = Some(ServiceSample { at: now, figures });
+    entry.status.as_mut().unwrap().warnings = vec![extend_common::status::Warning {
+        kind: WarningKind::Memory,
+        reason: "it grows".to_owned(),
+        since: now,
+    }];
+    let figures = bench.fleet.figures(now);
+    let of = |failing, slowest| ProbeFigures {
+        failing,
+        slowest: Some(Duration::from_millis(slowest)),
+    };
+    let expected = BTreeMap::from([("tcp", of(1, 250)), ("sip-udp", of(0, 9))]);
+    let role = &figures.roles[&media()];
+    assert_eq!(role.probes, expected);
+    assert_eq!(role.warned, [0, 1, 0]);
+    let server = figures.each.iter().find(|server| server.node == at);
+    assert_eq!(server.unwrap().probes, expected);
+    assert_eq!(server.unwrap().memory, Some(7));
+
+    bench.disconnect(at);
+    let figures = bench.fleet.figures(now);
+    assert!(figures.roles[&media()].probes.is_empty());
+    assert_eq!(figures.roles[&media()].warned, [0, 0, 0]);
 }
