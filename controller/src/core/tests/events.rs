@@ -167,6 +167,8 @@ fn an_agent_speaks_only_for_itself() {
             EventKind::Access,
             EventKind::Portal,
             EventKind::Whitelist,
+            EventKind::Breaker,
+            EventKind::Alert,
         ];
         if controllers.contains(&kind) {
             assert_eq!(told, [], "{kind}");
