@@ -4,6 +4,7 @@
 //! and by `extend controller --check-config`. It must not look at the system: whether a port is free
 //! or a group exists is for the start to find out, so that a check gives the same answer anywhere.
 
+pub mod alerts;
 mod values;
 
 use std::net::{SocketAddr, SocketAddrV4};
@@ -72,6 +73,9 @@ pub struct Config {
     /// The security group of the PBX's nodes.
     #[serde(default)]
     pub aws: Aws,
+    /// Who is told of what is wrong.
+    #[serde(default)]
+    pub alerts: alerts::Alerts,
 }
 
 /// The table `[pbx]`.

@@ -48,6 +48,7 @@ use crate::core::{Kept, OutsideSettings};
 use crate::enforce::firewalld::OwnPorts;
 use crate::engine::{CrashHook, Engine, EngineConfig, EngineFailure, EngineHandle, NoCrash};
 use crate::logs::Broker;
+use crate::notify::Posts;
 use crate::package::Shelf;
 use crate::store::StoreHandle;
 
@@ -189,9 +190,10 @@ impl Daemon {
 
         let tasks = TaskTracker::new();
         let issuer = LeafIssuer::new(authority, options.clock, lifetime);
+        let posts = Posts::new(&config.alerts.receivers);
         let pokes = enforcers::start(
             &config,
-            (&engine, own_ports(&addresses)),
+            (&engine, own_ports(&addresses), &posts),
             options.clock,
             &ends.soft,
             &tasks,
@@ -206,6 +208,7 @@ impl Daemon {
             ends: &ends,
             logs: Broker::default(),
             pokes,
+            posts,
             packages: Shelf::new(&config.agent_package_dir),
         };
         let tallies = faces.serve(listeners, socket.listener()?, &tasks)?;
@@ -304,6 +307,7 @@ fn engine_config(
         heartbeat: config.timing.heartbeat,
         controllers: config.controllers().into(),
         kept: Kept::default(),
+        alerts: Arc::new(config.alerts.settings(config.timing.leaf_lifetime)),
         outside: OutsideSettings {
             portal: config.pbx.api.is_some(),
             security_group: config.aws.security_group.is_some(),

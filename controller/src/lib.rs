@@ -14,6 +14,7 @@ pub mod enforce;
 pub mod engine;
 pub mod logs;
 pub mod metrics;
+pub mod notify;
 pub mod package;
 pub mod pbx;
 pub mod portal;

@@ -86,6 +86,11 @@ pub fn caller(method: Method) -> Caller {
         | Method::OperatorRemoveNode
         | Method::OperatorCheckup
         | Method::OperatorReadLogs
+        | Method::OperatorListAlerts
+        | Method::OperatorAckAlerts
+        | Method::OperatorTestAlerts
+        | Method::OperatorSilenceAlerts
+        | Method::OperatorUnsilenceAlerts
         | Method::OperatorListWhitelist
         | Method::OperatorSyncWhitelist => Caller::Operator,
         // A backup holds the authority's key, and recovery decides what is true.

@@ -3,6 +3,7 @@
 //! Each handler identifies, parses, makes one call and converts. Which methods are root's alone is
 //! decided in [`super::access`], before any of this.
 
+mod alerts;
 mod archive;
 mod caller;
 mod events;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 
 use extend_common::clock::Clock;
 use extend_common::tls::{Fingerprint, JoinToken};
-use extend_common::wire::MAX_MESSAGE_BYTES;
+use extend_common::wire::{MAX_MESSAGE_BYTES, shown_text};
 use extend_proto::v1;
 use extend_proto::v1::operator_server::{Operator, OperatorServer};
 use rustls_pki_types::CertificateDer;
@@ -59,6 +60,8 @@ pub struct OperatorSettings {
     pub logs: Broker,
     /// Where enforcers are asked to go at once.
     pub pokes: Pokes,
+    /// Who is told of alerts, for messages on trial.
+    pub posts: crate::notify::Posts,
 }
 
 /// The handlers of the operators' face.
@@ -278,6 +281,51 @@ impl Operator for OperatorApi {
         let OperatorSettings { logs, shutdown, .. } = &self.settings;
         let pieces = logs::begin(&self.engine, logs, shutdown, wanted).await?;
         Ok(Response::new(pieces))
+    }
+
+    async fn list_alerts(&self, _: Request<v1::ListAlertsRequest>) -> Answer<v1::AlertsView> {
+        Ok(Response::new(alerts::view(self.engine.alerts().await?)))
+    }
+
+    async fn ack_alerts(
+        &self,
+        request: Request<v1::AckAlertsRequest>,
+    ) -> Answer<v1::AckAlertsResponse> {
+        let by = caller::name(&request).await?;
+        let v1::AckAlertsRequest { id, note } = request.into_inner();
+        let id = Some(id).filter(|id| *id > 0);
+        let count = self.engine.acknowledge(id, shown_text(note), by).await?;
+        let acknowledged = u32::try_from(count).unwrap_or(u32::MAX);
+        Ok(Response::new(v1::AckAlertsResponse { acknowledged }))
+    }
+
+    async fn test_alerts(
+        &self,
+        request: Request<v1::TestAlertsRequest>,
+    ) -> Answer<v1::TestAlertsResponse> {
+        let by = caller::name(&request).await?;
+        let OperatorSettings { posts, clock, .. } = &self.settings;
+        let trials = alerts::test(posts, &request.into_inner().receiver, &by, clock.now()).await?;
+        Ok(Response::new(trials))
+    }
+
+    async fn silence_alerts(
+        &self,
+        request: Request<v1::SilenceAlertsRequest>,
+    ) -> Answer<v1::AlertSilence> {
+        let by = caller::name(&request).await?;
+        let (words, lasts, note) = alerts::read_silence(request.into_inner())?;
+        let silence = self.engine.silence(words, lasts, note, by).await?;
+        Ok(Response::new(alerts::silence(silence)))
+    }
+
+    async fn unsilence_alerts(
+        &self,
+        request: Request<v1::UnsilenceAlertsRequest>,
+    ) -> Answer<v1::UnsilenceAlertsResponse> {
+        let by = caller::name(&request).await?;
+        self.engine.unsilence(request.into_inner().id, by).await?;
+        Ok(Response::new(v1::UnsilenceAlertsResponse {}))
     }
 
     async fn list_whitelist(

@@ -4,6 +4,7 @@
 //! A command reads its arguments, asks the controller over its Unix socket, and shows the answer.
 //! It decides nothing about servers, and it holds nothing that would be lost with the terminal.
 
+mod alert;
 mod args;
 mod client;
 mod completion;
@@ -101,6 +102,9 @@ enum Command {
     /// List, add and remove nodes
     #[command(subcommand)]
     Node(node::Command),
+    /// List alerts, acknowledge them, and try who is told of them
+    #[command(subcommand)]
+    Alert(alert::Command),
     /// Show and check which addresses must be let in, and have it made so at once
     #[command(subcommand)]
     Whitelist(whitelist::Command),
@@ -185,6 +189,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
         Command::Logs(args) => logs::run(context, args).await,
         Command::Op(command) => op::run(context, command).await,
         Command::Node(command) => node::run(context, command).await,
+        Command::Alert(command) => alert::run(context, command).await,
         Command::Whitelist(command) => whitelist::run(context, command).await,
         Command::Controller(args) => controller::run(context, args).await,
         Command::Pbx(command) => pbx::run(context, command).await,

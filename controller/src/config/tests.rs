@@ -104,6 +104,8 @@ fn the_example_names_every_key() {
         "aws.region",
         "aws.endpoint",
         "aws.quota",
+        "alerts.repeat",
+        "alerts.group",
     ];
     for key in keys {
         let (table, name) = key.rsplit_once('.').unwrap_or(("", key));

@@ -211,7 +211,7 @@ fn newest(lines: &[String]) -> Vec<String> {
 }
 
 /// Cuts a text to `most` bytes at a character's border, and shows that it was.
-fn cut(text: &str, most: usize) -> String {
+pub(super) fn cut(text: &str, most: usize) -> String {
     if text.len() <= most {
         return text.to_owned();
     }

@@ -63,6 +63,7 @@ pub struct Fleet {
     pub(super) unsaid: Option<Event>,
     pub(super) comings: Comings,
     pub(super) outside: Outside,
+    pub(super) alerts: super::alerts::Alerts,
     pub(super) draft: Draft,
 }
 
@@ -86,6 +87,10 @@ impl Fleet {
             Key::Away(node) => json(self.nodes.get(node)?.away.as_ref()?),
             Key::Event(sequence) => json(self.events.get(*sequence)?),
             Key::Outside(node) => json(self.outside.rows.get(node)?),
+            Key::Alert(id) => json(self.alerts.rows.get(id)?),
+            Key::Notice(number) => json(&**self.alerts.notices.get(number)?),
+            Key::Silence(id) => json(self.alerts.silences.get(id)?),
+            Key::AlertCounter => json(&self.alerts.counter),
         }
     }
 

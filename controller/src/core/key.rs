@@ -25,6 +25,14 @@ pub enum Key {
     Away(NodeAddr),
     /// Something that happened, by its number.
     Event(u64),
+    /// An alert that fires, by its number.
+    Alert(u64),
+    /// A message about alerts that its receiver has not taken.
+    Notice(u64),
+    /// A time in which nobody is told of alerts.
+    Silence(u64),
+    /// How far the numbers of these three have come.
+    AlertCounter,
     /// What lies outside a node, as far as its record does not tell.
     Outside(NodeAddr),
 }
@@ -45,6 +53,10 @@ impl fmt::Display for Key {
             // As long as any number is: keys sort as their numbers do.
             Self::Event(sequence) => write!(f, "event/{sequence:020}"),
             Self::Outside(node) => write!(f, "outside/{node}"),
+            Self::Alert(number) => write!(f, "alert/{number:020}"),
+            Self::Notice(number) => write!(f, "notice/{number:020}"),
+            Self::Silence(number) => write!(f, "silence/{number:020}"),
+            Self::AlertCounter => f.write_str("meta/alerts"),
         }
     }
 }
@@ -68,6 +80,10 @@ impl FromStr for Key {
             ("op", Some((operation, node))) => Ok(Self::Target(id(operation)?, id(node)?)),
             ("token", None) => Ok(Self::Token(id(rest)?)),
             ("meta", None) if rest == "recovering" => Ok(Self::Recovering),
+            ("meta", None) if rest == "alerts" => Ok(Self::AlertCounter),
+            ("alert", None) if rest.len() == SEQUENCE_DIGITS => Ok(Self::Alert(id(rest)?)),
+            ("notice", None) if rest.len() == SEQUENCE_DIGITS => Ok(Self::Notice(id(rest)?)),
+            ("silence", None) if rest.len() == SEQUENCE_DIGITS => Ok(Self::Silence(id(rest)?)),
             ("removed", None) => Ok(Self::Removed(id(rest)?)),
             ("away", None) => Ok(Self::Away(id(rest)?)),
             ("outside", None) => Ok(Self::Outside(id(rest)?)),
@@ -98,6 +114,10 @@ mod tests {
             (Key::Away(node), "away/172.31.16.139"),
             (Key::Outside(node), "outside/172.31.16.139"),
             (Key::Event(7), "event/00000000000000000007"),
+            (Key::Alert(7), "alert/00000000000000000007"),
+            (Key::Notice(7), "notice/00000000000000000007"),
+            (Key::Silence(7), "silence/00000000000000000007"),
+            (Key::AlertCounter, "meta/alerts"),
             (Key::Event(u64::MAX), "event/18446744073709551615"),
         ] {
             assert_eq!(key.to_string(), text);

@@ -26,8 +26,9 @@ use crate::store::StoreId;
 
 /// What the keys of the memory begin with, up to their first `/`. Whoever loads the store reads
 /// these and nothing else: the archive is not for the memory.
-pub const PREFIXES: [&str; 8] = [
-    "node", "op", "token", "meta", "removed", "away", "event", "outside",
+pub const PREFIXES: [&str; 11] = [
+    "node", "op", "token", "meta", "removed", "away", "event", "outside", "alert", "notice",
+    "silence",
 ];
 
 /// What a fleet is made from beside its rows.
@@ -90,6 +91,17 @@ impl Fleet {
                 Key::Recovering => fleet.recovering = Some(read(text, value)?),
                 Key::Removed(node) => drop(fleet.removed.insert(node, read(text, value)?)),
                 Key::Away(node) => away.push((node, read(text, value)?)),
+                Key::AlertCounter => fleet.alerts.counter = read(text, value)?,
+                Key::Alert(_) => fleet.alerts.load(read(text, value)?),
+                Key::Notice(number) => {
+                    drop(
+                        fleet
+                            .alerts
+                            .notices
+                            .insert(number, std::sync::Arc::new(read(text, value)?)),
+                    );
+                }
+                Key::Silence(id) => drop(fleet.alerts.silences.insert(id, read(text, value)?)),
                 Key::Outside(node) => {
                     drop(fleet.outside.rows.insert(node, read(text, value)?));
                 }
@@ -152,6 +164,7 @@ impl Fleet {
             settings: loading.settings,
             comings: Comings::default(),
             outside: Outside::default(),
+            alerts: super::alerts::Alerts::default(),
             draft: Draft::default(),
         }
     }

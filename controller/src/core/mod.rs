@@ -17,6 +17,7 @@
 
 pub mod admit;
 mod advance;
+pub mod alerts;
 pub mod archive;
 mod begin;
 pub mod checkup;

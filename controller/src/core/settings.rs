@@ -8,6 +8,7 @@ use extend_common::ids::NodeAddr;
 use extend_common::record::PullPolicy;
 use extend_common::roles::RoleSet;
 
+use super::alerts::AlertSettings;
 use super::archive::Kept;
 
 /// A node that has said nothing for so many heartbeats is suspect.
@@ -42,6 +43,8 @@ pub struct Settings {
     pub kept: Kept,
     /// Who is told of servers, outside their nodes.
     pub outside: OutsideSettings,
+    /// Who is told of what is wrong.
+    pub alerts: Arc<AlertSettings>,
 }
 
 /// Who is told of servers, outside their nodes.

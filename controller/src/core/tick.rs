@@ -28,6 +28,7 @@ impl Fleet {
         self.tend_portal(now);
         self.pass_gates(now);
         self.tell_many(now);
+        self.tend_alerts(now);
         self.archive_old(now);
         let wake = self.next_wake(now);
         self.turn(wake)

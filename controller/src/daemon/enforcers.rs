@@ -25,6 +25,7 @@ use crate::enforce::SecurityGroup;
 use crate::enforce::firewalld::{self, Firewalld, OwnPorts};
 use crate::enforce::{Enforcer, Pace, PbxFilters, Pokes, PortalTask, Task};
 use crate::engine::EngineHandle;
+use crate::notify::Posts;
 use crate::pbx::{PasswordSource, Pbx, PbxLimits, PbxSettings};
 use crate::portal::PortalSeen;
 use crate::whitelist::{LetIn, Round};
@@ -51,7 +52,7 @@ struct Outside<'a> {
 /// Starts those that the configuration asks for; they go on until `end`.
 pub(super) fn start(
     config: &Config,
-    (engine, ports): (&EngineHandle, OwnPorts),
+    (engine, ports, posts): (&EngineHandle, OwnPorts, &Posts),
     clock: Clock,
     end: &CancellationToken,
     tasks: &TaskTracker,
@@ -74,6 +75,8 @@ pub(super) fn start(
         outside.security_group(group, &config.aws);
     }
     outside.firewalls(config, ports);
+    let notices = part(engine, end, tasks, |wanted| Arc::clone(&wanted.notices));
+    posts.start(engine, &notices, end, tasks);
     tasks.spawn(tell(engine.clone(), told));
     Ok(outside.pokes)
 }

@@ -114,6 +114,7 @@ pub(super) struct Faces<'a> {
     /// The agent's package.
     pub(super) packages: Shelf,
     pub(super) pokes: Pokes,
+    pub(super) posts: crate::notify::Posts,
 }
 
 impl Faces<'_> {
@@ -223,6 +224,7 @@ impl Faces<'_> {
             shutdown: self.ends.soft.clone(),
             logs: self.logs.clone(),
             pokes: self.pokes.clone(),
+            posts: self.posts.clone(),
         };
         let service = operator::service(self.engine.clone(), settings);
         let router = server(Face::Operators, OPERATOR_STREAMS).add_service(service);

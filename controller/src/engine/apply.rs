@@ -6,7 +6,8 @@ use ulid::Ulid;
 use super::EngineError;
 use super::batch::Gathering;
 use super::command::{
-    NodeCommand, Opening, OperationCommand, OutsideCommand, Question, Reply, SessionCommand,
+    AlertCommand, NodeCommand, Opening, OperationCommand, OutsideCommand, Question, Reply,
+    SessionCommand,
 };
 use super::crash::InputKind;
 use super::sessions::Sessions;
@@ -164,6 +165,9 @@ impl Ground<'_> {
             OutsideCommand::Portal(seen) => {
                 gathering.add(InputKind::PortalSeen, fleet.portal_seen(*seen, now));
             }
+            OutsideCommand::Delivered(delivery) => {
+                gathering.add(InputKind::Delivered, fleet.delivered(&delivery, now));
+            }
             OutsideCommand::Enforced(round) => {
                 gathering.add(InputKind::Enforced, fleet.enforced(*round, now));
             }
@@ -175,6 +179,43 @@ impl Ground<'_> {
         self.gathering.kinds.insert(InputKind::Question);
         let figures = Box::new(self.fleet.figures(now));
         self.gathering.answer(reply, Ok(figures));
+    }
+
+    pub(super) fn alert(&mut self, command: AlertCommand, now: Timestamp) {
+        let Self {
+            fleet, gathering, ..
+        } = self;
+        match command {
+            AlertCommand::List { reply } => {
+                gathering.kinds.insert(InputKind::Question);
+                gathering.answer(reply, Ok(fleet.alerts(now)));
+            }
+            AlertCommand::Acknowledge {
+                id,
+                note,
+                by,
+                reply,
+            } => {
+                let turn = fleet.acknowledge(id, &note, &by, now);
+                let answer = gathering.add(InputKind::Alerts, turn);
+                gathering.answer(reply, refused(answer));
+            }
+            AlertCommand::Silence {
+                words,
+                lasts,
+                note,
+                by,
+                reply,
+            } => {
+                let turn = fleet.silence(&words, lasts, (&note, &by), now);
+                let answer = gathering.add(InputKind::Alerts, turn);
+                gathering.answer(reply, refused(answer));
+            }
+            AlertCommand::Unsilence { id, by, reply } => {
+                let answer = gathering.add(InputKind::Alerts, fleet.unsilence(id, &by, now));
+                gathering.answer(reply, refused(answer));
+            }
+        }
     }
 
     /// Answers what changes nothing. The answers wait for the batch all the same: they may tell

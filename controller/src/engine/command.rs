@@ -19,6 +19,7 @@ use super::EngineError;
 use super::batch::send;
 use super::crash::InputKind;
 use super::session::SessionSender;
+use crate::core::alerts::{AlertsView, Delivery, SilenceRow};
 use crate::core::checkup::Subject;
 use crate::core::figures::FleetFigures;
 use crate::core::refusal::Known;
@@ -44,6 +45,7 @@ pub(super) enum Command {
     Question(Question),
     /// What lies outside the nodes, as it was seen.
     Outside(OutsideCommand),
+    Alert(AlertCommand),
     /// The fleet in numbers.
     Figures {
         reply: Reply<Box<FleetFigures>>,
@@ -61,6 +63,32 @@ pub(super) enum Command {
 pub(super) enum OutsideCommand {
     Portal(Box<PortalSeen>),
     Enforced(Box<Round>),
+    Delivered(Box<Delivery>),
+}
+
+/// From operators, about alerts.
+pub(super) enum AlertCommand {
+    List {
+        reply: Reply<AlertsView>,
+    },
+    Acknowledge {
+        id: Option<u64>,
+        note: String,
+        by: String,
+        reply: Reply<usize>,
+    },
+    Silence {
+        words: SelectorWords,
+        lasts: Duration,
+        note: String,
+        by: String,
+        reply: Reply<SilenceRow>,
+    },
+    Unsilence {
+        id: u64,
+        by: String,
+        reply: Reply<()>,
+    },
 }
 
 /// From operators, about servers.
@@ -177,6 +205,7 @@ pub(super) enum Question {
     Whitelist {
         reply: Reply<Overview>,
     },
+
     RenewalAllowed {
         node: NodeAddr,
         key: KeyHash,
@@ -290,6 +319,10 @@ impl Command {
             Self::Question(Question::Servers { reply, .. }) => send(reply, Err(error)),
             Self::Question(Question::Nodes { reply, .. }) => send(reply, Err(error)),
             Self::Question(Question::Whitelist { reply }) => send(reply, Err(error)),
+            Self::Alert(AlertCommand::List { reply }) => send(reply, Err(error)),
+            Self::Alert(AlertCommand::Acknowledge { reply, .. }) => send(reply, Err(error)),
+            Self::Alert(AlertCommand::Silence { reply, .. }) => send(reply, Err(error)),
+            Self::Alert(AlertCommand::Unsilence { reply, .. }) => send(reply, Err(error)),
             Self::Figures { reply } => send(reply, Err(error)),
             Self::Prune { reply, .. } => send(reply, Err(error)),
             Self::Recover(recovery) => send(recovery.reply, Err(error)),
@@ -347,5 +380,6 @@ into_command!(
     SessionCommand => Session,
     Question => Question,
     OutsideCommand => Outside,
+    AlertCommand => Alert,
     Recovery => Recover
 );

@@ -10,6 +10,7 @@ use extend_common::record::PullPolicy;
 use extend_common::roles::RoleSet;
 
 use super::crash::CrashHook;
+use crate::core::alerts::AlertSettings;
 use crate::core::{Kept, OutsideSettings, Settings};
 
 /// The configuration of the engine; filled in by the daemon.
@@ -34,6 +35,8 @@ pub struct EngineConfig {
     pub kept: Kept,
     /// Who is told of servers, outside their nodes.
     pub outside: OutsideSettings,
+    /// Who is told of what is wrong.
+    pub alerts: Arc<AlertSettings>,
     /// How long the archive is kept.
     pub keep: Duration,
     /// The time.
@@ -53,6 +56,7 @@ impl EngineConfig {
             controllers: self.controllers.clone(),
             kept: self.kept,
             outside: self.outside.clone(),
+            alerts: Arc::clone(&self.alerts),
         }
     }
 }

@@ -61,6 +61,10 @@ kinds! {
     Prune => "prune",
     /// A look at the portal.
     PortalSeen => "portal-seen",
+    /// What came of sending a notice.
+    Delivered => "delivered",
+    /// Alerts are acknowledged, or silenced.
+    Alerts => "alerts",
     /// What an enforcer has come to.
     Enforced => "enforced",
     /// Time has passed.

@@ -1,12 +1,16 @@
 //! What lies outside the nodes, between the engine and those who look after it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::command::{OutsideCommand, Question};
+use super::command::{AlertCommand, OutsideCommand, Question};
 use super::{EngineError, EngineHandle};
 use crate::core::Fleet;
+use crate::core::alerts::{AlertsView, Delivery, Notice, SilenceRow};
+use crate::core::request::SelectorWords;
 use crate::portal::{PortalSeen, PortalWanted};
 use crate::whitelist::{LetIn, Overview, Round};
 
@@ -17,6 +21,8 @@ pub struct Wanted {
     pub let_in: Arc<LetIn>,
     /// What the portal is to be.
     pub portal: Arc<PortalWanted>,
+    /// What is to be told, by receiver, the oldest first.
+    pub notices: Arc<BTreeMap<String, Vec<Arc<Notice>>>>,
 }
 
 impl Wanted {
@@ -24,6 +30,7 @@ impl Wanted {
         Self {
             let_in: Arc::new(fleet.let_in()),
             portal: Arc::new(fleet.portal_wanted()),
+            notices: Arc::new(fleet.notices()),
         }
     }
 }
@@ -49,6 +56,72 @@ impl EngineHandle {
     /// When the engine has stopped.
     pub async fn whitelist(&self) -> Result<Overview, EngineError> {
         self.ask(|reply| Question::Whitelist { reply }).await
+    }
+
+    /// Tells what came of sending a notice.
+    ///
+    /// # Errors
+    /// When the engine has stopped.
+    pub async fn delivered(&self, delivery: Delivery) -> Result<(), EngineError> {
+        self.tell(OutsideCommand::Delivered(Box::new(delivery)))
+            .await
+    }
+
+    /// Everything about alerts.
+    ///
+    /// # Errors
+    /// When the engine has stopped.
+    pub async fn alerts(&self) -> Result<AlertsView, EngineError> {
+        self.ask(|reply| AlertCommand::List { reply }).await
+    }
+
+    /// Somebody knows of an alert, or of all of them. Answers of how many nobody did before.
+    ///
+    /// # Errors
+    /// When no such alert fires.
+    pub async fn acknowledge(
+        &self,
+        id: Option<u64>,
+        note: String,
+        by: String,
+    ) -> Result<usize, EngineError> {
+        self.ask(|reply| AlertCommand::Acknowledge {
+            id,
+            note,
+            by,
+            reply,
+        })
+        .await
+    }
+
+    /// Nobody is told of the servers that are meant, for so long.
+    ///
+    /// # Errors
+    /// When the selector means nothing, or there are too many already.
+    pub async fn silence(
+        &self,
+        words: SelectorWords,
+        lasts: Duration,
+        note: String,
+        by: String,
+    ) -> Result<SilenceRow, EngineError> {
+        self.ask(|reply| AlertCommand::Silence {
+            words,
+            lasts,
+            note,
+            by,
+            reply,
+        })
+        .await
+    }
+
+    /// Ends a silence before its time.
+    ///
+    /// # Errors
+    /// When there is none with this number.
+    pub async fn unsilence(&self, id: u64, by: String) -> Result<(), EngineError> {
+        self.ask(|reply| AlertCommand::Unsilence { id, by, reply })
+            .await
     }
 
     /// Tells what an enforcer has come to.

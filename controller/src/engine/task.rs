@@ -244,6 +244,7 @@ impl Task {
                 Command::Session(command) => ground.session(command, now),
                 Command::Question(question) => ground.answer(question, now),
                 Command::Outside(command) => ground.outside(command, now),
+                Command::Alert(command) => ground.alert(command, now),
                 Command::Figures { reply } => ground.figures(reply, now),
                 Command::Prune { keys, reply } => {
                     ground.gathering.prune(keys);

@@ -43,7 +43,7 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    fn of_handshake(error: io::Error) -> Self {
+    pub(crate) fn of_handshake(error: io::Error) -> Self {
         let Some(inner) = error
             .get_ref()
             .and_then(|inner| inner.downcast_ref::<rustls::Error>())

@@ -35,3 +35,7 @@ pub use model::{
     AdminStatus, Info, IpFilter, NewIpFilter, PbxId, Presence, Server, ServerStatus, Target,
 };
 pub use password::{PasswordError, PasswordSource};
+
+pub(crate) use connect::ConnectError;
+pub(crate) use password::secret_line;
+pub(crate) use trust::{authorities, by_authorities};

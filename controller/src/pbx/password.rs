@@ -93,6 +93,11 @@ impl PasswordSource {
     }
 }
 
+/// One line of a file that nobody but its owner can read. Blocks on the disk.
+pub(crate) fn secret_line(file: &Path) -> Result<Zeroizing<String>, PasswordError> {
+    text(file, read_secret(file)?)
+}
+
 /// systemd sees to who can read it, by an access list that shows in the mode as bits of the group.
 fn read_credential(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     let file = File::open(path)?;

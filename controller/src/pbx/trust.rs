@@ -133,7 +133,61 @@ impl FileState {
     }
 }
 
+/// The client's side of TLS that trusts authorities by name and date: those of a file alone, or the
+/// system's. Blocks on the disk.
+pub(crate) fn by_authorities(file: Option<&Path>) -> Result<ClientConfig, PinError> {
+    let roots = match file {
+        None => system_authorities()?,
+        Some(path) => match Anchor::load(path)? {
+            Anchor::System => {
+                return Err(PinError {
+                    cause: format!("{} is not there", path.display()),
+                });
+            }
+            Anchor::Pinned(authorities) => {
+                let mut roots = RootCertStore::empty();
+                for authority in authorities {
+                    roots.add(authority).map_err(|error| PinError {
+                        cause: format!("{}: {error}", path.display()),
+                    })?;
+                }
+                roots
+            }
+        },
+    };
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
+        .build()
+        .map_err(|error| PinError {
+            cause: format!("the authorities cannot be used: {error}"),
+        })?;
+    client_config(verifier)
+}
+
+/// The authorities of a file, or the system's, each as it is written. Blocks on the disk.
+pub(crate) fn authorities(file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, PinError> {
+    match file {
+        Some(path) => match Anchor::load(path)? {
+            Anchor::Pinned(authorities) => Ok(authorities),
+            Anchor::System => Err(PinError {
+                cause: format!("{} is not there", path.display()),
+            }),
+        },
+        None => system_file().map(|text| {
+            let all = CertificateDer::pem_slice_iter(&text);
+            all.filter_map(Result::ok).collect()
+        }),
+    }
+}
+
 fn system_authorities() -> Result<RootCertStore, PinError> {
+    let text = system_file()?;
+    let mut roots = RootCertStore::empty();
+    // One that is odd takes no other with it.
+    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&text).filter_map(Result::ok));
+    Ok(roots)
+}
+
+fn system_file() -> Result<Vec<u8>, PinError> {
     let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
     let mut places = named
         .into_iter()
@@ -145,13 +199,9 @@ fn system_authorities() -> Result<RootCertStore, PinError> {
                 .to_owned(),
         });
     };
-    let text = std::fs::read(&path).map_err(|error| PinError {
+    std::fs::read(&path).map_err(|error| PinError {
         cause: format!("cannot read {}: {error}", path.display()),
-    })?;
-    let mut roots = RootCertStore::empty();
-    // One that is odd takes no other with it.
-    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&text).filter_map(Result::ok));
-    Ok(roots)
+    })
 }
 
 fn provider() -> Arc<CryptoProvider> {

@@ -110,6 +110,7 @@ pub(crate) struct Script {
     pub(crate) on_logs: Mutex<VecDeque<OnLogs>>,
     /// The whitelist there is, before and after a sync.
     pub(crate) whitelist: Mutex<v1::WhitelistView>,
+    pub(crate) alerts: Mutex<v1::AlertsView>,
     pub(crate) synced: Mutex<Option<v1::WhitelistView>>,
     /// Every sync, in order.
     pub(crate) syncs: Mutex<Vec<v1::SyncWhitelistRequest>>,
@@ -147,6 +148,7 @@ impl Script {
             reads: Mutex::default(),
             on_logs: Mutex::default(),
             whitelist: Mutex::new(fixtures::whitelist()),
+            alerts: Mutex::default(),
             synced: Mutex::default(),
             syncs: Mutex::default(),
             backup: Mutex::new((vec![b"archive".to_vec()], None)),
@@ -285,6 +287,65 @@ impl Operator for Face {
     type WatchEventsStream = Streamed<v1::StoredEvent>;
     type BackupStream = Streamed<v1::BackupChunk>;
     type ReadLogsStream = Streamed<v1::LogPiece>;
+
+    async fn list_alerts(
+        &self,
+        _: Request<v1::ListAlertsRequest>,
+    ) -> Result<Response<v1::AlertsView>, Status> {
+        self.0.ask("alerts".to_owned())?;
+        Ok(Response::new(self.0.alerts.lock().unwrap().clone()))
+    }
+
+    async fn ack_alerts(
+        &self,
+        request: Request<v1::AckAlertsRequest>,
+    ) -> Result<Response<v1::AckAlertsResponse>, Status> {
+        let v1::AckAlertsRequest { id, note } = request.into_inner();
+        self.0.ask(format!("ack {id} {note}"))?;
+        Ok(Response::new(v1::AckAlertsResponse { acknowledged: 1 }))
+    }
+
+    async fn test_alerts(
+        &self,
+        request: Request<v1::TestAlertsRequest>,
+    ) -> Result<Response<v1::TestAlertsResponse>, Status> {
+        let receiver = request.into_inner().receiver;
+        self.0.ask(format!("test {receiver}"))?;
+        let trial = |receiver: &str, problem: &str| v1::AlertTrial {
+            receiver: receiver.to_owned(),
+            problem: problem.to_owned(),
+        };
+        let trials = vec![trial("mail", ""), trial("slack", "hooks:443 answered 404")];
+        let meant = |one: &v1::AlertTrial| receiver.is_empty() || one.receiver == receiver;
+        let trials = trials.into_iter().filter(meant).collect();
+        Ok(Response::new(v1::TestAlertsResponse { trials }))
+    }
+
+    async fn silence_alerts(
+        &self,
+        request: Request<v1::SilenceAlertsRequest>,
+    ) -> Result<Response<v1::AlertSilence>, Status> {
+        let request = request.into_inner();
+        self.0
+            .ask(format!("silence {} {}", request.seconds, request.note))?;
+        Ok(Response::new(v1::AlertSilence {
+            id: 7,
+            selector: "-s queue-server-only".to_owned(),
+            since_ms: 1,
+            until_ms: 1_764_600_000_000,
+            by: "root".to_owned(),
+            note: request.note,
+        }))
+    }
+
+    async fn unsilence_alerts(
+        &self,
+        request: Request<v1::UnsilenceAlertsRequest>,
+    ) -> Result<Response<v1::UnsilenceAlertsResponse>, Status> {
+        self.0
+            .ask(format!("unsilence {}", request.into_inner().id))?;
+        Ok(Response::new(v1::UnsilenceAlertsResponse {}))
+    }
 
     async fn list_whitelist(
         &self,

@@ -157,6 +157,7 @@ impl Fleet {
             heartbeat: HEARTBEAT,
             controllers: Arc::new([]),
             kept: Kept::default(),
+            alerts: std::sync::Arc::default(),
             outside: OutsideSettings::default(),
             keep: Duration::from_secs(365 * 24 * 3_600),
             recovering: self.recovering,
@@ -197,6 +198,7 @@ impl Fleet {
     pub fn serve_operators(&self, socket: &Path) {
         let controller = self.controller.as_ref().expect("a controller");
         let settings = OperatorSettings {
+            posts: extend_controller::notify::Posts::default(),
             enrolment: SocketAddrV4::new(Ipv4Addr::LOCALHOST, 7444),
             authority: CertificateDer::from(Vec::new()),
             packages: Shelf::new(Path::new("/nowhere")),

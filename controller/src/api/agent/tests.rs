@@ -36,6 +36,7 @@ impl World {
         let clock = Clock::system();
         let shutdown = CancellationToken::new();
         let config = EngineConfig {
+            alerts: std::sync::Arc::default(),
             roles: RoleSet::built_in().unwrap(),
             default_image: "portsip/pbx:22".to_owned(),
             pull: PullPolicy::Always,

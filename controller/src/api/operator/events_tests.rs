@@ -40,6 +40,7 @@ impl World {
             controllers: Arc::new([]),
             outside: crate::core::OutsideSettings::default(),
             kept: Kept::default(),
+            alerts: std::sync::Arc::default(),
             keep: Duration::from_secs(365 * 24 * 3_600),
             recovering: false,
             clock: Clock::system(),

@@ -7,6 +7,7 @@
 //! Every text that came from elsewhere has been through `shown_text`: no node and no operator can
 //! write escape sequences to somebody's terminal.
 
+pub(crate) mod alert;
 pub(crate) mod checkup;
 pub(crate) mod event;
 pub(crate) mod host;

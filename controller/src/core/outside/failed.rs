@@ -58,6 +58,13 @@ impl Fleet {
         self.note_about(node, own(EventKind::Portal, now, text));
     }
 
+    /// Whether a server is disabled in the portal because it had failed.
+    pub(in crate::core) fn is_disabled_as_failed(&self, node: NodeAddr) -> bool {
+        let row = self.outside.rows.get(&node);
+        let disabled = row.and_then(|row| row.disabled.as_ref());
+        disabled.is_some_and(|disabled| disabled.why == Why::Failed && !disabled.over)
+    }
+
     /// Disables what has failed and enables again what is well.
     pub(in crate::core) fn tend_portal(&mut self, now: Timestamp) {
         if !self.settings.outside.portal || self.outside.portal.is_none() {

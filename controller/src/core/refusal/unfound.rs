@@ -51,6 +51,21 @@ pub enum Unfound {
         /// The command.
         asked: Asked,
     },
+    /// No alert fires that has this number.
+    NoSuchAlert {
+        /// The number.
+        id: u64,
+    },
+    /// No silence has this number.
+    NoSuchSilence {
+        /// The number.
+        id: u64,
+    },
+    /// There is no place for another one.
+    TooManySilences {
+        /// So many there may be.
+        most: usize,
+    },
     /// The address is no node of the fleet.
     NoSuchNode {
         /// What was to be done.
@@ -61,13 +76,16 @@ pub enum Unfound {
 impl Unfound {
     pub(super) fn kind(&self) -> RefusalKind {
         match self {
-            Self::NoSuchOperation { .. } | Self::NoSuchNode { .. } | Self::NoEvents { .. } => {
-                RefusalKind::NotFound
-            }
+            Self::NoSuchOperation { .. }
+            | Self::NoSuchNode { .. }
+            | Self::NoSuchAlert { .. }
+            | Self::NoSuchSilence { .. }
+            | Self::NoEvents { .. } => RefusalKind::NotFound,
             Self::AmbiguousOperation { .. }
             | Self::OperationEnded { .. }
             | Self::OperationOpen { .. }
             | Self::OperationArchived { .. }
+            | Self::TooManySilences { .. }
             | Self::NothingToRetry { .. } => RefusalKind::Rule,
         }
     }
@@ -138,6 +156,21 @@ impl Unfound {
                 "extend status".to_owned(),
             )
             .because("there is no event of one that was removed, either"),
+            Self::NoSuchAlert { id } => Text::new(
+                "no-such-alert",
+                format!("cannot acknowledge alert {id}: no alert that fires has this number"),
+                "extend alert list".to_owned(),
+            ),
+            Self::NoSuchSilence { id } => Text::new(
+                "no-such-silence",
+                format!("cannot end silence {id}: there is none with this number"),
+                "extend alert list".to_owned(),
+            ),
+            Self::TooManySilences { most } => Text::new(
+                "too-many-silences",
+                format!("cannot make another silence: there are {most} already"),
+                "extend alert list".to_owned(),
+            ),
             Self::NoSuchNode { action } => Text::new(
                 "no-such-node",
                 format!("cannot {action}: it is no node of this fleet"),

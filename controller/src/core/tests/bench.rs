@@ -54,6 +54,7 @@ pub(crate) fn settings() -> Settings {
         heartbeat_interval: Duration::from_secs(1),
         controllers: Arc::new([SocketAddrV4::new([172, 31, 16, 133].into(), 7443)]),
         kept: Kept::default(),
+        alerts: std::sync::Arc::default(),
         outside: OutsideSettings::default(),
     }
 }

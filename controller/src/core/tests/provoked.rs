@@ -37,7 +37,29 @@ pub(super) fn provoked() -> Vec<(String, Refusal)> {
     operations(&mut all);
     strangers(&mut all);
     logs(&mut all);
+    alerts(&mut all);
     all
+}
+
+fn alerts(all: &mut Provoked) {
+    let mut bench = Bench::guide();
+    let turn = bench.fleet.acknowledge(Some(12), "", "anna", bench.now);
+    all.push((
+        "extend alert ack 12".to_owned(),
+        bench.commit(turn).unwrap_err(),
+    ));
+    let turn = bench.fleet.unsilence(12, "anna", bench.now);
+    all.push((
+        "extend alert unsilence 12".to_owned(),
+        bench.commit(turn).unwrap_err(),
+    ));
+    let words = SelectorWords::default();
+    let hour = Duration::from_secs(3_600);
+    let refusal = (0..200).find_map(|_| {
+        let turn = bench.fleet.silence(&words, hour, ("", "anna"), bench.now);
+        bench.commit(turn).err()
+    });
+    all.push(("extend alert silence --for 1h".to_owned(), refusal.unwrap()));
 }
 
 type Provoked = Vec<(String, Refusal)>;

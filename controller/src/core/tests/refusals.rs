@@ -13,7 +13,7 @@ use crate::core::refusal::{
 };
 
 /// How many refusals there are: one for each arm below, which the compiler keeps complete.
-const VARIANTS: usize = 51;
+const VARIANTS: usize = 54;
 
 fn number(refusal: &Refusal) -> usize {
     match refusal {
@@ -75,6 +75,9 @@ fn number(refusal: &Refusal) -> usize {
             Unfound::OperationOpen { .. } => 38,
             Unfound::NothingToRetry { .. } => 39,
             Unfound::OperationArchived { .. } => 45,
+            Unfound::NoSuchAlert { .. } => 51,
+            Unfound::NoSuchSilence { .. } => 52,
+            Unfound::TooManySilences { .. } => 53,
         },
         Refusal::Stranger(stranger) => match stranger {
             Stranger::Token {

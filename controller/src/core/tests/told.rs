@@ -57,7 +57,9 @@ impl Bench {
     /// The sentences of the kept events after a number.
     pub(crate) fn said(&self, after: u64) -> Vec<String> {
         let events = self.events().into_iter();
-        let after = events.filter(|stored| stored.sequence > after);
+        let after = events.filter(|stored| {
+            stored.sequence > after && stored.event.kind != extend_common::event::EventKind::Alert
+        });
         after.map(|stored| stored.event.text).collect()
     }
 }

@@ -98,6 +98,7 @@ pub(super) fn config(clock: Clock, crash: Arc<dyn CrashHook>) -> EngineConfig {
         heartbeat: settings.heartbeat_interval,
         controllers: settings.controllers,
         kept: Kept::default(),
+        alerts: std::sync::Arc::default(),
         outside: settings.outside,
         keep: Duration::from_secs(365 * 24 * 3_600),
         recovering: false,

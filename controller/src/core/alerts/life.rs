@@ -1,0 +1,175 @@
+//! The life of an alert: pending, firing, resolved. Nothing is told here.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use extend_common::clock::{after, since};
+use extend_common::event::{Event, EventKind};
+
+use super::super::event::own;
+use super::super::fleet::Fleet;
+use super::super::key::Key;
+use super::row::AlertRow;
+use super::{Finding, Findings, MOST_ALERTS, Pending, Place};
+
+/// Findings are looked for so often. No rule is finer than that.
+const JUDGED: Duration = Duration::from_secs(1);
+/// What is not found for so long is over: one that comes and goes is one alert, not many.
+const CLEAR: Duration = Duration::from_secs(30);
+
+impl Fleet {
+    /// Looks for what is wrong, and tells those who have to know.
+    pub(in crate::core) fn tend_alerts(&mut self, now: Timestamp) {
+        if !self.warm || self.alerts.judged.is_some_and(|at| since(at, now) < JUDGED) {
+            return;
+        }
+        self.alerts.judged = Some(now);
+        self.note_restarts(now);
+        let findings = self.findings(now);
+        self.judge_findings(findings, now);
+        self.end_silences(now);
+        self.tell_receivers(now);
+    }
+
+    /// Brings pending and firing alerts to what was found.
+    pub(super) fn judge_findings(&mut self, mut findings: Findings, now: Timestamp) {
+        let settings = self.settings.alerts.clone();
+        findings
+            .found
+            .retain(|(rule, _), _| settings.lasts(*rule).is_some());
+        let unseen = std::mem::take(&mut findings.unseen);
+        self.alerts
+            .pending
+            .retain(|place, _| findings.found.contains_key(place) || unseen.contains(place));
+        self.resolve(&findings, &unseen, now);
+        for (place, finding) in findings.found {
+            if let Some(id) = self.alerts.places.get(&place).copied() {
+                self.alerts.clear.remove(&id);
+                self.refresh(id, finding);
+                continue;
+            }
+            let lasts = settings.lasts(place.0).unwrap_or_default();
+            let from = finding.since.min(now);
+            let pending = Pending {
+                since: from,
+                finding,
+                counted: false,
+            };
+            let first = self
+                .alerts
+                .pending
+                .entry(place.clone())
+                .or_insert_with(|| pending.clone());
+            first.finding = pending.finding;
+            first.since = first.since.min(from);
+            if after(first.since, lasts) <= now {
+                self.fire(&place, now);
+            }
+        }
+    }
+
+    /// The words of what fires are those of the present; when it began does not change, and a row
+    /// is not written for words alone: they are found again.
+    fn refresh(&mut self, id: u64, finding: Finding) {
+        if let Some(row) = self.alerts.rows.get_mut(&id) {
+            let since = row.finding.since;
+            row.finding = Finding { since, ..finding };
+        }
+    }
+
+    fn fire(&mut self, place: &Place, now: Timestamp) {
+        if self.alerts.rows.len() >= MOST_ALERTS {
+            // Still pending: it fires as soon as there is a place.
+            return self.count_dropped(place, now);
+        }
+        let Some(pending) = self.alerts.pending.remove(place) else {
+            return;
+        };
+        let id = self.next_alert_number();
+        let row = AlertRow {
+            id,
+            rule: place.0,
+            severity: self.settings.alerts.severity(place.0),
+            finding: Finding {
+                since: pending.since,
+                ..pending.finding
+            },
+            fired: now,
+            resolved: None,
+            acknowledged: None,
+            told: std::collections::BTreeMap::new(),
+        };
+        let text = format!("alert {id} fires: {}: {}", row.rule, row.finding.what);
+        self.say_alert(&row, now, text, "");
+        self.alerts.places.insert(place.clone(), id);
+        self.alerts.rows.insert(id, row);
+        self.write(Key::Alert(id));
+    }
+
+    fn count_dropped(&mut self, place: &Place, now: Timestamp) {
+        let first = self.alerts.counter.dropped == 0;
+        // Counted once for each, not with every look.
+        let pending = self.alerts.pending.get_mut(place);
+        let Some(pending) = pending.filter(|pending| !pending.counted) else {
+            return;
+        };
+        pending.counted = true;
+        self.alerts.counter.dropped += 1;
+        self.write(Key::AlertCounter);
+        if first {
+            let text =
+                format!("more than {MOST_ALERTS} alerts at once: the others wait for a place");
+            self.note(own(EventKind::Alert, now, text));
+        }
+    }
+
+    fn resolve(
+        &mut self,
+        findings: &Findings,
+        unseen: &std::collections::BTreeSet<Place>,
+        now: Timestamp,
+    ) {
+        let gone: Vec<_> = self
+            .alerts
+            .places
+            .iter()
+            .filter(|(place, _)| !findings.found.contains_key(*place) && !unseen.contains(*place))
+            .map(|(place, id)| (place.clone(), *id))
+            .collect();
+        for (place, id) in gone {
+            let from = *self.alerts.clear.entry(id).or_insert(now);
+            if !place.0.is_momentary() && since(from, now) < CLEAR {
+                continue;
+            }
+            self.alerts.clear.remove(&id);
+            self.alerts.places.remove(&place);
+            let Some(row) = self.alerts.rows.get_mut(&id) else {
+                continue;
+            };
+            row.resolved = Some(now);
+            let row = row.clone();
+            let text = format!("alert {id} is over: {}: {}", row.rule, row.finding.what);
+            self.say_alert(&row, now, text, "");
+            self.write(Key::Alert(id));
+        }
+    }
+
+    pub(super) fn next_alert_number(&mut self) -> u64 {
+        self.alerts.counter.last += 1;
+        self.write(Key::AlertCounter);
+        self.alerts.counter.last
+    }
+
+    /// An event about an alert.
+    pub(super) fn say_alert(&mut self, row: &AlertRow, now: Timestamp, text: String, by: &str) {
+        let subject = row.finding.subject.clone();
+        self.note(Event {
+            node: subject.node,
+            name: subject.name,
+            role: subject.role,
+            by: by.to_owned(),
+            ..own(EventKind::Alert, now, text)
+        });
+    }
+}

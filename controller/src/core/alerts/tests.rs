@@ -1,0 +1,231 @@
+//! The life of an alert in virtual time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{AlertSettings, Delivery, Notice, ReceiverFilter, Rule, Severity, Window};
+use crate::core::tests::bench::{Bench, node, settings};
+
+const MEDIA: &str = "172.31.16.139";
+
+fn bench(repeat: Duration) -> Bench {
+    let receiver = |name: &str, severity| ReceiverFilter {
+        name: name.to_owned(),
+        severity,
+        roles: Vec::new(),
+    };
+    let alerts = AlertSettings {
+        repeat,
+        receivers: vec![
+            receiver("noc", Severity::Warning),
+            receiver("boss", Severity::Critical),
+        ],
+        ..AlertSettings::default()
+    };
+    let mut bench = Bench::with(crate::core::Settings {
+        alerts: Arc::new(alerts),
+        ..settings()
+    });
+    bench.join(node(MEDIA));
+    bench.connect(node(MEDIA));
+    bench.pass(Duration::from_secs(30));
+    bench
+}
+
+fn waiting(bench: &Bench, receiver: &str) -> Vec<Arc<Notice>> {
+    bench.fleet.notices().remove(receiver).unwrap_or_default()
+}
+
+/// What every receiver is told until nothing waits.
+fn take(bench: &mut Bench, receiver: &str) -> Vec<Arc<Notice>> {
+    let notices = waiting(bench, receiver);
+    for notice in &notices {
+        let delivery = Delivery {
+            receiver: receiver.to_owned(),
+            notice: notice.number,
+            result: Ok(()),
+        };
+        let turn = bench.fleet.delivered(&delivery, bench.now);
+        bench.commit(turn);
+    }
+    notices
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[test]
+fn a_node_that_stays_away_is_told_once_and_its_return_too() {
+    let mut bench = bench(seconds(4 * 3600));
+    bench.disconnect(node(MEDIA));
+    bench.pass(seconds(58));
+    assert_eq!(bench.fleet.alerts(bench.now).firing, [], "for a minute");
+    bench.pass(seconds(4));
+    let firing = bench.fleet.alerts(bench.now).firing;
+    assert_eq!(firing.first().map(|one| one.rule), Some(Rule::NodeOffline));
+    assert!(
+        waiting(&bench, "noc").is_empty(),
+        "the group's time is not over"
+    );
+    bench.pass(seconds(12));
+    let told = take(&mut bench, "noc");
+    assert_eq!((told.len(), told[0].alerts.len()), (1, 1));
+    assert!(told[0].alerts[0].finding.todo.contains("extend node show"));
+    bench.pass(seconds(3600));
+    assert!(
+        waiting(&bench, "noc").is_empty(),
+        "no repeat before its time"
+    );
+    bench.connect(node(MEDIA));
+    bench.pass(seconds(20));
+    assert_eq!(
+        bench.fleet.alerts(bench.now).firing.len(),
+        1,
+        "it may go again"
+    );
+    bench.pass(seconds(40));
+    let told = take(&mut bench, "noc");
+    assert_eq!(told.len(), 1);
+    assert!(told[0].alerts[0].resolved.is_some());
+    take(&mut bench, "boss");
+    bench.pass(seconds(5));
+    assert_eq!(bench.fleet.alerts.rows.len(), 0, "everybody knows");
+}
+
+#[test]
+fn what_comes_back_before_its_time_is_no_alert() {
+    let mut bench = bench(seconds(600));
+    for _ in 0..5 {
+        bench.disconnect(node(MEDIA));
+        bench.pass(seconds(57));
+        bench.connect(node(MEDIA));
+        bench.pass(seconds(2));
+    }
+    bench.pass(seconds(60));
+    assert_eq!(bench.fleet.alerts(bench.now).firing, []);
+    assert!(bench.fleet.notices().is_empty());
+}
+
+#[test]
+fn it_is_repeated_until_somebody_knows() {
+    let mut bench = bench(seconds(600));
+    bench.disconnect(node(MEDIA));
+    bench.pass(seconds(80));
+    let first = take(&mut bench, "noc");
+    bench.pass(seconds(605));
+    let second = take(&mut bench, "noc");
+    assert_eq!((first.len(), second.len()), (1, 1));
+    assert!(!first[0].alerts[0].again && second[0].alerts[0].again);
+    assert_ne!(first[0].id, second[0].id);
+    let id = bench.fleet.alerts(bench.now).firing[0].id;
+    let turn = bench.fleet.acknowledge(id, "on it", "anna", bench.now);
+    assert_eq!(bench.commit(turn), Ok(1));
+    bench.pass(seconds(3600));
+    assert!(waiting(&bench, "noc").is_empty());
+    let turn = bench.fleet.acknowledge(Some(999), "", "anna", bench.now);
+    assert!(bench.commit(turn).is_err());
+}
+
+#[test]
+fn a_controller_that_starts_anew_at_any_second_forgets_nothing_and_tells_nothing_twice() {
+    for restart in 0..100 {
+        let mut bench = bench(seconds(4 * 3600));
+        bench.disconnect(node(MEDIA));
+        bench.pass(seconds(restart));
+        let before = waiting(&bench, "noc");
+        bench.restart();
+        assert_eq!(
+            waiting(&bench, "noc"),
+            before,
+            "the same notices, with the same ids"
+        );
+        bench.pass(seconds(150));
+        let told = take(&mut bench, "noc");
+        assert_eq!(told.len(), 1, "restarted after {restart} s");
+        bench.restart();
+        bench.pass(seconds(300));
+        assert!(
+            take(&mut bench, "noc").is_empty(),
+            "restarted after {restart} s"
+        );
+    }
+}
+
+#[test]
+fn while_a_receiver_takes_nothing_alerts_wait_and_come_as_few_messages() {
+    let mut bench = bench(seconds(60));
+    bench.disconnect(node(MEDIA));
+    bench.pass(seconds(3 * 3600));
+    assert_eq!(waiting(&bench, "noc").len(), super::MOST_NOTICES);
+    let one = waiting(&bench, "noc")[0].number;
+    for _ in 0..3 {
+        let delivery = Delivery {
+            receiver: "noc".to_owned(),
+            notice: one,
+            result: Err("it is closed".to_owned()),
+        };
+        let turn = bench.fleet.delivered(&delivery, bench.now);
+        bench.commit(turn);
+    }
+    let view = bench.fleet.alerts(bench.now);
+    let noc = view.receivers.iter().find(|one| one.name == "noc").unwrap();
+    assert_eq!(
+        noc.trouble.as_ref().map(|trouble| trouble.attempts),
+        Some(3)
+    );
+    bench.connect(node(MEDIA));
+    bench.pass(seconds(60));
+    let told = take(&mut bench, "noc");
+    assert_eq!(told.len(), super::MOST_NOTICES);
+    bench.pass(seconds(20));
+    let last = take(&mut bench, "noc");
+    assert!(last[0].alerts[0].resolved.is_some(), "its end was not lost");
+    let view = bench.fleet.alerts(bench.now);
+    assert!(
+        view.receivers
+            .iter()
+            .all(|one| one.name != "noc" || one.trouble.is_none())
+    );
+}
+
+#[test]
+fn a_silence_keeps_quiet_and_what_still_fires_at_its_end_is_told() {
+    let mut bench = bench(seconds(4 * 3600));
+    let words = crate::core::request::SelectorWords::default();
+    let turn = bench
+        .fleet
+        .silence(&words, seconds(300), ("works", "anna"), bench.now);
+    let silence = bench.commit(turn).unwrap();
+    bench.restart();
+    bench.connect(node(MEDIA));
+    bench.disconnect(node(MEDIA));
+    bench.pass(seconds(200));
+    let view = bench.fleet.alerts(bench.now);
+    assert!(view.firing[0].silenced && waiting(&bench, "noc").is_empty());
+    assert_eq!(view.silences.len(), 1);
+    bench.pass(seconds(150));
+    assert_eq!(take(&mut bench, "noc").len(), 1);
+    let turn = bench.fleet.unsilence(silence.id, "anna", bench.now);
+    assert!(bench.commit(turn).is_err(), "it has ended by itself");
+}
+
+#[test]
+fn windows_go_over_midnight_and_by_their_own_clock() {
+    let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(2));
+    let window = Window {
+        days: vec![jiff::civil::Weekday::Saturday],
+        from: jiff::civil::time(22, 0, 0, 0),
+        to: jiff::civil::time(2, 0, 0, 0),
+        zone,
+        selector: extend_common::operation::Selector::default(),
+    };
+    let open = |at: &str| window.is_open(at.parse().unwrap());
+    // 28 November 2026 is a Saturday.
+    assert!(!open("2026-11-28T19:59:59Z"));
+    assert!(open("2026-11-28T20:00:00Z"));
+    assert!(open("2026-11-28T23:59:59Z"));
+    assert!(!open("2026-11-29T00:00:00Z"));
+    assert!(!open("2026-11-27T21:00:00Z"), "a Friday");
+    assert!(!open("2026-11-29T21:00:00Z"), "a Sunday");
+}
