@@ -8,6 +8,8 @@
     reason = "helpers of tests fail by panicking, and tell their parent process by printing"
 )]
 
+#[path = "daemon/alerts.rs"]
+mod alerts;
 #[path = "daemon/backup.rs"]
 mod backup;
 #[path = "daemon/bounds.rs"]

@@ -347,3 +347,60 @@ fn agents_may_dial_the_controller_and_then_its_standby_addresses() {
     );
     assert!(error.hint().contains("name 7 at most"), "{}", error.hint());
 }
+
+#[test]
+fn receivers_and_rules_of_alerts_are_told_where_they_are_wrong() {
+    let receiver = |words: &str| {
+        let text = format!("{ADDRESS}\n[[alerts.receivers]]\nname = \"a\"\n{words}\n");
+        wrong(&text).to_string()
+    };
+    for (words, cause) in [
+        ("kind = \"pager\"", "unknown variant"),
+        ("kind = \"webhook\"", "one of `url` and `url_file`"),
+        ("kind = \"webhook\"\nurl = \"ftp://a\"", "neither https://"),
+        (
+            "kind = \"webhook\"\nurl_file = \"a\"",
+            "not an absolute path",
+        ),
+        (
+            "kind = \"webhook\"\nurl = \"https://a\"\nhost = \"b\"",
+            "belongs to the kind email",
+        ),
+        ("kind = \"command\"\ncommand = [\"page\"]", "absolute path"),
+        (
+            "kind = \"email\"\nhost = \"h\"\nfrom = \"a@b\"",
+            "1 to 32 addresses",
+        ),
+        (
+            "kind = \"email\"\nhost = \"h\"\nfrom = \"a@b.c\"\nto = [\"a@b.c\"]\ntls = \"none\"\n\
+             username = \"u\"\npassword_file = \"/p\"",
+            "unencrypted",
+        ),
+    ] {
+        let told = receiver(words);
+        assert!(told.contains(cause), "{words}: {told}");
+    }
+    let secret = "https://hooks.example.com/T0PSECRET";
+    let told = receiver(&format!("kind = \"email\"\nurl = \"{secret}\""));
+    assert!(!told.contains("T0PSECRET"), "{told}");
+    let text = format!(
+        "{ADDRESS}\n[[alerts.receivers]]\nname = \"a\"\nkind = \"webhook\"\nurl = \"{secret}\"\n"
+    );
+    let config = parse(&text).unwrap();
+    assert!(!format!("{config:?}").contains("T0PSECRET"));
+    let error = wrong(&format!(
+        "{ADDRESS}\n[alerts.rules.server-unhealty]\noff = true\n"
+    ));
+    assert_eq!(error.hint(), "did you mean `server-unhealthy`?");
+    let windows = |zone: &str| {
+        format!(
+            "{ADDRESS}\n[[alerts.windows]]\nfrom = \"22:00\"\nto = \"02:00\"\nzone = \"{zone}\"\n"
+        )
+    };
+    assert!(parse(&windows("UTC")).is_ok());
+    assert!(
+        wrong(&windows("Mars/Base"))
+            .to_string()
+            .contains("no time zone")
+    );
+}
