@@ -15,6 +15,8 @@ use super::{Finding, Findings, MOST_ALERTS, Pending, Place};
 
 /// Findings are looked for so often. No rule is finer than that.
 const JUDGED: Duration = Duration::from_secs(1);
+/// So many changes of one look are told one by one.
+const ONE_BY_ONE: usize = 10;
 /// What is not found for so long is over: one that comes and goes is one alert, not many.
 const CLEAR: Duration = Duration::from_secs(30);
 
@@ -26,8 +28,10 @@ impl Fleet {
         }
         self.alerts.judged = Some(now);
         self.note_restarts(now);
+        self.alerts.said = 0;
         let findings = self.findings(now);
         self.judge_findings(findings, now);
+        self.say_rest(now);
         self.end_silences(now);
         self.tell_receivers(now);
     }
@@ -101,7 +105,7 @@ impl Fleet {
             told: std::collections::BTreeMap::new(),
         };
         let text = format!("alert {id} fires: {}: {}", row.rule, row.finding.what);
-        self.say_alert(&row, now, text, "");
+        self.say_change(&row, now, text);
         self.alerts.places.insert(place.clone(), id);
         self.alerts.rows.insert(id, row);
         self.write(Key::Alert(id));
@@ -150,7 +154,7 @@ impl Fleet {
             row.resolved = Some(now);
             let row = row.clone();
             let text = format!("alert {id} is over: {}: {}", row.rule, row.finding.what);
-            self.say_alert(&row, now, text, "");
+            self.say_change(&row, now, text);
             self.write(Key::Alert(id));
         }
     }
@@ -159,6 +163,23 @@ impl Fleet {
         self.alerts.counter.last += 1;
         self.write(Key::AlertCounter);
         self.alerts.counter.last
+    }
+
+    /// That an alert fires or is over. When many do at once, as when the network breaks, one event
+    /// tells of the rest.
+    fn say_change(&mut self, row: &AlertRow, now: Timestamp, text: String) {
+        self.alerts.said += 1;
+        if self.alerts.said <= ONE_BY_ONE {
+            self.say_alert(row, now, text, "");
+        }
+    }
+
+    fn say_rest(&mut self, now: Timestamp) {
+        let rest = self.alerts.said.saturating_sub(ONE_BY_ONE);
+        if rest > 0 {
+            let text = format!("{rest} more alerts fire or are over (extend alert list)");
+            self.note(own(EventKind::Alert, now, text));
+        }
     }
 
     /// An event about an alert.

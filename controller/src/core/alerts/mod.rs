@@ -118,6 +118,8 @@ pub(super) struct Alerts {
     pub(super) counted: u64,
     pub(super) troubles: BTreeMap<String, ReceiverTrouble>,
     pub(super) judged: Option<Timestamp>,
+    /// How many events the present look has brought.
+    pub(super) said: usize,
     /// When servers were targets last.
     pub(super) targets: BTreeMap<NodeAddr, Timestamp>,
 }

@@ -229,3 +229,31 @@ fn windows_go_over_midnight_and_by_their_own_clock() {
     assert!(!open("2026-11-27T21:00:00Z"), "a Friday");
     assert!(!open("2026-11-29T21:00:00Z"), "a Sunday");
 }
+
+#[test]
+fn a_broken_network_is_one_message_and_few_events() {
+    let mut bench = bench(seconds(4 * 3600));
+    let nodes: Vec<_> = (1..=60)
+        .map(|last| node(&format!("10.0.0.{last}")))
+        .collect();
+    for at in &nodes {
+        bench.join(*at);
+        bench.connect(*at);
+    }
+    bench.pass(seconds(5));
+    for at in &nodes {
+        bench.disconnect(*at);
+    }
+    let is_alert = |stored: &&extend_common::event::StoredEvent| {
+        stored.event.kind == extend_common::event::EventKind::Alert
+    };
+    bench.pass(seconds(90));
+    let told = take(&mut bench, "noc");
+    assert_eq!(told.len(), 1, "one message");
+    assert_eq!(told[0].alerts.len(), super::MOST_NAMED);
+    assert_eq!(told[0].more_firing, 40);
+    let events = bench.events();
+    let said: Vec<_> = events.iter().filter(is_alert).collect();
+    assert_eq!(said.len(), 11, "{said:#?}");
+    assert!(said[10].event.text.starts_with("50 more alerts"));
+}
