@@ -79,6 +79,7 @@ pub fn caller(method: Method) -> Caller {
         | Method::OperatorRetryOperation
         | Method::OperatorListServers
         | Method::OperatorListNodes
+        | Method::OperatorShowHealth
         | Method::OperatorWatchEvents
         | Method::OperatorMintToken
         | Method::OperatorDescribeEnrolment

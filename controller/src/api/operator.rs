@@ -7,6 +7,7 @@ mod alerts;
 mod archive;
 mod caller;
 mod events;
+mod health;
 mod logs;
 mod watching;
 mod whitelist;
@@ -174,12 +175,25 @@ impl Operator for OperatorApi {
         &self,
         request: Request<v1::ListServersRequest>,
     ) -> Answer<v1::ListServersResponse> {
-        let selector = parsed(wire::selector(request.into_inner().selector))?;
-        let view = self.engine.servers(selector).await?;
+        let v1::ListServersRequest { selector, recent } = request.into_inner();
+        let selector = parsed(wire::selector(selector))?;
+        let view = match recent {
+            true => self.engine.servers_lately(selector).await?,
+            false => self.engine.servers(selector).await?,
+        };
         Ok(Response::new(show::servers(
             view,
             self.settings.clock.now(),
         )))
+    }
+
+    async fn show_health(&self, request: Request<v1::HealthRequest>) -> Answer<v1::HealthResponse> {
+        let selector = parsed(wire::selector(request.into_inner().selector))?;
+        let views = self.engine.health(selector).await?;
+        let now = self.settings.clock.now();
+        let servers = views.into_iter().map(|view| health::view(view, now));
+        let servers = servers.collect();
+        Ok(Response::new(v1::HealthResponse { servers }))
     }
 
     async fn list_nodes(

@@ -13,6 +13,9 @@ use crate::core::view::{
 use crate::engine::Checkup;
 use crate::package::{AgentPackage, PackageError};
 
+/// In place of a share, for a time of which nothing is known.
+const GAP: u8 = u8::MAX;
+
 pub(super) fn to_agent(message: ToAgent) -> v1::ControllerMessage {
     use v1::controller_message::Kind;
     let kind = match message {
@@ -76,8 +79,8 @@ pub(super) fn operations(list: OperationList) -> v1::ListOperationsResponse {
     }
 }
 
-pub(super) fn servers(view: ServersView, now: Timestamp) -> v1::ListServersResponse {
-    let server = |server: ServerView| v1::ServerView {
+pub(super) fn server(server: ServerView, now: Timestamp) -> v1::ServerView {
+    v1::ServerView {
         record: Some(server.record.into()),
         node_state: server.node_state.to_wire(),
         status: server.status.map(Into::into),
@@ -86,7 +89,16 @@ pub(super) fn servers(view: ServersView, now: Timestamp) -> v1::ListServersRespo
         portal: server.portal.map(portal),
         node_away_since_ms: optional_ms(server.node_away_since),
         host: server.host.map(|host| self::host(host, now)),
-    };
+        recent: server
+            .recent
+            .into_iter()
+            .map(|share| share.unwrap_or(GAP))
+            .collect(),
+    }
+}
+
+pub(super) fn servers(view: ServersView, now: Timestamp) -> v1::ListServersResponse {
+    let server = |view| server(view, now);
     let unclaimed = |(node, unclaimed): (extend_common::ids::NodeAddr, _)| {
         let v1::Unclaimed {
             container_name,

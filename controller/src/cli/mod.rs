@@ -14,6 +14,7 @@ mod controller;
 mod doctor;
 mod events;
 mod failure;
+mod health;
 mod interrupt;
 mod lifecycle;
 mod logs;
@@ -83,7 +84,16 @@ enum Command {
     /// Take over servers that PortSIP's own script has made, as they are
     Adopt(lifecycle::adopt::Args),
     /// Show how the servers are
+    ///
+    /// With -o wide, also how each was in the last two hours: a mark for five minutes, the higher
+    /// the longer it was healthy, and a mark of its own where nobody knows, because its node or the
+    /// controller was away. `extend health NAME` shows more of it.
     Status(status::Args),
+    /// Show how servers are and how they were: reasons, probes, spark lines of two hours and a day
+    ///
+    /// The marks are the higher the longer a server was healthy, or the more there was of something;
+    /// time of which nobody knows has a mark of its own. With -o wide, two weeks are shown, too.
+    Health(health::Args),
     /// Check whether nodes are as PortSIP's guide wants them (exit code 3 when a check fails)
     ///
     /// Each node is looked at now, by its agent; nothing is changed. What fails is against a rule of
@@ -184,6 +194,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
         Command::Undrain(args) => lifecycle::drain::undo(context, args).await,
         Command::Adopt(args) => lifecycle::adopt::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,
+        Command::Health(args) => health::run(context, args).await,
         Command::Doctor(args) => doctor::run(context, args).await,
         Command::Events(args) => events::run(context, args).await,
         Command::Logs(args) => logs::run(context, args).await,

@@ -38,7 +38,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
         return watch(context, &args).await;
     }
     let mut client = context.client().await?;
-    let fleet = ask_for(&mut client, &args.selector).await?;
+    let fleet = ask_for(&mut client, &args).await?;
     match document::render(args.output.format, &fleet)? {
         Some(text) => context.output.data(&text)?,
         None if fleet.servers.is_empty() && fleet.unclaimed.is_empty() => {
@@ -54,9 +54,11 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     Ok(Exit::Done)
 }
 
-async fn ask_for(client: &mut Client, selector: &SelectorArgs) -> Result<Fleet, Failure> {
+async fn ask_for(client: &mut Client, args: &Args) -> Result<Fleet, Failure> {
+    let selector = &args.selector;
     let request = v1::ListServersRequest {
         selector: Some(selector.to_wire()),
+        recent: args.output.format != Format::Table,
     };
     let what = format!("show the status of {}", selector.describe());
     Fleet::try_from(ask(&what, client.rpc().list_servers(request)).await?)
@@ -103,9 +105,9 @@ async fn show_for_ever(context: &Context, args: &Args, client: Client) -> Result
     let mut screen = Screen::new(context.output.stdout());
     loop {
         let fleet = match &mut client {
-            Some(client) => ask_for(client, &args.selector).await,
+            Some(client) => ask_for(client, args).await,
             None => match context.client().await {
-                Ok(new) => ask_for(client.insert(new), &args.selector).await,
+                Ok(new) => ask_for(client.insert(new), args).await,
                 Err(failure) => Err(failure),
             },
         };

@@ -21,6 +21,21 @@ pub(crate) struct PeriodArgs {
     until: Option<When>,
 }
 
+/// The option of whoever reads up to now.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct SinceArgs {
+    /// Only what was at this time or later: 2026-10-01, "2026-10-01 14:30", or 7d for so long ago
+    #[arg(long, value_name = "TIME", value_parser = parse)]
+    since: Option<When>,
+}
+
+impl SinceArgs {
+    /// The time that was typed.
+    pub(crate) fn at(self, now: Timestamp) -> Option<Timestamp> {
+        self.since.map(|when| when.at(now))
+    }
+}
+
 impl PeriodArgs {
     /// Whether nothing narrows it.
     pub(crate) fn is_open(&self) -> bool {

@@ -14,6 +14,7 @@ use extend_common::record::{Desired, RecordId, ServerRecord, Stamp};
 
 use super::archive::Moving;
 use super::event::Events;
+use super::history::Keeping;
 use super::key::Key;
 use super::node::Node;
 use super::operation::OperationEntry;
@@ -63,6 +64,8 @@ pub struct Fleet {
     pub(super) unsaid: Option<Event>,
     pub(super) comings: Comings,
     pub(super) outside: Outside,
+    /// Which histories are looked after next.
+    pub(super) keeping: Keeping,
     pub(super) alerts: super::alerts::Alerts,
     pub(super) draft: Draft,
 }
@@ -87,6 +90,7 @@ impl Fleet {
             Key::Away(node) => json(self.nodes.get(node)?.away.as_ref()?),
             Key::Event(sequence) => json(self.events.get(*sequence)?),
             Key::Outside(node) => json(self.outside.rows.get(node)?),
+            Key::History(node) => self.nodes.get(node)?.history.row(),
             Key::Alert(id) => json(self.alerts.rows.get(id)?),
             Key::Notice(number) => json(&**self.alerts.notices.get(number)?),
             Key::Silence(id) => json(self.alerts.silences.get(id)?),

@@ -35,6 +35,8 @@ pub enum Key {
     AlertCounter,
     /// What lies outside a node, as far as its record does not tell.
     Outside(NodeAddr),
+    /// How a node's server was. Nothing is decided by it.
+    History(NodeAddr),
 }
 
 /// The digits of the largest number of an event.
@@ -53,6 +55,7 @@ impl fmt::Display for Key {
             // As long as any number is: keys sort as their numbers do.
             Self::Event(sequence) => write!(f, "event/{sequence:020}"),
             Self::Outside(node) => write!(f, "outside/{node}"),
+            Self::History(node) => write!(f, "history/{node}"),
             Self::Alert(number) => write!(f, "alert/{number:020}"),
             Self::Notice(number) => write!(f, "notice/{number:020}"),
             Self::Silence(number) => write!(f, "silence/{number:020}"),
@@ -87,6 +90,7 @@ impl FromStr for Key {
             ("removed", None) => Ok(Self::Removed(id(rest)?)),
             ("away", None) => Ok(Self::Away(id(rest)?)),
             ("outside", None) => Ok(Self::Outside(id(rest)?)),
+            ("history", None) => Ok(Self::History(id(rest)?)),
             ("event", None) if rest.len() == SEQUENCE_DIGITS => Ok(Self::Event(id(rest)?)),
             _ => Err(KeyError),
         }
@@ -113,6 +117,7 @@ mod tests {
             (Key::Removed(node), "removed/172.31.16.139"),
             (Key::Away(node), "away/172.31.16.139"),
             (Key::Outside(node), "outside/172.31.16.139"),
+            (Key::History(node), "history/172.31.16.139"),
             (Key::Event(7), "event/00000000000000000007"),
             (Key::Alert(7), "alert/00000000000000000007"),
             (Key::Notice(7), "notice/00000000000000000007"),

@@ -14,6 +14,7 @@ use extend_common::operation::TargetState;
 
 use super::event::{Events, own};
 use super::fleet::Fleet;
+use super::history::{History, Keeping};
 use super::key::Key;
 use super::node::Node;
 use super::operation::OperationEntry;
@@ -26,9 +27,9 @@ use crate::store::StoreId;
 
 /// What the keys of the memory begin with, up to their first `/`. Whoever loads the store reads
 /// these and nothing else: the archive is not for the memory.
-pub const PREFIXES: [&str; 11] = [
+pub const PREFIXES: [&str; 12] = [
     "node", "op", "token", "meta", "removed", "away", "event", "outside", "alert", "notice",
-    "silence",
+    "silence", "history",
 ];
 
 /// What a fleet is made from beside its rows.
@@ -68,6 +69,7 @@ impl Fleet {
         let mut headers: BTreeMap<OperationId, OperationRow> = BTreeMap::new();
         let mut targets: BTreeMap<OperationId, Vec<TargetRow>> = BTreeMap::new();
         let mut away: Vec<(NodeAddr, Away)> = Vec::new();
+        let mut histories = Vec::new();
         for (text, value) in rows {
             let prefix = text.split('/').next().unwrap_or_default();
             if !PREFIXES.contains(&prefix) {
@@ -91,6 +93,7 @@ impl Fleet {
                 Key::Recovering => fleet.recovering = Some(read(text, value)?),
                 Key::Removed(node) => drop(fleet.removed.insert(node, read(text, value)?)),
                 Key::Away(node) => away.push((node, read(text, value)?)),
+                Key::History(node) => histories.push((node, History::read(value).ok())),
                 Key::AlertCounter => fleet.alerts.counter = read(text, value)?,
                 Key::Alert(_) => fleet.alerts.load(read(text, value)?),
                 Key::Notice(number) => {
@@ -124,6 +127,7 @@ impl Fleet {
             ));
         }
         fleet.expect_nodes(away);
+        fleet.load_histories(histories);
         Ok(fleet)
     }
 
@@ -164,6 +168,7 @@ impl Fleet {
             settings: loading.settings,
             comings: Comings::default(),
             outside: Outside::default(),
+            keeping: Keeping::default(),
             alerts: super::alerts::Alerts::default(),
             draft: Draft::default(),
         }

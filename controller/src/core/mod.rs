@@ -30,6 +30,7 @@ pub mod figures;
 mod firewall;
 mod fleet;
 mod hello;
+pub mod history;
 mod key;
 mod leads;
 mod liveness;

@@ -13,6 +13,7 @@ use extend_common::status::{
     Health, NodeState, OutcomeKind, ResolvedImage, ServerStatus, Unclaimed,
 };
 
+use super::history::History;
 use super::refusal::{Known, moment};
 use super::request::{Hello, PeerFacts, SessionNumber};
 use super::row::{Away, NodeRow, Revoked};
@@ -58,6 +59,8 @@ pub(super) struct Node {
     pub(super) expected: bool,
     /// It was told that the node is ahead.
     pub(super) said_ahead: bool,
+    /// How its server was.
+    pub(super) history: History,
 }
 
 /// A connection of a node's agent.

@@ -95,6 +95,7 @@ impl Fleet {
             reason,
             new: false,
         });
+        self.remember(node, now);
         if self.comings.may_tell() {
             self.tell_went(node, now);
         } else {

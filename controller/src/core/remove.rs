@@ -91,6 +91,7 @@ impl Fleet {
         {
             self.write(Key::Node(node));
             self.write(Key::Away(node));
+            self.write(Key::History(node));
         }
         // Nothing else would keep its certificate out.
         if self.recovering.is_some() {

@@ -100,6 +100,7 @@ impl Fleet {
         let before = entry.status.replace(status.clone());
         entry.fresh = true;
         self.count_by_docker(before.as_ref(), &status);
+        self.remember(node, now);
         let Some(entry) = self.nodes.get_mut(&node) else {
             return;
         };
@@ -360,6 +361,7 @@ impl Fleet {
             let before = entry.row.record.take();
             entry.row.abandoned = None;
             self.write(Key::Node(node));
+            self.forget_history(node);
             let before = before.map(|record| Site::of(&record.desired));
             self.outside_moves(node, before.as_ref(), None, now);
         }

@@ -74,7 +74,12 @@ impl Fleet {
         Mismatch::NothingMatches { asked, servers }.into()
     }
 
-    fn server_view(&self, node: NodeAddr, entry: &Node, now: Timestamp) -> Option<ServerView> {
+    pub(super) fn server_view(
+        &self,
+        node: NodeAddr,
+        entry: &Node,
+        now: Timestamp,
+    ) -> Option<ServerView> {
         Some(ServerView {
             record: entry.row.record.clone()?,
             node_state: entry.state(),
@@ -84,6 +89,7 @@ impl Fleet {
             node_away_since: entry.away_since(),
             host: entry.host.clone(),
             portal: self.portal_standing(node),
+            recent: Vec::new(),
         })
     }
 

@@ -12,6 +12,7 @@ mod enrol;
 mod events;
 mod flow;
 mod hello;
+mod history;
 mod invariants;
 mod leads;
 mod liveness;

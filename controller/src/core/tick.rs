@@ -30,6 +30,7 @@ impl Fleet {
         self.tell_many(now);
         self.tend_alerts(now);
         self.archive_old(now);
+        self.keep_histories(now);
         let wake = self.next_wake(now);
         self.turn(wake)
     }

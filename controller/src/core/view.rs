@@ -16,6 +16,8 @@ use extend_common::record::{ServerRecord, Stamp};
 use extend_common::service::ServiceFigures;
 use extend_common::status::{NodeState, ServerStatus, Unclaimed};
 
+use super::history::{Change, Step};
+
 /// A server: what it should be, and what was seen of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerView {
@@ -35,6 +37,9 @@ pub struct ServerView {
     pub host: Option<HostSample>,
     /// How it stands in the PBX's portal; none where nobody looks.
     pub portal: Option<PortalStanding>,
+    /// For each piece of five minutes of the last two hours the share of the time that it was
+    /// healthy, in percent; none for a gap. Empty where nobody asked for it.
+    pub recent: Vec<Option<u8>>,
 }
 
 /// How a server stands in the PBX's portal.
@@ -70,6 +75,19 @@ pub struct HostSample {
     pub at: Timestamp,
     /// The figures.
     pub figures: HostFigures,
+}
+
+/// How a server is and was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthView {
+    /// How it is.
+    pub server: ServerView,
+    /// How its service does, while its node is connected.
+    pub service: Option<ServiceSample>,
+    /// The steps of each scale of [`super::history::SCALES`], oldest first; missing ones are gaps.
+    pub steps: [Vec<Step>; 3],
+    /// The last changes of its health, oldest first.
+    pub changes: Vec<Change>,
 }
 
 /// What a node told last of its service. In memory only: it decides nothing.

@@ -6,8 +6,8 @@ use ulid::Ulid;
 use super::EngineError;
 use super::batch::Gathering;
 use super::command::{
-    AlertCommand, NodeCommand, Opening, OperationCommand, OutsideCommand, Question, Reply,
-    SessionCommand,
+    AgentQuestion, AlertCommand, NodeCommand, Opening, OperationCommand, OutsideCommand, Question,
+    Reply, SessionCommand,
 };
 use super::crash::InputKind;
 use super::sessions::Sessions;
@@ -236,8 +236,19 @@ impl Ground<'_> {
                 Ok(id) => gathering.subscribe((id, reply)),
                 Err(refusal) => gathering.answer(reply, Err(refusal.into())),
             },
-            Question::Servers { words, reply } => {
-                gathering.answer(reply, refused(fleet.servers(&words, now)));
+            Question::Servers {
+                words,
+                recent,
+                reply,
+            } => {
+                let mut answer = fleet.servers(&words, now);
+                if let (true, Ok(view)) = (recent, &mut answer) {
+                    fleet.recall(view, now);
+                }
+                gathering.answer(reply, refused(answer));
+            }
+            Question::Health { words, reply } => {
+                gathering.answer(reply, refused(fleet.health(&words, now)));
             }
             Question::Nodes { node, reply } => {
                 gathering.answer(reply, refused(fleet.nodes(node, now)));
@@ -261,26 +272,6 @@ impl Ground<'_> {
             Question::LeadsWanted { submission, reply } => {
                 gathering.answer(reply, Ok(fleet.leads_wanted(&submission)));
             }
-            Question::WantImage {
-                node,
-                id,
-                reference,
-                reply,
-            } => {
-                let turn = fleet.want_image(node, id, reference);
-                gathering.add(InputKind::Question, turn);
-                gathering.answer(reply, Ok(()));
-            }
-            Question::WantFirewall {
-                node,
-                id,
-                change,
-                reply,
-            } => {
-                let turn = fleet.want_firewall(node, id, *change);
-                let reach = gathering.add(InputKind::Question, turn);
-                gathering.answer(reply, Ok(reach));
-            }
             Question::Checkups { words, reply } => {
                 gathering.answer(reply, refused(fleet.checkups(&words)));
             }
@@ -290,7 +281,40 @@ impl Ground<'_> {
             Question::CheckupOfRetry { retry, reply } => {
                 gathering.answer(reply, Ok(fleet.checkup_of_retry(&retry)));
             }
-            Question::WantCheckup {
+            Question::LogsOf { words, reply } => {
+                gathering.answer(reply, refused(fleet.logs_of(&words)));
+            }
+            Question::ToAgent(question) => self.pass_on(question),
+        }
+    }
+
+    /// Passes a question on to an agent; its answer comes past the engine.
+    fn pass_on(&mut self, question: AgentQuestion) {
+        let Self {
+            fleet, gathering, ..
+        } = self;
+        match question {
+            AgentQuestion::Image {
+                node,
+                id,
+                reference,
+                reply,
+            } => {
+                let turn = fleet.want_image(node, id, reference);
+                gathering.add(InputKind::Question, turn);
+                gathering.answer(reply, Ok(()));
+            }
+            AgentQuestion::Firewall {
+                node,
+                id,
+                change,
+                reply,
+            } => {
+                let turn = fleet.want_firewall(node, id, *change);
+                let reach = gathering.add(InputKind::Question, turn);
+                gathering.answer(reply, Ok(reach));
+            }
+            AgentQuestion::Checkup {
                 node,
                 id,
                 role,
@@ -299,10 +323,7 @@ impl Ground<'_> {
                 gathering.add(InputKind::Question, fleet.want_checkup(node, id, role));
                 gathering.answer(reply, Ok(()));
             }
-            Question::LogsOf { words, reply } => {
-                gathering.answer(reply, refused(fleet.logs_of(&words)));
-            }
-            Question::WantLogs {
+            AgentQuestion::Logs {
                 node,
                 wanted,
                 reply,

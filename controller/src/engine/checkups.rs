@@ -10,7 +10,7 @@ use futures_util::stream;
 use tokio::time::Instant;
 use ulid::Ulid;
 
-use super::command::Question;
+use super::command::{AgentQuestion, Question};
 use super::{EngineError, EngineHandle};
 use crate::core::checkup::Subject;
 use crate::core::request::{Retry, SelectorWords, Submission};
@@ -91,11 +91,13 @@ impl EngineHandle {
         let Some(question) = self.checkups.open(node) else {
             return Ok(subject.complete(Err("too many others ask".to_owned())));
         };
-        self.ask(|reply| Question::WantCheckup {
-            node,
-            id: question.id(),
-            role: subject.role.clone(),
-            reply,
+        self.ask(|reply| {
+            Question::ToAgent(AgentQuestion::Checkup {
+                node,
+                id: question.id(),
+                role: subject.role.clone(),
+                reply,
+            })
         })
         .await?;
         let told = question.answer(LIMIT).await;

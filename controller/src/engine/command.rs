@@ -28,7 +28,7 @@ use crate::core::request::{
     SelectorWords, SessionEnd, SessionNumber, ShimMended, Submission, Submitted,
 };
 use crate::core::view::{
-    EventFilter, EventsBegin, EventsPage, NodeView, Noted, OperationFilter, ServersView,
+    EventFilter, EventsBegin, EventsPage, HealthView, NodeView, Noted, OperationFilter, ServersView,
 };
 use crate::core::{ArchiveKey, Reach};
 
@@ -196,7 +196,13 @@ pub(super) enum Question {
     },
     Servers {
         words: SelectorWords,
+        /// Also how they were in the last two hours.
+        recent: bool,
         reply: Reply<ServersView>,
+    },
+    Health {
+        words: SelectorWords,
+        reply: Reply<Vec<HealthView>>,
     },
     Nodes {
         node: Option<NodeAddr>,
@@ -224,18 +230,6 @@ pub(super) enum Question {
         submission: Box<Submission>,
         reply: Reply<BTreeMap<String, Option<NodeAddr>>>,
     },
-    WantImage {
-        node: NodeAddr,
-        id: Ulid,
-        reference: String,
-        reply: Reply<()>,
-    },
-    WantFirewall {
-        node: NodeAddr,
-        id: Ulid,
-        change: Box<FirewallChange>,
-        reply: Reply<Reach>,
-    },
     Checkups {
         words: SelectorWords,
         reply: Reply<Vec<Subject>>,
@@ -248,17 +242,35 @@ pub(super) enum Question {
         retry: Box<Retry>,
         reply: Reply<Option<Subject>>,
     },
-    WantCheckup {
+    LogsOf {
+        words: SelectorWords,
+        reply: Reply<Known>,
+    },
+    /// What an agent has to be asked for.
+    ToAgent(AgentQuestion),
+}
+
+/// What is passed on to an agent; its answer comes past the engine.
+pub(super) enum AgentQuestion {
+    Image {
+        node: NodeAddr,
+        id: Ulid,
+        reference: String,
+        reply: Reply<()>,
+    },
+    Firewall {
+        node: NodeAddr,
+        id: Ulid,
+        change: Box<FirewallChange>,
+        reply: Reply<Reach>,
+    },
+    Checkup {
         node: NodeAddr,
         id: Ulid,
         role: Option<RoleName>,
         reply: Reply<()>,
     },
-    LogsOf {
-        words: SelectorWords,
-        reply: Reply<Known>,
-    },
-    WantLogs {
+    Logs {
         node: NodeAddr,
         wanted: Box<LogsWanted>,
         reply: Reply<()>,
@@ -290,9 +302,11 @@ impl Command {
             )
             | Self::Question(
                 Question::RenewalAllowed { reply, .. }
-                | Question::WantLogs { reply, .. }
-                | Question::WantImage { reply, .. }
-                | Question::WantCheckup { reply, .. },
+                | Question::ToAgent(
+                    AgentQuestion::Logs { reply, .. }
+                    | AgentQuestion::Image { reply, .. }
+                    | AgentQuestion::Checkup { reply, .. },
+                ),
             ) => send(reply, Err(error)),
             Self::Node(NodeCommand::Revoke { reply, .. } | NodeCommand::Remove { reply, .. }) => {
                 send(reply, Err(error));
@@ -305,7 +319,9 @@ impl Command {
                 | SessionCommand::Events { .. }
                 | SessionCommand::Closed { .. },
             ) => {}
-            Self::Question(Question::WantFirewall { reply, .. }) => send(reply, Err(error)),
+            Self::Question(Question::ToAgent(AgentQuestion::Firewall { reply, .. })) => {
+                send(reply, Err(error))
+            }
             Self::Question(Question::Operations { reply, .. }) => send(reply, Err(error)),
             Self::Question(Question::BeginEvents { reply, .. }) => send(reply, Err(error)),
             Self::Question(Question::EventsAfter { reply, .. }) => send(reply, Err(error)),
@@ -316,6 +332,7 @@ impl Command {
                 Question::CheckupWanted { reply, .. } | Question::CheckupOfRetry { reply, .. },
             ) => send(reply, Err(error)),
             Self::Question(Question::LogsOf { reply, .. }) => send(reply, Err(error)),
+            Self::Question(Question::Health { reply, .. }) => send(reply, Err(error)),
             Self::Question(Question::Servers { reply, .. }) => send(reply, Err(error)),
             Self::Question(Question::Nodes { reply, .. }) => send(reply, Err(error)),
             Self::Question(Question::Whitelist { reply }) => send(reply, Err(error)),

@@ -6,7 +6,7 @@ use extend_common::firewall::{FirewallChange, FirewallTold};
 use extend_common::ids::NodeAddr;
 use ulid::Ulid;
 
-use super::command::Question;
+use super::command::{AgentQuestion, Question};
 use super::{EngineError, EngineHandle};
 use crate::core::Reach;
 
@@ -40,11 +40,13 @@ impl EngineHandle {
             return Ok(FirewallAnswer::Crowded);
         };
         let reach = self
-            .ask(|reply| Question::WantFirewall {
-                node,
-                id: question.id(),
-                change: Box::new(change),
-                reply,
+            .ask(|reply| {
+                Question::ToAgent(AgentQuestion::Firewall {
+                    node,
+                    id: question.id(),
+                    change: Box::new(change),
+                    reply,
+                })
             })
             .await?;
         if reach != Reach::Asked {

@@ -22,7 +22,8 @@ use extend_common::status::ServerStatus;
 
 use super::archive::{Archive, Listed};
 use super::command::{
-    Command, NodeCommand, Opening, OperationCommand, Question, Recovery, Reply, SessionCommand,
+    AgentQuestion, Command, NodeCommand, Opening, OperationCommand, Question, Recovery, Reply,
+    SessionCommand,
 };
 use super::meter::Meter;
 use super::outside::Wanted;
@@ -36,7 +37,7 @@ use crate::core::request::{
     SelectorWords, SessionEnd, SessionNumber, ShimMended, Submission, Submitted,
 };
 use crate::core::view::{
-    DoorSets, EventFilter, EventsBegin, EventsPage, NodeView, Noted, OperationFilter,
+    DoorSets, EventFilter, EventsBegin, EventsPage, HealthView, NodeView, Noted, OperationFilter,
     OperationList, ServersView,
 };
 use crate::store::{StoreError, StoreHandle, StoreId};
@@ -139,11 +140,13 @@ impl EngineHandle {
         let Some(question) = self.questions.open(node) else {
             return Ok(Lead::Unknown("too many others ask".to_owned()));
         };
-        self.ask(|reply| Question::WantImage {
-            node,
-            id: question.id(),
-            reference: reference.to_owned(),
-            reply,
+        self.ask(|reply| {
+            Question::ToAgent(AgentQuestion::Image {
+                node,
+                id: question.id(),
+                reference: reference.to_owned(),
+                reply,
+            })
         })
         .await?;
         let seconds = LEAD_LIMIT.as_secs();
@@ -292,7 +295,27 @@ impl EngineHandle {
 
     /// The servers that a selector means; without one, all of them.
     pub async fn servers(&self, words: SelectorWords) -> Result<ServersView, EngineError> {
-        self.ask(|reply| Question::Servers { words, reply }).await
+        self.ask(|reply| Question::Servers {
+            words,
+            recent: false,
+            reply,
+        })
+        .await
+    }
+
+    /// The same, with how they were in the last two hours.
+    pub async fn servers_lately(&self, words: SelectorWords) -> Result<ServersView, EngineError> {
+        self.ask(|reply| Question::Servers {
+            words,
+            recent: true,
+            reply,
+        })
+        .await
+    }
+
+    /// How servers are and were.
+    pub async fn health(&self, words: SelectorWords) -> Result<Vec<HealthView>, EngineError> {
+        self.ask(|reply| Question::Health { words, reply }).await
     }
 
     /// One node, or all of them.
@@ -351,10 +374,12 @@ impl EngineHandle {
     /// known when this returns.
     pub async fn want_logs(&self, node: NodeAddr, wanted: LogsWanted) -> Result<(), EngineError> {
         let wanted = Box::new(wanted);
-        self.ask(|reply| Question::WantLogs {
-            node,
-            wanted,
-            reply,
+        self.ask(|reply| {
+            Question::ToAgent(AgentQuestion::Logs {
+                node,
+                wanted,
+                reply,
+            })
         })
         .await
     }

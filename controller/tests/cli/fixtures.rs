@@ -457,3 +457,82 @@ pub(crate) fn whitelist() -> v1::WhitelistView {
         door_recovering: false,
     }
 }
+
+/// A media server whose node went a while ago, with two hours of minutes before that.
+pub(crate) fn health() -> v1::HealthResponse {
+    let now = Timestamp::now().as_second();
+    let mut server = fleet().servers.remove(0);
+    server.node_state = v1::NodeState::Offline.into();
+    server.node_reason = "node 172.31.16.137 is offline: nothing was heard of it for 5s".to_owned();
+    server.node_away_since_ms = (now - 600) * 1_000;
+    let minute = |ago: i64| {
+        let is_bad = (3_600..3_900).contains(&ago);
+        let health = if is_bad {
+            v1::Health::Unhealthy
+        } else {
+            v1::Health::Healthy
+        };
+        v1::HealthStep {
+            at_ms: (now - ago).div_euclid(60) * 60_000,
+            known_seconds: 60,
+            healthy_seconds: if is_bad { 0 } else { 60 },
+            worst: health.into(),
+            processor_permille: Some(250),
+            memory_permille: Some(500),
+            sessions: Some(if is_bad { 0 } else { 40 }),
+            ..v1::HealthStep::default()
+        }
+    };
+    let steps = (10..120)
+        .rev()
+        .map(|minutes| minute(minutes * 60))
+        .collect();
+    let scale = |step_seconds, length, steps| v1::HealthScale {
+        step_seconds,
+        length,
+        steps,
+    };
+    let change = |ago: i64, health: v1::Health, reason: &str| v1::HealthChange {
+        at_ms: (now - ago) * 1_000,
+        health: health.into(),
+        reason: reason.to_owned(),
+    };
+    v1::HealthResponse {
+        servers: vec![v1::HealthView {
+            server: Some(server),
+            service: Some(v1::ServiceFigures {
+                probes: vec![
+                    probe("tcp/8840", true, true),
+                    probe("tcp/8841", false, true),
+                    probe("sip udp/8916", false, false),
+                ],
+                memory_bytes: Some(512 * 1024 * 1024),
+                ..v1::ServiceFigures::default()
+            }),
+            scales: vec![
+                scale(60, 120, steps),
+                scale(600, 144, Vec::new()),
+                scale(7_200, 168, Vec::new()),
+            ],
+            changes: vec![
+                change(7_200, v1::Health::Healthy, ""),
+                change(
+                    3_900,
+                    v1::Health::Unhealthy,
+                    "no answer to \u{1b}[2J tcp/8840 for 3 × 5 s",
+                ),
+                change(3_600, v1::Health::Healthy, ""),
+                change(600, v1::Health::Unknown, "node 172.31.16.137 is offline"),
+            ],
+        }],
+    }
+}
+
+fn probe(point: &str, passed: bool, armed: bool) -> v1::ProbeFigure {
+    v1::ProbeFigure {
+        point: point.to_owned(),
+        passed,
+        armed,
+        took_us: passed.then_some(830),
+    }
+}

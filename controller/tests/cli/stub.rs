@@ -95,6 +95,7 @@ pub(crate) struct Script {
     pub(crate) refuse: Mutex<Option<Status>>,
     /// The servers, nodes and operations there are.
     pub(crate) servers: Mutex<v1::ListServersResponse>,
+    pub(crate) health: Mutex<v1::HealthResponse>,
     pub(crate) nodes: Mutex<Vec<v1::NodeView>>,
     /// What a checkup comes to.
     pub(crate) checkup: Mutex<v1::CheckupResponse>,
@@ -140,6 +141,7 @@ impl Script {
             on_submit: Mutex::default(),
             refuse: Mutex::default(),
             servers: Mutex::new(fixtures::fleet()),
+            health: Mutex::new(fixtures::health()),
             nodes: Mutex::new(fixtures::nodes()),
             checkup: Mutex::default(),
             nodes_in: Mutex::default(),
@@ -521,6 +523,18 @@ impl Operator for Face {
         let question = format!("checkup {} {role}", nodes.join(","));
         self.0.ask(question.trim_end().to_owned())?;
         Ok(Response::new(self.0.checkup.lock().unwrap().clone()))
+    }
+
+    async fn show_health(
+        &self,
+        request: Request<v1::HealthRequest>,
+    ) -> Result<Response<v1::HealthResponse>, Status> {
+        let selector = request.into_inner().selector.unwrap_or_default();
+        self.0.ask(format!(
+            "health role {} nodes {:?} name {}",
+            selector.role, selector.nodes, selector.name
+        ))?;
+        Ok(Response::new(self.0.health.lock().unwrap().clone()))
     }
 
     async fn list_nodes(

@@ -26,11 +26,11 @@ fn status_as_a_table() {
 fn status_as_a_wide_table() {
     let ran = Place::new().run("status -o wide");
     insta::assert_snapshot!(ran.out, @r"
-    NAME              TYPE                 ADDRESS        HEALTH       SINCE   PORTAL          IMAGE           VERSION  RESTARTS                 NODE     OPERATION  CONTAINER     DIGEST        PREVIOUS IMAGE  DEPLOYMENT       DATA                                  PROCESSOR  MEMORY         DISK FREE     REASON
-    meeting-server-1  meeting-server-only  172.31.16.137  healthy      2h 30m  not configured  portsip/pbx:22  22.6.3   0                        online   -          3f2a9c41d0aa  c0ffeec0ffee  -               5                /var/lib/portsip/meeting-server-only  12.3%      23% of 8.2 GB  4.0 GB (10%)  -
-    queue-server-1    queue-server-only    172.31.16.138  quarantined  2h 30m  not configured  portsip/pbx:22  22.6.3   5 by agent, 2 by docker  online   -          3f2a9c41d0aa  c0ffeec0ffee  -               5                /var/lib/portsip/queue-server-only    12.3%      23% of 8.2 GB  4.0 GB (10%)  5 restarts in 10m did not help; to start it again: extend restart -n queue-server-1
-    media-server-1    media-server-only    172.31.16.139  starting     2h 30m  not configured  portsip/pbx:22  22.6.3   0                        online   5nzq8c     3f2a9c41d0aa  c0ffeec0ffee  -               4 (should be 5)  /var/lib/portsip/media-server-only    12.3%      23% of 8.2 GB  4.0 GB (10%)  pulling portsip/pbx:22
-    ivr-server-1      vr-server-only       172.31.16.140  unknown      -       not configured  portsip/pbx:22  22.6.3   0                        offline  -          3f2a9c41d0aa  c0ffeec0ffee  -               5                /var/lib/portsip/vr-server-only       -          -              -             its node is offline; it was healthy
+    NAME              TYPE                 ADDRESS        HEALTH       SINCE   PORTAL          IMAGE           VERSION  RESTARTS                 NODE     OPERATION  CONTAINER     DIGEST        PREVIOUS IMAGE  DEPLOYMENT       DATA                                  PROCESSOR  MEMORY         DISK FREE     LAST 2 HOURS  REASON
+    meeting-server-1  meeting-server-only  172.31.16.137  healthy      2h 30m  not configured  portsip/pbx:22  22.6.3   0                        online   -          3f2a9c41d0aa  c0ffeec0ffee  -               5                /var/lib/portsip/meeting-server-only  12.3%      23% of 8.2 GB  4.0 GB (10%)  -             -
+    queue-server-1    queue-server-only    172.31.16.138  quarantined  2h 30m  not configured  portsip/pbx:22  22.6.3   5 by agent, 2 by docker  online   -          3f2a9c41d0aa  c0ffeec0ffee  -               5                /var/lib/portsip/queue-server-only    12.3%      23% of 8.2 GB  4.0 GB (10%)  -             5 restarts in 10m did not help; to start it again: extend restart -n queue-server-1
+    media-server-1    media-server-only    172.31.16.139  starting     2h 30m  not configured  portsip/pbx:22  22.6.3   0                        online   5nzq8c     3f2a9c41d0aa  c0ffeec0ffee  -               4 (should be 5)  /var/lib/portsip/media-server-only    12.3%      23% of 8.2 GB  4.0 GB (10%)  -             pulling portsip/pbx:22
+    ivr-server-1      vr-server-only       172.31.16.140  unknown      -       not configured  portsip/pbx:22  22.6.3   0                        offline  -          3f2a9c41d0aa  c0ffeec0ffee  -               5                /var/lib/portsip/vr-server-only       -          -              -             -             its node is offline; it was healthy
 
     UNCLAIMED CONTAINER  TYPE               ADDRESS        ID            NAME            TO TAKE IT OVER
     portsip.mediaserver  media-server-only  172.31.16.141  deadbeef0123  media-server-2  extend adopt -a 172.31.16.141
@@ -73,7 +73,7 @@ fn status_as_a_document() {
         .keys()
         .map(String::as_str)
         .collect();
-    insta::assert_snapshot!(fields.join(" "), @r"address agent_restarts container_id container_state data_directory deployment detail docker_restarts health host image image_identity name node_away_since node_reason node_state operation phase portal previous_image reason reported_health run_state serving_deployment sessions since type version");
+    insta::assert_snapshot!(fields.join(" "), @r"address agent_restarts container_id container_state data_directory deployment detail docker_restarts health host image image_identity name node_away_since node_reason node_state operation phase portal previous_image reason recent_healthy_percent reported_health run_state serving_deployment sessions since type version");
     assert_eq!(server["health"], "quarantined");
     assert_eq!(server["agent_restarts"], 5);
     assert_eq!(server["docker_restarts"], 2);

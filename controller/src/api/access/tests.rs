@@ -165,7 +165,7 @@ async fn only_the_callers_of_a_method_get_past_on_their_own_face() {
     }
     assert_eq!(
         past,
-        3 + 3 + 25 + 22,
+        3 + 3 + 26 + 23,
         "each of the methods, and the operator's without root's"
     );
     assert_eq!(

@@ -132,7 +132,10 @@ fn servers() -> Vec<Server> {
 
 fn fleet() -> Option<Fleet> {
     let selector = Some(v1::Selector::default());
-    let request = v1::ListServersRequest { selector };
+    let request = v1::ListServersRequest {
+        selector,
+        recent: false,
+    };
     let answer = ask(async |client: &mut Client| client.rpc().list_servers(request).await);
     Fleet::try_from(answer?).ok()
 }

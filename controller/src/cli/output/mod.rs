@@ -8,6 +8,7 @@ pub(crate) mod pager;
 pub(crate) mod plan;
 pub(crate) mod progress;
 pub(crate) mod screen;
+pub(crate) mod spark;
 pub(crate) mod summary;
 pub(crate) mod table;
 pub(crate) mod terminal;

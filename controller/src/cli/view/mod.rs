@@ -10,6 +10,7 @@
 pub(crate) mod alert;
 pub(crate) mod checkup;
 pub(crate) mod event;
+pub(crate) mod health;
 pub(crate) mod host;
 pub(crate) mod logs;
 pub(crate) mod node;

@@ -13,6 +13,7 @@ use super::serving::{Image, Sessions};
 use super::unclaimed::Unclaimed;
 use super::{health_tone, moment, node_tone, not_understood, text};
 use crate::cli::failure::Failure;
+use crate::cli::output::spark::Marks;
 use crate::cli::output::table::{Cell, Table};
 use crate::cli::output::text::{age, local_times, short_hash};
 
@@ -85,7 +86,13 @@ pub(crate) struct Server {
     pub(crate) host: Option<Host>,
     /// How it stands in the PBX's portal.
     pub(crate) portal: Portal,
+    /// For each piece of five minutes of the last two hours the share of the time that it was
+    /// healthy or draining; null is a gap: its node or the controller was away.
+    pub(crate) recent_healthy_percent: Vec<Option<u8>>,
 }
+
+/// In place of a share, for a time of which nothing is known.
+const GAP: u8 = u8::MAX;
 
 impl TryFrom<v1::ListServersResponse> for Fleet {
     type Error = Failure;
@@ -120,6 +127,11 @@ impl TryFrom<v1::ServerView> for Server {
             node_away_since,
             host: view.host.map(|host| Host::read(host, now)),
             portal: Portal::read(view.portal),
+            recent_healthy_percent: view
+                .recent
+                .into_iter()
+                .map(|share| Some(share).filter(|share| *share != GAP))
+                .collect(),
             ..Self::new(record, node_state, status, operation)
         })
     }
@@ -169,6 +181,7 @@ impl Server {
             operation,
             host: None,
             portal: Portal::read(None),
+            recent_healthy_percent: Vec::new(),
         };
         if let Some(status) = status {
             server.tell(status);
@@ -201,7 +214,7 @@ impl Server {
     }
 
     /// Why it is as it is, in the words that fit the moment best.
-    fn explanation(&self) -> String {
+    pub(crate) fn explanation(&self) -> String {
         let mut words = Vec::new();
         match (is_heard(self.node_state), self.reported_health) {
             (_, None) => words.push(
@@ -313,6 +326,9 @@ impl Server {
             cells.push(host.map(Host::processor).unwrap_or_default().into());
             cells.push(host.map(Host::memory).unwrap_or_default().into());
             cells.push(host.map(Host::disk_free).unwrap_or_default().into());
+            let shares = self.recent_healthy_percent.iter();
+            let shares = shares.map(|share| share.map(u64::from));
+            cells.push(Marks::detect().line(shares, 100).into());
         }
         cells.push(local_times(&self.explanation(), now).into());
         cells
@@ -365,6 +381,7 @@ pub(crate) fn servers_table(servers: &[Server], wide: bool, now: Timestamp) -> T
             "PROCESSOR",
             "MEMORY",
             "DISK FREE",
+            "LAST 2 HOURS",
         ]);
     }
     heading.push("REASON");

@@ -22,6 +22,8 @@ pub enum Action {
     Events,
     /// `extend logs`
     Logs,
+    /// `extend health`
+    Health,
     /// `extend doctor`
     Checkup,
     /// `extend node show`
@@ -38,7 +40,7 @@ impl Action {
     /// To what it was to be done: `stop the server at …`.
     pub(super) fn upon(&self, object: &str) -> String {
         match self {
-            Self::Logs => format!("{self} of {object}"),
+            Self::Logs | Self::Health => format!("{self} of {object}"),
             _ => format!("{self} {object}"),
         }
     }
@@ -50,6 +52,7 @@ impl Action {
             Self::Status => "extend status".to_owned(),
             Self::Events => "extend events".to_owned(),
             Self::Logs => "extend logs".to_owned(),
+            Self::Health => "extend health".to_owned(),
             Self::Checkup => "extend doctor".to_owned(),
             Self::ShowNode(node) => format!("extend node show {node}"),
             Self::MintToken(node) => format!("extend node token {node}"),
@@ -67,6 +70,7 @@ impl fmt::Display for Action {
             Self::Status => f.write_str("show"),
             Self::Events => f.write_str("show events"),
             Self::Logs => f.write_str("show the logs"),
+            Self::Health => f.write_str("show the health"),
             Self::Checkup => f.write_str("check"),
             Self::ShowNode(node) => write!(f, "show the node {node}"),
             Self::MintToken(node) => write!(f, "make a token for {node}"),
@@ -132,6 +136,14 @@ impl Asked {
     pub fn logs(selector: &SelectorWords) -> Self {
         Self {
             action: Action::Logs,
+            ..Self::status(selector)
+        }
+    }
+
+    /// A request to show how servers are and were.
+    pub fn health(selector: &SelectorWords) -> Self {
+        Self {
+            action: Action::Health,
             ..Self::status(selector)
         }
     }

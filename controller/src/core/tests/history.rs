@@ -1,0 +1,253 @@
+//! The histories of a fleet: when they are written, what a restart keeps, and when they go.
+
+use std::time::Duration;
+
+use extend_common::host::{AgedFigures, HostFigures};
+use extend_common::operation::Verb;
+use extend_common::status::Health;
+
+use super::bench::{Bench, node};
+use super::scale;
+use crate::core::request::{Heartbeat, SelectorWords};
+use crate::core::view::HealthView;
+use crate::core::{Fleet, Key, Loading};
+
+const MEDIA: &str = "172.31.16.139";
+
+fn health(bench: &Bench) -> HealthView {
+    let words = SelectorWords {
+        nodes: vec![node(MEDIA)],
+        ..SelectorWords::default()
+    };
+    bench.fleet.health(&words, bench.now).unwrap().remove(0)
+}
+
+fn known(view: &HealthView) -> u32 {
+    view.steps[0].iter().map(|step| u32::from(step.known)).sum()
+}
+
+fn words(view: &HealthView) -> Vec<Health> {
+    view.changes.iter().map(|change| change.health).collect()
+}
+
+fn set(bench: &mut Bench, health: Health) {
+    bench.agents.get_mut(&node(MEDIA)).unwrap().health = Some(health);
+    bench.report(node(MEDIA));
+}
+
+#[test]
+fn heartbeats_and_reports_write_nothing_and_the_tick_writes_once_a_minute() {
+    let mut bench = Bench::guide();
+    bench.pass(Duration::from_secs(120));
+    let session = bench.agents[&node(MEDIA)].session.unwrap();
+    let heartbeat = Heartbeat {
+        host: Some(Box::new(AgedFigures {
+            figures: HostFigures {
+                processor_permille: Some(321),
+                ..HostFigures::default()
+            },
+            ..AgedFigures::default()
+        })),
+        ..Heartbeat::default()
+    };
+    let turn = bench
+        .fleet
+        .heartbeat(session, node(MEDIA), heartbeat, bench.now);
+    assert!(turn.writes.is_empty());
+    bench.commit(turn);
+    set(&mut bench, Health::Unhealthy);
+    assert!(!bench.last_writes.contains(&Key::History(node(MEDIA))));
+
+    let mut written = 0;
+    for _ in 0..600 {
+        bench.pass(Duration::from_millis(500));
+        let of = |key: &&Key| matches!(key, Key::History(_));
+        written += bench.last_writes.iter().filter(of).count();
+        bench.last_writes.clear();
+    }
+    // Four servers, five minutes.
+    assert!((16..=20).contains(&written), "{written}");
+    let step = *health(&bench).steps[1].last().unwrap();
+    assert_eq!(step.figures().processor, Some(321));
+    assert_eq!(step.worst(), Some(Health::Unhealthy));
+}
+
+#[test]
+fn a_crash_takes_what_is_younger_than_the_last_write_and_the_rest_stays() {
+    let mut bench = Bench::guide();
+    bench.pass(Duration::from_secs(600));
+    set(&mut bench, Health::Unhealthy);
+    bench.pass(Duration::from_secs(120));
+    let before = health(&bench);
+    bench.restart();
+    let after = health(&bench);
+    assert!(known(&before) - known(&after) <= 75, "{after:?}");
+    assert_eq!(words(&after), [Health::Healthy, Health::Unhealthy]);
+
+    // It was away for ten minutes, and nobody says that it was healthy then.
+    bench.now += jiff::SignedDuration::from_secs(600);
+    bench.connect(node(MEDIA));
+    bench.pass(Duration::from_secs(30));
+    let now = health(&bench);
+    assert!(known(&now) <= known(&after) + 40);
+    // Nor is it a change that the controller was away.
+    assert_eq!(words(&now), words(&after));
+}
+
+#[test]
+fn a_node_that_goes_is_a_gap_with_its_reason_and_can_still_be_read() {
+    let mut bench = Bench::guide();
+    bench.pass(Duration::from_secs(60));
+    let before = known(&health(&bench));
+    bench.disconnect(node(MEDIA));
+    bench.pass(Duration::from_secs(300));
+    let away = health(&bench);
+    assert_eq!(known(&away), before, "time that nobody knows of");
+    let last = away.changes.last().unwrap();
+    assert_eq!(last.health, Health::Unknown);
+    assert!(last.reason.contains("is offline since"), "{}", last.reason);
+    assert_eq!(away.service, None);
+    assert!(away.server.node_away_since.is_some());
+
+    bench.connect(node(MEDIA));
+    bench.pass(Duration::from_secs(20));
+    assert_eq!(
+        words(&health(&bench)),
+        [Health::Healthy, Health::Unknown, Health::Healthy]
+    );
+}
+
+#[test]
+fn a_removed_server_and_a_removed_node_leave_no_row() {
+    let mut bench = Bench::guide();
+    bench.pass(Duration::from_secs(120));
+    let key = Key::History(node(MEDIA)).to_string();
+    assert!(bench.rows.contains_key(&key));
+    bench.accept(Verb::Rm, "-s media-server-only");
+    bench.succeed(node(MEDIA));
+    assert!(!bench.rows.contains_key(&key));
+    bench.pass(Duration::from_secs(120));
+    assert!(
+        !bench.rows.contains_key(&key),
+        "nothing is kept of no server"
+    );
+
+    let queue = node("172.31.16.138");
+    let key = Key::History(queue).to_string();
+    assert!(bench.rows.contains_key(&key));
+    let turn = bench.fleet.remove(queue, true, "anna", bench.now);
+    bench.commit(turn).unwrap();
+    assert!(!bench.rows.contains_key(&key));
+}
+
+#[test]
+fn a_damaged_row_is_begun_anew_and_one_without_a_node_goes() {
+    let mut bench = Bench::guide();
+    bench.pass(Duration::from_secs(120));
+    let key = Key::History(node(MEDIA)).to_string();
+    let orphan = Key::History(node("172.31.16.200")).to_string();
+    bench.rows.insert(key.clone(), b"\x07garbage".to_vec());
+    bench.rows.insert(orphan.clone(), b"\x01".to_vec());
+    bench.restart();
+    assert_eq!(known(&health(&bench)), 0);
+    bench.connect(node(MEDIA));
+    bench.pass(Duration::from_secs(90));
+    assert!(!bench.rows.contains_key(&orphan));
+    bench.restart();
+    assert!(known(&health(&bench)) > 20, "the row was written over");
+}
+
+#[test]
+fn what_a_large_fleet_writes_is_bounded_and_everybody_has_a_turn() {
+    let size = 3_000;
+    let mut bench = scale::fleet(size);
+    let (mut rows, mut bytes, mut rounds) = (std::collections::BTreeSet::new(), 0, 0);
+    let names: Vec<_> = bench.fleet.nodes.keys().copied().collect();
+    for _ in 0..200 {
+        bench.now += jiff::SignedDuration::from_secs(5);
+        let turn = bench.fleet.tick(bench.now);
+        let written: Vec<_> = turn
+            .writes
+            .iter()
+            .filter(|key| matches!(key, Key::History(_)))
+            .copied()
+            .collect();
+        if !written.is_empty() {
+            rounds += 1;
+            let values = written.iter().filter_map(|key| bench.fleet.value(key));
+            let of_round: usize = values.map(|value| value.len()).sum();
+            assert!(of_round < 80 * 1024, "{of_round} bytes in one round");
+            bytes += of_round;
+        }
+        rows.extend(written);
+        drop(turn);
+    }
+    assert_eq!(
+        rows.len(),
+        names.len(),
+        "after {rounds} rounds and {bytes} bytes"
+    );
+    assert!(rounds <= 200);
+}
+
+#[test]
+fn spark_lines_are_told_to_whoever_asks() {
+    let mut bench = Bench::guide();
+    bench.pass(Duration::from_secs(400));
+    let mut view = bench
+        .fleet
+        .servers(&SelectorWords::default(), bench.now)
+        .unwrap();
+    assert!(view.servers.iter().all(|server| server.recent.is_empty()));
+    bench.fleet.recall(&mut view, bench.now);
+    for server in &view.servers {
+        assert_eq!(server.recent.len(), 24);
+        assert_eq!(server.recent.last(), Some(&Some(100)));
+        assert_eq!(server.recent.first(), Some(&None));
+    }
+    let loading = |bench: &Bench| Loading {
+        settings: bench.settings.clone(),
+        store: bench.store,
+        epoch: 99,
+        last_session: 0,
+    };
+    // A memory that was just read has what was written.
+    let rows = bench.rows.iter();
+    let rows = rows.map(|(key, value)| (key.as_str(), value.as_slice()));
+    let fleet = Fleet::load(loading(&bench), rows, bench.now).unwrap();
+    fleet.recall(&mut view, bench.now);
+    assert!(
+        view.servers
+            .iter()
+            .all(|server| server.recent.contains(&Some(100)))
+    );
+}
+
+#[test]
+fn a_store_that_has_failed_is_not_tried_with_histories() {
+    let mut bench = Bench::guide();
+    bench.restart();
+    bench.fleet.say_read_again(bench.now);
+    bench.connect(node(MEDIA));
+    let of = |bench: &Bench| {
+        bench
+            .rows
+            .get(&Key::History(node(MEDIA)).to_string())
+            .cloned()
+    };
+    let before = of(&bench);
+    for _ in 0..240 {
+        bench.now += jiff::SignedDuration::from_millis(500);
+        bench.heartbeats();
+        let turn = bench.fleet.tick(bench.now);
+        if !turn.writes.is_empty() {
+            // Something else has to be written: then it is known whether the store works.
+            assert!(!turn.writes.iter().any(|key| matches!(key, Key::History(_))));
+            bench.commit(turn);
+            break;
+        }
+    }
+    assert_eq!(of(&bench), before);
+    bench.pass(Duration::from_secs(120));
+    assert_ne!(of(&bench), before);
+}
