@@ -190,6 +190,7 @@ pub async fn live(
         watchdog: world.watchdog.clone(),
         link: linked.clone(),
         gauges: world.gauges,
+        figures: world.figures.clone(),
     });
     let view = handle.view();
     let examiner = Examiner::new(preflight::Parts {

@@ -98,6 +98,8 @@ impl Executor {
             | Step::Drain { .. }
             | Step::Promote { .. }
             | Step::MarkProven
+            | Step::Spare { .. }
+            | Step::Unspare
             | Step::Quarantine { .. }
             | Step::Release => {}
             Step::Resolve { first } => return self.resolve(entry, *first, progress).await,

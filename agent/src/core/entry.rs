@@ -108,6 +108,18 @@ pub struct Draining {
     pub until: Timestamp,
 }
 
+/// A run that would be restarted, had it no calls.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spared {
+    /// Which.
+    pub instance: Instance,
+    /// Since when.
+    pub since: Timestamp,
+    /// Then it is restarted, whatever it carries.
+    pub until: Timestamp,
+}
+
 /// What was wrong with a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -197,6 +209,9 @@ pub struct Entry {
     /// Set from when the record began to wait for sessions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draining: Option<Draining>,
+    /// Set while a restart waits for the calls of the run that it would end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spared: Option<Spared>,
 }
 
 /// More restarts than the budget are never looked at.
@@ -224,6 +239,7 @@ impl Entry {
             previous: None,
             brought: Vec::new(),
             draining: None,
+            spared: None,
         }
     }
 
@@ -243,6 +259,7 @@ impl Entry {
         self.outcome = None;
         self.staged = None;
         self.draining = None;
+        self.spared = None;
         self.data_bytes = None;
         // An operator's word gives the budget back.
         self.healing = None;
@@ -262,6 +279,11 @@ impl Entry {
         }
         if let Some(incident) = &mut self.incident {
             incident.at = incident.at.min(now);
+        }
+        if let Some(spared) = &mut self.spared {
+            let lasts = since(spared.since, spared.until);
+            spared.since = spared.since.min(now);
+            spared.until = spared.until.min(after(now, lasts));
         }
         let limit = match self.record.desired.drain {
             Drain::Off => 0,
@@ -405,6 +427,14 @@ impl Entry {
                     evidence: seen.evidence,
                 });
             }
+            (Step::Spare { instance, until }, _) => {
+                self.spared = Some(Spared {
+                    instance: instance.clone(),
+                    since: now,
+                    until: *until,
+                });
+            }
+            (Step::Unspare, _) => self.spared = None,
             (Step::Quarantine { reason }, _) => {
                 self.quarantine = Some(Quarantine {
                     since: now,

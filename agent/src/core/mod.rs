@@ -16,3 +16,4 @@ pub mod restart;
 pub mod spec;
 pub mod status;
 pub mod step;
+pub mod waking;

@@ -6,7 +6,7 @@
 use extend_common::event::{Event, EventKind};
 use extend_common::ids::{NodeAddr, ServerName};
 use extend_common::record::RunState;
-use extend_common::status::Health;
+use extend_common::status::{Health, Warning, WarningKind};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +31,12 @@ pub struct Mark {
     pub docker_silent: bool,
     /// Whether the agent's own trouble was told.
     pub agent_trouble: bool,
+    /// Since when it was said to be left alone for its calls.
+    #[serde(default)]
+    pub spared: Option<Timestamp>,
+    /// What was warned of.
+    #[serde(default)]
+    pub warned: Vec<WarningKind>,
 }
 
 /// What is known now.
@@ -42,6 +48,8 @@ pub struct Known<'a> {
     pub entry: Option<&'a Entry>,
     /// How the server is; none while that cannot be said.
     pub condition: Option<&'a Condition>,
+    /// What is the matter and no reason for a restart.
+    pub warnings: &'a [Warning],
     /// Empty while Docker answers.
     pub docker_trouble: &'a str,
     /// Empty while the agent can write its own state.
@@ -62,6 +70,8 @@ pub fn news(before: &Mark, known: &Known<'_>, now: Timestamp) -> (Mark, Vec<Even
         teller.incident(entry);
         teller.restart(entry);
         teller.quarantine(entry);
+        teller.spared(entry);
+        teller.warnings();
         teller.health();
     }
     (teller.mark, teller.events)
@@ -194,6 +204,50 @@ impl Teller<'_> {
             None => "the quarantine is over".to_owned(),
         };
         self.tell(EventKind::Quarantine, text);
+    }
+
+    fn spared(&mut self, entry: &Entry) {
+        let spared = entry.spared.as_ref();
+        let since = spared.map(|spared| spared.since);
+        if since == self.mark.spared {
+            return;
+        }
+        self.mark.spared = since;
+        let (Some(spared), Some(incident)) = (spared, &entry.incident) else {
+            return;
+        };
+        self.mark.health = Some(Health::Unhealthy);
+        let until = spared.until.strftime("%H:%M:%S UTC");
+        let text = format!(
+            "unhealthy, and not restarted before {until}, for it carries calls: {}",
+            incident.reason
+        );
+        self.tell_with(EventKind::Health, text, incident);
+    }
+
+    fn warnings(&mut self) {
+        if self.known.condition.is_none() {
+            return;
+        }
+        let mut kinds: Vec<_> = self.known.warnings.iter().map(|w| w.kind).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        let before = std::mem::replace(&mut self.mark.warned, kinds);
+        for warning in self.known.warnings {
+            if !before.contains(&warning.kind) {
+                self.tell(EventKind::Warning, warning.reason.clone());
+            }
+        }
+        for kind in before {
+            if !self.mark.warned.contains(&kind) {
+                let words = match kind {
+                    WarningKind::Disk => "the data directory's disk has room again",
+                    WarningKind::Memory => "its memory is as it was again",
+                    WarningKind::Probe => "it answers everywhere again",
+                };
+                self.tell(EventKind::Warning, words.to_owned());
+            }
+        }
     }
 
     /// What passes through on the way is not told; an end has been told as a crash.

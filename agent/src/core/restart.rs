@@ -52,13 +52,18 @@ pub fn allowance(history: &[Timestamp], now: Timestamp) -> Allowance {
 /// Up to half of `wait`, the same whenever it is asked for: nodes that were hit at once by one
 /// cause do not come back in step. The nanoseconds of the last restart are the chance in it.
 fn jitter(last: Timestamp, wait: Duration) -> Duration {
+    chance(last, wait / 2)
+}
+
+/// Up to `most`, by the nanoseconds of a time.
+pub fn chance(of: Timestamp, most: Duration) -> Duration {
     // The finalizer of SplitMix64: close numbers give distant ones.
-    let mut bits = last.as_nanosecond().unsigned_abs() as u64;
+    let mut bits = of.as_nanosecond().unsigned_abs() as u64;
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     let share = (bits ^ (bits >> 31)) % 1000;
     let share = u32::try_from(share).unwrap_or(0);
-    wait.saturating_mul(share) / 2000
+    most.saturating_mul(share) / 1000
 }
 
 #[cfg(test)]

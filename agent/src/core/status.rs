@@ -5,7 +5,7 @@ use std::time::Duration;
 use extend_common::clock::since;
 use extend_common::record::RunState;
 use extend_common::status::{
-    ContainerState, ContainerStatus, Health, Phase, ServerStatus, StagedImage,
+    ContainerState, ContainerStatus, Health, Phase, ServerStatus, Spared, StagedImage,
 };
 use jiff::Timestamp;
 
@@ -79,10 +79,10 @@ fn running(view: &View<'_>, should_run: bool, now: Timestamp) -> Condition {
         return quarantined(view, quarantine);
     }
     if let Some(why) = view.ailment(now) {
-        return Condition::new(Health::Unhealthy, why);
+        return Condition::new(Health::Unhealthy, with_restraint(view, why, now));
     }
     let or_draining = |health| {
-        if view.is_held() {
+        if view.is_held() || view.signs.draining {
             Health::Draining
         } else {
             health
@@ -96,6 +96,20 @@ fn running(view: &View<'_>, should_run: bool, now: Timestamp) -> Condition {
             "not proven: it runs, and no port has answered yet",
         ),
         Verdict::Unhealthy(why) => Condition::new(Health::Unhealthy, why.clone()),
+    }
+}
+
+/// Why it is not restarted, where it would be. Words that stay the same for as long as that is so.
+fn with_restraint(view: &View<'_>, why: String, now: Timestamp) -> String {
+    if let Some(hold) = view.hold.filter(|hold| now < hold.until) {
+        return format!("{why}; restarts are held: {}", hold.reason);
+    }
+    match view.spared().filter(|spared| now < spared.until) {
+        Some(spared) => format!(
+            "{why}; it carries calls, and is left alone until {} at most",
+            spared.until.strftime("%H:%M:%S UTC")
+        ),
+        None => why,
     }
 }
 
@@ -233,8 +247,16 @@ pub fn status(
         }),
         failing: view.signs.failing.clone(),
         warnings: view.signs.warnings.clone(),
-        spared: None,
+        spared: spared(view),
     }
+}
+
+fn spared(view: &View<'_>) -> Option<Spared> {
+    let spared = view.spared()?;
+    Some(Spared {
+        since: spared.since,
+        until: spared.until,
+    })
 }
 
 fn container_status(container: &Container) -> ContainerStatus {

@@ -134,6 +134,15 @@ pub enum Step {
         /// What is wrong, in words.
         reason: String,
     },
+    /// Leave a run that does not answer alone, because it carries calls.
+    Spare {
+        /// Which.
+        instance: Instance,
+        /// Until then at most.
+        until: Timestamp,
+    },
+    /// It answers again, or is gone.
+    Unspare,
     /// It has been healthy for long enough: restarts may be begun again.
     Release,
     /// Write the record's end.
@@ -169,6 +178,8 @@ pub enum StepKind {
     Promote,
     MarkProven,
     Witness,
+    Spare,
+    Unspare,
     Quarantine,
     Release,
     Settle,
@@ -176,7 +187,7 @@ pub enum StepKind {
 
 impl StepKind {
     /// Every kind. The match in [`Step::kind`] and the test beside it keep this complete.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::EndStop,
         Self::Resolve,
         Self::Stage,
@@ -195,6 +206,8 @@ impl StepKind {
         Self::Promote,
         Self::MarkProven,
         Self::Witness,
+        Self::Spare,
+        Self::Unspare,
         Self::Quarantine,
         Self::Release,
         Self::Settle,
@@ -223,6 +236,8 @@ impl Step {
             Self::Promote { .. } => StepKind::Promote,
             Self::MarkProven => StepKind::MarkProven,
             Self::Witness { .. } => StepKind::Witness,
+            Self::Spare { .. } => StepKind::Spare,
+            Self::Unspare => StepKind::Unspare,
             Self::Quarantine { .. } => StepKind::Quarantine,
             Self::Release => StepKind::Release,
             Self::Settle { .. } => StepKind::Settle,
@@ -250,6 +265,8 @@ impl Step {
             | Self::Promote { .. }
             | Self::MarkProven
             | Self::Witness { .. }
+            | Self::Spare { .. }
+            | Self::Unspare
             | Self::Quarantine { .. }
             | Self::Release
             | Self::Settle { .. } => None,
@@ -267,6 +284,8 @@ impl Step {
             } | Self::Start { .. }
                 | Self::Kill { .. }
                 | Self::Witness { .. }
+                | Self::Spare { .. }
+                | Self::Unspare
                 | Self::Quarantine { .. }
                 | Self::Release
         )

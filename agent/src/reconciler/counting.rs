@@ -1,4 +1,5 @@
-//! Has sessions counted while the plan waits for them, and only then.
+//! Has sessions counted: every second while the plan waits for them or the server does not answer,
+//! and now and then for people.
 
 use std::sync::Arc;
 
@@ -41,17 +42,27 @@ impl Counting {
 impl Reconciler {
     /// Says what is to be counted, and takes in what was found of it.
     pub(super) fn count_sessions(&mut self) {
-        let drained = self.with_view(|view| view.is_draining().then(|| run_of(view)).flatten());
-        let Some((stamp, instance)) = drained.flatten() else {
+        let run = self.with_view(|view| {
+            let (stamp, instance) = run_of(view)?;
+            Some((stamp, instance, view.asks_for_sessions()))
+        });
+        let how = self.how_to_count();
+        let run = run.flatten().filter(|(.., asked)| *asked || how.is_ok());
+        let Some((stamp, instance, asked)) = run else {
             self.counting.want(None);
             self.counting.tally = None;
             return;
         };
-        let how = self.how_to_count();
+        let every = if asked {
+            sessions::SOON
+        } else {
+            sessions::SELDOM
+        };
         let wanted = how.map(|how| Counted {
             stamp,
             instance,
             how,
+            every,
         });
         self.counting.tally = Some(match &wanted {
             Err(why) => Tally::never(why.clone()),
@@ -64,7 +75,7 @@ impl Reconciler {
     }
 
     /// How the sessions of the role are counted, or why nobody knows.
-    fn how_to_count(&self) -> Result<extend_common::roles::SessionsDefinition, String> {
+    pub(super) fn how_to_count(&self) -> Result<extend_common::roles::SessionsDefinition, String> {
         let Some(role) = self.definition() else {
             return Err("this node has no definition of the role".to_owned());
         };
@@ -90,6 +101,6 @@ fn run_of(
     extend_common::record::Stamp,
     extend_common::record::Instance,
 )> {
-    let current = view.observed.current.as_ref()?;
+    let current = view.current().filter(|current| current.is_up())?;
     Some((view.entry.record.id.stamp, current.instance()))
 }

@@ -11,14 +11,16 @@ use super::{Aim, Reconciler, Round};
 use crate::core::health::{Health, Signs, Verdict, WARM_UP};
 use crate::core::observed::Owner;
 use crate::core::plan::View;
+use crate::core::waking::Waking;
 use crate::docker::Death;
+use crate::watchdog::Link;
 
 /// What is known of the present run.
 #[derive(Debug)]
 pub(super) struct Judged {
     health: Option<Health>,
     verdict: Verdict,
-    signs: Signs,
+    pub(super) signs: Signs,
     since: Timestamp,
     deaths: u64,
     death: Option<Death>,
@@ -26,6 +28,7 @@ pub(super) struct Judged {
     pub(super) said: Option<(String, Vec<String>)>,
     /// Until then no failure counts: the agent, or the whole host, was not there to see.
     warm_until: Timestamp,
+    waking: Waking,
 }
 
 impl Judged {
@@ -39,6 +42,7 @@ impl Judged {
             death: None,
             said: None,
             warm_until: after(now, WARM_UP),
+            waking: Waking::default(),
         }
     }
 
@@ -59,10 +63,26 @@ impl Judged {
 impl Reconciler {
     pub(super) fn note_round(&mut self, round: Round) {
         let now = self.parts.clock.now();
+        self.heed_sleep(now);
         let health = self.judged.health.as_mut();
         if let Some(health) = health.filter(|h| *h.instance() == round.instance) {
             health.note(&round.probe, round.results, now);
             self.judged.said = Some((round.instance.container_id, health.words()));
+        }
+    }
+
+    /// What stood still with the host needs a moment to come back.
+    fn heed_sleep(&mut self, now: Timestamp) {
+        let Some(wall) = self.parts.figures.wall_clock() else {
+            return;
+        };
+        let judged = &mut self.judged;
+        if judged.waking.look(now, wall) {
+            tracing::warn!("the host was asleep, or its clock was set: failures do not count yet");
+            judged.warm_until = after(now, WARM_UP);
+            if let Some(health) = &mut judged.health {
+                health.warm_up(judged.warm_until);
+            }
         }
     }
 
@@ -152,6 +172,7 @@ impl Reconciler {
             adopted: entry.adopted.clone(),
         };
         let judged = &self.judged;
+        let countable = self.how_to_count().ok();
         Some(ask(&View {
             entry,
             observed,
@@ -170,6 +191,9 @@ impl Reconciler {
             trouble: self.trouble.as_ref(),
             aside: self.aside.trouble.as_ref(),
             sessions: self.counting.tally.as_ref(),
+            spare: countable.map(|sessions| sessions.spare),
+            hold: self.hold.as_ref(),
+            alone: *self.parts.link.borrow() != Link::Welcomed,
         }))
     }
 }

@@ -49,6 +49,7 @@ use crate::core::step::Step;
 use crate::docker::Docker;
 use crate::execute::{Executor, Settings};
 use crate::faults::Faults;
+use crate::host::figures::Figures;
 use crate::journal::Journal;
 use crate::ledger::LedgerFile;
 use crate::probe::{self, Aim, Prober, Round};
@@ -124,6 +125,8 @@ pub struct Parts {
     pub link: watch::Receiver<Link>,
     /// What is measured of the service beside this loop.
     pub gauges: Gauges,
+    /// The machine, for its wall clock.
+    pub figures: Figures,
 }
 
 /// A handle to the running reconciler.
@@ -255,6 +258,7 @@ impl Reconciler {
                 }
                 Some(round) = self.rounds.recv() => self.note_round(round),
                 Ok(()) = self.counting.found.changed() => {}
+                Ok(()) = self.parts.link.changed() => {}
                 ended = job::ended(&mut self.job) => self.note_end(ended),
                 ended = job::ended(&mut self.aside.running) => self.note_end(ended),
                 () = tokio::time::sleep(sleep) => {}

@@ -83,6 +83,7 @@ impl Reconciler {
             node: self.parts.settings.facts.node,
             entry: self.parts.ledger.server.as_ref(),
             condition,
+            warnings: &self.judged.signs.warnings,
             docker_trouble: &self.docker_trouble,
             agent_trouble: &self.ledger_trouble,
         };

@@ -10,6 +10,18 @@ use super::table::Socket;
 /// and the kernel's table is read while it changes.
 pub const QUIET: u32 = 3;
 
+/// Whether anybody has read media from the node's sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Flow {
+    /// Nobody can tell.
+    #[default]
+    Unknown,
+    /// Nobody has.
+    Still,
+    /// Somebody has.
+    Flows,
+}
+
 /// What is known of a server's sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tally {
@@ -19,6 +31,10 @@ pub struct Tally {
     pub quiet: u32,
     /// How often it was counted, or tried.
     pub counted: u32,
+    /// Whether media was read between the last two looks.
+    pub flow: Flow,
+    /// How many times in a row nobody has read any.
+    pub still: u32,
 }
 
 impl Tally {
@@ -28,6 +44,8 @@ impl Tally {
             count: unknown("counting has just begun"),
             quiet: 0,
             counted: 0,
+            flow: Flow::Unknown,
+            still: 0,
         }
     }
 
@@ -37,6 +55,8 @@ impl Tally {
             count: unknown(why),
             quiet: 0,
             counted: u32::MAX,
+            flow: Flow::Unknown,
+            still: 0,
         }
     }
 
@@ -52,7 +72,37 @@ impl Tally {
             },
             counted: self.counted.saturating_add(1),
             count,
+            ..*self
         }
+    }
+
+    /// The same with what was seen of media.
+    #[must_use]
+    pub fn and_media(self, flow: Flow) -> Self {
+        let still = match flow {
+            Flow::Still => self.still.saturating_add(1),
+            Flow::Unknown | Flow::Flows => 0,
+        };
+        Self {
+            flow,
+            still,
+            ..self
+        }
+    }
+
+    /// Whether nobody has read media for long enough to believe it: what is bound carries no calls.
+    pub fn is_still(&self) -> bool {
+        self.still >= QUIET
+    }
+
+    /// Whether calls are carried, as far as anybody can tell; none while that is being found out.
+    /// What is not known is taken for calls.
+    pub fn carries(&self) -> Option<bool> {
+        if self.is_over() || self.is_still() {
+            return Some(false);
+        }
+        let is_open = self.is_undecided() || (self.still > 0 && !self.is_still());
+        (!is_open).then_some(true)
     }
 
     /// Whether there is none any more, as far as anybody can tell. What is not known is never none.

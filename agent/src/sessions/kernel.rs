@@ -43,6 +43,25 @@ fn told(path: &Path, error: &dyn std::fmt::Display) -> String {
     format!("{}: {error}", path.display())
 }
 
+/// The figure below a word in the two lines that begin with `group`.
+///
+/// Source: the kernel's `snmp_seq_show`. UDP's `InDatagrams` is raised when a process takes a datagram
+/// (`udp_recvmsg`), not when it comes in.
+fn column(text: &str, group: &str, word: &str) -> Option<u64> {
+    let mut lines = text.lines().filter(|line| line.starts_with(group));
+    let (head, figures) = (lines.next()?, lines.next()?);
+    let at = head.split_whitespace().position(|name| name == word)?;
+    figures.split_whitespace().nth(at)?.parse().ok()
+}
+
+/// The figure beside a word.
+fn row(text: &str, word: &str) -> Option<u64> {
+    let line = text
+        .lines()
+        .find(|line| line.split_whitespace().next() == Some(word))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
 impl SessionSource for KernelSessions {
     fn look(&self, how: &SessionsDefinition) -> Result<Vec<Socket>, String> {
         self.check_users()?;
@@ -58,5 +77,21 @@ impl SessionSource for KernelSessions {
             all.extend(found.map_err(|error| told(&path, &error))?);
         }
         Ok(all)
+    }
+
+    fn read(&self) -> Result<u64, String> {
+        let path = self.proc.join("net/snmp");
+        let text = std::fs::read_to_string(&path).map_err(|error| told(&path, &error))?;
+        let v4 = column(&text, "Udp:", "InDatagrams");
+        let v4 = v4.ok_or_else(|| told(&path, &"it does not tell of UDP as the kernel does"))?;
+        let path = self.proc.join("net/snmp6");
+        let v6 = match std::fs::read_to_string(&path) {
+            Ok(text) => row(&text, "Udp6InDatagrams"),
+            // A kernel without IPv6.
+            Err(error) if error.kind() == ErrorKind::NotFound => Some(0),
+            Err(error) => return Err(told(&path, &error)),
+        };
+        let v6 = v6.ok_or_else(|| told(&path, &"it does not tell of UDP as the kernel does"))?;
+        Ok(v4.saturating_add(v6))
     }
 }

@@ -16,6 +16,8 @@ struct State {
     sessions: u64,
     trouble: Option<String>,
     looks: u64,
+    read: u64,
+    frozen: bool,
 }
 
 impl MemorySessions {
@@ -35,6 +37,11 @@ impl MemorySessions {
     /// Nobody can tell from now on, for this reason.
     pub fn set_unknown(&self, why: &str) {
         self.change(|state| state.trouble = Some(why.to_owned()));
+    }
+
+    /// Whether nobody reads from their sockets from now on.
+    pub fn set_frozen(&self, frozen: bool) {
+        self.change(|state| state.frozen = frozen);
     }
 
     /// How often anybody has looked.
@@ -63,6 +70,20 @@ impl SessionSource for MemorySessions {
                 dropped: 0,
             });
             Ok(each.collect())
+        })
+    }
+
+    fn read(&self) -> Result<u64, String> {
+        /// More than a stream has between two looks, however far apart they are.
+        const MEDIA: u64 = 10_000;
+        self.change(|state| {
+            if let Some(why) = &state.trouble {
+                return Err(why.clone());
+            }
+            if !state.frozen {
+                state.read += state.sessions.min(1) * MEDIA;
+            }
+            Ok(state.read)
         })
     }
 }

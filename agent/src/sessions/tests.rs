@@ -180,6 +180,7 @@ async fn a_first_look_alone_says_nothing_and_another_run_begins_anew() {
             container_id: "c1".to_owned(),
             started_at: started.to_owned(),
         },
+        every: SOON,
         how: how(888),
     };
     let (wanted, wanted_from) = watch::channel(None);

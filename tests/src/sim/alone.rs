@@ -11,6 +11,7 @@ use extend_agent::docker::memory::MemoryDocker;
 use extend_agent::execute::{Executor, Settings};
 use extend_agent::faults::FaultPoint;
 use extend_agent::host::MemoryHost;
+use extend_agent::host::figures::Figures;
 use extend_agent::journal::Journal;
 use extend_agent::ledger::LedgerFile;
 use extend_agent::reconciler::{self, Command, Handle, Parts};
@@ -154,6 +155,7 @@ impl Alone {
         let (reconciler, handle) = reconciler::new(Parts {
             link: watch::channel(Link::Welcomed).1,
             gauges: Gauges::default(),
+            figures: Figures::none(),
             docker: docker.clone(),
             executor: Executor::new(docker, host, settings.clone()),
             settings,

@@ -15,6 +15,7 @@ struct Story {
     health: Health,
     reason: String,
     docker: String,
+    warnings: Vec<Warning>,
     agent: String,
     mark: Mark,
     now: Timestamp,
@@ -56,6 +57,7 @@ impl Story {
             health: Health::Healthy,
             reason: String::new(),
             docker: String::new(),
+            warnings: Vec::new(),
             agent: String::new(),
             mark: Mark::default(),
             now: Timestamp::from_second(1_800_000_000).unwrap(),
@@ -73,6 +75,7 @@ impl Story {
             node: "172.31.16.139".parse().unwrap(),
             entry: Some(&self.entry),
             condition: Some(&condition),
+            warnings: &self.warnings,
             docker_trouble: &self.docker,
             agent_trouble: &self.agent,
         };

@@ -18,6 +18,7 @@ mod deploy;
 mod drain;
 mod remove;
 mod serve;
+mod spare;
 mod stage;
 mod tend;
 
@@ -97,6 +98,13 @@ pub struct View<'a> {
     pub aside: Option<&'a Trouble>,
     /// What is known of the sessions, while they are counted.
     pub sessions: Option<&'a Tally>,
+    /// How long a server that does not answer is left alone while it carries calls; none where nobody
+    /// knows how to count them.
+    pub spare: Option<Duration>,
+    /// The controller holds restarts.
+    pub hold: Option<&'a Hold>,
+    /// No controller is in reach that could.
+    pub alone: bool,
 }
 
 /// What comes next.
@@ -292,7 +300,7 @@ impl View<'_> {
     }
 
     /// The container under the official name, if it is ours.
-    fn current(&self) -> Option<&Container> {
+    pub(crate) fn current(&self) -> Option<&Container> {
         self.observed
             .current
             .as_ref()

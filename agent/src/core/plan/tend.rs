@@ -30,6 +30,10 @@ pub(super) fn living(view: &View<'_>, current: &Container, now: Timestamp) -> Op
     if let Some(step) = unwitnessed_restart(view, current) {
         return Some(Decision::step(step, Phase::Settled, ""));
     }
+    if view.is_spared_in_vain(current, now) {
+        let step = Step::Unspare;
+        return Some(Decision::step(step, Phase::Settled, ""));
+    }
     match (view.ailment(now), &view.entry.quarantine) {
         (Some(_), Some(_)) => Some(settled(None, "")),
         (Some(why), None) => Some(heal(view, current, &why, now)),
@@ -111,7 +115,11 @@ fn heal(view: &View<'_>, current: &Container, why: &str, now: Timestamp) -> Deci
         let step = Step::Quarantine { reason };
         return Decision::step(step, Phase::Settled, "restarts do not help");
     }
+    if view.is_being_drained() {
+        return settled(None, "its sessions are waited for");
+    }
     may_act(view, why, now)
+        .or_else(|| super::spare::restraint(view, current, now))
         .unwrap_or_else(|| view.signal(current, view.timing.short_grace, now, Some(now)))
 }
 
@@ -222,6 +230,11 @@ impl View<'_> {
             let window = extend_common::duration::show(self.patience());
             format!("no port has answered for {window} since it was started")
         })
+    }
+
+    /// Whether it has stopped answering.
+    pub(super) fn is_unhealthy(&self) -> bool {
+        matches!(self.verdict, Verdict::Unhealthy(_))
     }
 
     /// A service that has answered before must do so again: until when it may be silent. None

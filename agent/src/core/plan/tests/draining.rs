@@ -5,7 +5,7 @@ use std::time::Duration;
 use extend_common::status::{Health, SessionCount};
 
 use super::*;
-use crate::sessions::{QUIET, unknown};
+use crate::sessions::{Flow, QUIET, Tally, unknown};
 
 const LIMIT: u32 = 1800;
 
@@ -342,16 +342,19 @@ fn a_server_that_is_held_goes_on_running_until_no_session_is_left() {
 }
 
 #[test]
-fn a_held_server_is_healed_as_ever() {
+fn a_held_server_is_healed_once_no_media_flows_any_more() {
     let mut life = Life::running();
     life.held();
     life.until_it_waits();
     life.count(known(41));
     life.hang();
     assert_eq!(life.told().health, Health::Unhealthy, "that is worse");
+    assert_eq!(life.steps_for(Duration::from_secs(60)), ["witness"]);
+    let still = (0..QUIET).fold(known(41), |tally, _| tally.and_media(Flow::Still));
+    life.count(still);
     assert_eq!(
         life.steps_for(Duration::from_secs(60)),
-        ["witness", "stop c1", "endstop", "start c1"]
+        ["stop c1", "endstop", "start c1"]
     );
     assert_eq!(life.told().health, Health::Draining);
     assert_eq!(life.entry.outcome, None);

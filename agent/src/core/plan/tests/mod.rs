@@ -5,6 +5,7 @@ mod adoption;
 mod draining;
 mod images;
 mod model;
+mod sparing;
 mod staging;
 mod tending;
 mod verbs;
@@ -58,6 +59,9 @@ struct Life {
     aside: Option<Trouble>,
     /// What is known of the sessions.
     sessions: Option<Tally>,
+    spare: Option<Duration>,
+    hold: Option<Hold>,
+    alone: bool,
     ids: u32,
     log: Vec<String>,
 }
@@ -123,6 +127,9 @@ impl Life {
             in_use: Vec::new(),
             aside: None,
             sessions: None,
+            spare: None,
+            hold: None,
+            alone: false,
             ids: 0,
             log: Vec::new(),
         }
@@ -179,6 +186,9 @@ impl Life {
             trouble: self.trouble.as_ref(),
             aside: self.aside.as_ref(),
             sessions: self.sessions.as_ref(),
+            spare: self.spare,
+            hold: self.hold.as_ref(),
+            alone: self.alone,
         }
     }
 
@@ -252,6 +262,8 @@ impl Life {
             Step::EndStop
             | Step::Promote { .. }
             | Step::MarkProven
+            | Step::Spare { .. }
+            | Step::Unspare
             | Step::Quarantine { .. }
             | Step::Release
             | Step::Kill { .. }
@@ -418,6 +430,7 @@ fn words(step: &Step) -> String {
         Step::Rename { id, to } => format!("rename {id} {to:?}"),
         Step::Start { before, .. } => format!("start {}", before.container_id),
         Step::Remove { id } => format!("remove {id}"),
+        Step::Spare { instance, .. } => format!("spare {}", instance.container_id),
         Step::RemoveImage { identity } => format!("remove {identity}"),
         Step::Settle { kind, .. } => format!("settle {kind:?}"),
         other => format!("{:?}", other.kind()).to_lowercase(),

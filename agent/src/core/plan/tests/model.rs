@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::core::restart::{BUDGET, BUDGET_WINDOW};
+use crate::sessions::{Flow, QUIET};
 
 const FIRST: Drain = Drain::First { limit_seconds: 600 };
 
@@ -28,6 +29,9 @@ enum Luck {
     DrainedRestart,
     Held,
     Sessions(Option<u64>),
+    Media(Flow),
+    RestartsHeld(u64),
+    Alone(bool),
     AgentKilled,
     Time(u64),
 }
@@ -47,6 +51,9 @@ fn luck() -> impl Strategy<Value = Luck> {
         1 => Just(Luck::DrainedRestart),
         1 => Just(Luck::Held),
         3 => prop_oneof![Just(None), Just(Some(0)), Just(Some(41))].prop_map(Luck::Sessions),
+        3 => prop_oneof![Just(Flow::Flows), Just(Flow::Still), Just(Flow::Unknown)].prop_map(Luck::Media),
+        1 => (1_u64..300).prop_map(Luck::RestartsHeld),
+        1 => any::<bool>().prop_map(Luck::Alone),
         2 => Just(Luck::AgentKilled),
         5 => (1_u64..400).prop_map(Luck::Time),
     ]
@@ -126,6 +133,18 @@ impl Watched {
                 let tally = Tally::begun().after(count.clone()).after(count.clone());
                 life.sessions = Some(tally.after(count));
             }
+            Luck::Media(flow) => {
+                if let Some(tally) = &mut life.sessions {
+                    *tally = (0..QUIET).fold(tally.clone(), |tally, _| tally.and_media(flow));
+                }
+            }
+            Luck::RestartsHeld(seconds) => {
+                life.hold = Some(Hold {
+                    until: after(now, Duration::from_secs(seconds)),
+                    reason: "many fail".to_owned(),
+                });
+            }
+            Luck::Alone(alone) => life.alone = alone,
             Luck::AgentKilled => {
                 life.verdict = Verdict::Starting;
                 life.death = None;
@@ -151,6 +170,32 @@ impl Watched {
         panic!("it never comes to rest: {:#?}", self.life.log);
     }
 
+    /// A service that runs is not ended by the agent's own doing while restarts are held, while
+    /// somebody waits for its sessions, or while it carries calls and its time is not over.
+    fn heeds_calls(&self, step: &Step) {
+        let Step::Stop {
+            restart: Some(at),
+            instance,
+            ..
+        } = step
+        else {
+            return;
+        };
+        let life = &self.life;
+        let held = life.hold.as_ref().is_some_and(|hold| *at < hold.until);
+        assert!(!held, "a restart while restarts are held");
+        let carries = life.sessions.as_ref().and_then(Tally::carries);
+        if carries != Some(true) {
+            return;
+        }
+        let entry = &life.entry;
+        let drained = entry.record.desired.drain != Drain::Off && entry.outcome.is_none();
+        assert!(!drained, "a restart while its sessions are waited for");
+        let mercy = entry.spared.as_ref().filter(|s| s.instance == *instance);
+        let is_over = mercy.is_some_and(|spared| spared.until <= *at);
+        assert!(is_over, "a restart while it carries calls: {mercy:?}");
+    }
+
     fn step(&mut self, step: &Step) {
         let entry = &self.life.entry;
         let charge = match step {
@@ -167,6 +212,7 @@ impl Watched {
             let count = self.charged.iter().filter(recent).count();
             assert!(count <= BUDGET, "over budget: {:?}", self.charged);
         }
+        self.heeds_calls(step);
         if let Step::Stop { restart: None, .. } = step
             && entry.record.desired.drain == FIRST
             && entry.stopping.is_none()
@@ -208,7 +254,10 @@ proptest! {
         lucks in proptest::collection::vec(luck(), 1..60)
     ) {
         let mut watched = Watched {
-            life: Life::adopted(),
+            life: Life {
+                spare: Some(Duration::from_secs(300)),
+                ..Life::adopted()
+            },
             charged: Vec::new(),
         };
         let theirs = watched.life.observed.current.as_ref().unwrap().id.clone();
@@ -226,7 +275,10 @@ proptest! {
         lucks in proptest::collection::vec(luck(), 1..60)
     ) {
         let mut watched = Watched {
-            life: Life::running(),
+            life: Life {
+                spare: Some(Duration::from_secs(300)),
+                ..Life::running()
+            },
             charged: Vec::new(),
         };
         for luck in lucks {
