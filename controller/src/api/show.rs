@@ -42,6 +42,11 @@ pub(super) fn to_agent(message: ToAgent) -> v1::ControllerMessage {
         ToAgent::EventsKept { journal, sequence } => {
             Kind::EventsKept(v1::EventsKept { journal, sequence })
         }
+        ToAgent::RestartHold { lasts, reason } => Kind::RestartHold(v1::RestartHold {
+            // Rounded up: less would be none at its end.
+            seconds: u32::try_from(lasts.as_millis().div_ceil(1000)).unwrap_or(u32::MAX),
+            reason,
+        }),
         ToAgent::ImageWanted(wanted) => Kind::ImageWanted(v1::ImageWanted {
             id: wanted.id.to_string(),
             reference: wanted.reference,

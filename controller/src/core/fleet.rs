@@ -13,6 +13,7 @@ use extend_common::operation::Operation;
 use extend_common::record::{Desired, RecordId, ServerRecord, Stamp};
 
 use super::archive::Moving;
+use super::breaker::Breaker;
 use super::event::Events;
 use super::history::Keeping;
 use super::key::Key;
@@ -67,6 +68,7 @@ pub struct Fleet {
     /// Which histories are looked after next.
     pub(super) keeping: Keeping,
     pub(super) alerts: super::alerts::Alerts,
+    pub(super) breaker: Breaker,
     pub(super) draft: Draft,
 }
 

@@ -12,6 +12,7 @@ use extend_common::event::{EventKind, StoredEvent};
 use extend_common::ids::{NodeAddr, OperationId};
 use extend_common::operation::TargetState;
 
+use super::breaker::Breaker;
 use super::event::{Events, own};
 use super::fleet::Fleet;
 use super::history::{History, Keeping};
@@ -170,6 +171,7 @@ impl Fleet {
             outside: Outside::default(),
             keeping: Keeping::default(),
             alerts: super::alerts::Alerts::default(),
+            breaker: Breaker::default(),
             draft: Draft::default(),
         }
     }

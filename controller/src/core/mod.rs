@@ -12,6 +12,7 @@
 //! status ──────► outcome of a target, of a reversal, or told late        (report)
 //! deadline, cancel ──► reversal ──► end                                  (ending)
 //! looks at the portal, rounds of enforcers ──► gates, what is left           (outside)
+//! many that fail at once ──► hold                                        (breaker)
 //! whatever of it people want to know ──► event                           (event, presence)
 //! ```
 
@@ -20,6 +21,7 @@ mod advance;
 pub mod alerts;
 pub mod archive;
 mod begin;
+mod breaker;
 pub mod checkup;
 pub mod counted;
 mod door;

@@ -108,6 +108,10 @@ impl Fleet {
             return;
         }
         entry.note_held(&status);
+        self.note_failing(node, &status, now);
+        let Some(entry) = self.nodes.get(&node) else {
+            return;
+        };
         let is_present = entry
             .row
             .record

@@ -299,6 +299,13 @@ pub enum ToAgent {
     FirewallWanted(Box<FirewallWanted>),
     /// Somebody wants to know whether its node is as the guide wants it.
     CheckupWanted(CheckupWanted),
+    /// Many servers fail at once: it begins no restart of one that hangs.
+    RestartHold {
+        /// For so long, from when it hears it.
+        lasts: Duration,
+        /// Why, in words.
+        reason: String,
+    },
 }
 
 /// What an agent on a node of the PBX has to do with firewalld.

@@ -5,6 +5,7 @@ mod adoption;
 pub(crate) mod agent;
 mod archive;
 pub(crate) mod bench;
+mod breaker;
 mod deployments;
 mod door;
 mod ending;

@@ -25,6 +25,7 @@ impl Fleet {
         for id in self.paced.clone() {
             self.advance(id, now);
         }
+        self.tend_breaker(now);
         self.tend_portal(now);
         self.pass_gates(now);
         self.tell_many(now);

@@ -177,8 +177,10 @@ impl Fleet {
                         disabled.seen = true;
                     }
                 }),
-                // It was disabled because it had failed, and a person has enabled it since.
-                (false, true) if disabled.seen && disabled.why == Why::Failed => {
+                // It was disabled for how it was, and a person has enabled it since.
+                (false, true)
+                    if disabled.seen && matches!(disabled.why, Why::Failed | Why::Spared) =>
+                {
                     self.change_outside(node, |row| row.disabled = None);
                     self.leave_to_people(node, now);
                 }

@@ -43,6 +43,8 @@ pub(in crate::core) struct Ill {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Move {
     Disable,
+    /// It is to get no more calls beside those it has.
+    Spare,
     Enable,
     /// It would be enabled once too often.
     Stay,
@@ -90,6 +92,12 @@ impl Fleet {
                                 there for a minute, and another server takes over";
                     self.note_about(node, own(EventKind::Portal, now, text));
                 }
+                Some(Move::Spare) => {
+                    self.disable(node, Why::Spared, now);
+                    let text = "disabled in the portal: it does not answer and carries calls, and \
+                                another server takes the new ones";
+                    self.note_about(node, own(EventKind::Portal, now, text));
+                }
                 Some(Move::Enable) => {
                     self.change_outside(node, |row| {
                         row.enabled.retain(|at| since(*at, now) < WITHIN);
@@ -116,7 +124,12 @@ impl Fleet {
     fn judge(&self, node: NodeAddr, site: &Node, now: Timestamp) -> Option<(Ill, Option<Move>)> {
         let desired = site.intended()?;
         let resource = self.resource(&desired.role)?;
-        if !resource.is_disabled_by_hand() || desired.run_state != RunState::Running {
+        let row = self.outside.rows.get(&node);
+        let disabled = row.and_then(|row| row.disabled.as_ref());
+        let by_hand = resource.is_disabled_by_hand();
+        let spared = is_spared(site);
+        let was_spared = disabled.is_some_and(|disabled| disabled.why == Why::Spared);
+        if desired.run_state != RunState::Running || !(by_hand || spared || was_spared) {
             return None;
         }
         let before = self.outside.ill.get(&node).copied().unwrap_or_default();
@@ -145,18 +158,21 @@ impl Fleet {
             left: before.left && !site.is_well(),
             said: before.said,
         };
-        let row = self.outside.rows.get(&node);
-        let disabled = row.and_then(|row| row.disabled.as_ref());
         let lasts = |from: Option<Timestamp>, long: Duration| {
             from.is_some_and(|from| after(from, long) <= now)
         };
         let enabled = entry.is_some_and(|entry| entry.enabled);
         let moves = match disabled {
-            None if lasts(ill.ill, ILL_FOR) && enabled && !ill.left => portal
+            None if spared && enabled && !ill.left => portal
+                .another_takes_over(resource, desired.name.as_str())
+                .then_some(Move::Spare),
+            None if by_hand && lasts(ill.ill, ILL_FOR) && enabled && !ill.left => portal
                 .another_takes_over(resource, desired.name.as_str())
                 .then_some(Move::Disable),
             Some(disabled)
-                if disabled.why == Why::Failed && !disabled.over && lasts(ill.well, WELL_FOR) =>
+                if matches!(disabled.why, Why::Failed | Why::Spared)
+                    && !disabled.over
+                    && lasts(ill.well, WELL_FOR) =>
             {
                 let lately = row.map_or(0, |row| {
                     let lately = row.enabled.iter().filter(|at| since(**at, now) < WITHIN);
@@ -171,6 +187,12 @@ impl Fleet {
         };
         Some((ill, moves))
     }
+}
+
+/// Whether a server does not answer and is left alone for the calls that it carries.
+fn is_spared(site: &Node) -> bool {
+    let seen = site.observation();
+    site.state() == NodeState::Online && seen.is_some_and(|seen| seen.spared.is_some())
 }
 
 /// Whether a server that should run was seen not to, or its node is away.

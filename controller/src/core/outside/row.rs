@@ -81,6 +81,8 @@ pub(in crate::core) enum Why {
     Stopped,
     /// It failed, and another one takes over.
     Failed,
+    /// It does not answer and carries calls: it is to get no more.
+    Spared,
 }
 
 impl Left {

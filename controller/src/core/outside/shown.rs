@@ -59,5 +59,8 @@ fn why_disabled(disabled: Option<&Disabled>) -> String {
         (false, Why::Operation(id)) => format!("for operation {}", id.short()),
         (false, Why::Stopped) => format!("stopped since {since}"),
         (false, Why::Failed) => format!("it had failed at {since}"),
+        (false, Why::Spared) => {
+            format!("it did not answer at {since}, and carried calls")
+        }
     }
 }

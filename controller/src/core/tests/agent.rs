@@ -1,6 +1,7 @@
 //! An agent as the controller sees one: it holds a record, works on it, and tells.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -10,8 +11,8 @@ use extend_common::record::{
 };
 use extend_common::roles::RoleSet;
 use extend_common::status::{
-    ContainerState, ContainerStatus, Difference, Evidence, Found, Health, Outcome, OutcomeKind,
-    Phase, ResolvedImage, ServerStatus, StagedImage, Unclaimed,
+    ContainerState, ContainerStatus, Difference, Evidence, Failing, Found, Health, Outcome,
+    OutcomeKind, Phase, ResolvedImage, ServerStatus, Spared, StagedImage, Unclaimed,
 };
 
 use crate::core::request::{Hello, SessionNumber, ToAgent};
@@ -43,6 +44,12 @@ pub(crate) struct Agent {
     pub(crate) images: (Option<ResolvedImage>, Option<ResolvedImage>),
     /// In place of what its container tells.
     pub(crate) health: Option<Health>,
+    /// A probe that fails.
+    pub(crate) failing: Option<Failing>,
+    /// It is left alone for its calls.
+    pub(crate) spared: Option<Spared>,
+    /// The holds that it was told of.
+    pub(crate) holds: Vec<(Duration, String)>,
     /// Counts starts of containers, for instances that differ.
     starts: u64,
 }
@@ -66,6 +73,9 @@ impl Agent {
             staged: None,
             images: (None, None),
             health: None,
+            failing: None,
+            spared: None,
+            holds: Vec::new(),
             starts: 0,
         }
     }
@@ -87,6 +97,7 @@ impl Agent {
             | ToAgent::ImageWanted(_)
             | ToAgent::FirewallWanted(_)
             | ToAgent::CheckupWanted(_) => {}
+            ToAgent::RestartHold { lasts, reason } => self.holds.push((lasts, reason)),
             ToAgent::Assignment { record, recovered } => {
                 let held = self.record.as_ref().map(|held| held.id);
                 if held == Some(record.id) {
@@ -390,9 +401,9 @@ impl Agent {
             staged: self.staged.clone(),
             previous_image: self.images.1.clone(),
             sessions: None,
-            failing: None,
+            failing: self.failing.clone(),
             warnings: Vec::new(),
-            spared: None,
+            spared: self.spared.clone(),
         })
     }
 }

@@ -7,8 +7,9 @@ mod world;
 use std::time::Duration;
 
 use extend_common::checkup::{Check, CheckName};
+use extend_common::clock::after;
 use extend_common::operation::{TargetState, Verb};
-use extend_common::status::{Health, OutcomeKind, Phase};
+use extend_common::status::{Health, OutcomeKind, Phase, Spared};
 
 use self::world::{ELASTIC, World, elastic, problem};
 use super::bench::{GUIDE, node};
@@ -537,6 +538,33 @@ fn media_servers_and_built_in_ones_are_never_disabled_for_failing() {
             .iter()
             .all(|entry| !entry.internal || entry.enabled)
     );
+}
+
+/// It carries calls, does not answer, and gets no new ones where another server can take them.
+#[test]
+fn a_server_that_is_spared_gets_no_new_calls_until_it_is_well() {
+    let mut world = World::guide();
+    let spare = |world: &mut World, spares: bool| {
+        let now = world.bench.now;
+        let agent = world.bench.agents.get_mut(&node(MEDIA)).unwrap();
+        agent.spared = spares.then(|| Spared {
+            since: now,
+            until: after(now, Duration::from_secs(1800)),
+        });
+    };
+    spare(&mut world, true);
+    world.ail(MEDIA, Health::Unhealthy);
+    world.tend(Duration::from_secs(30));
+    assert!(world.entry("media-server-1").enabled, "nobody takes over");
+    world.built_in("media_servers", true);
+    world.tend(Duration::from_secs(10));
+    assert!(!world.entry("media-server-1").enabled);
+    spare(&mut world, false);
+    world.ail(MEDIA, Health::Healthy);
+    world.tend(Duration::from_secs(280));
+    assert!(!world.entry("media-server-1").enabled, "not well for long");
+    world.tend(Duration::from_secs(30));
+    assert!(world.entry("media-server-1").enabled);
 }
 
 #[test]
