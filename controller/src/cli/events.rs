@@ -44,7 +44,7 @@ pub(crate) struct Args {
     period: PeriodArgs,
 
     /// Only events of this kind: health, crash, restart, quarantine, docker-restart, docker,
-    /// agent, node, operation, controller or access
+    /// agent, node, operation, controller, access, portal, whitelist, breaker, alert or warning
     #[arg(long = "kind", value_name = "KIND", value_delimiter = ',', value_parser = parse_kind)]
     kinds: Vec<EventKind>,
 

@@ -82,6 +82,12 @@ impl Breaker {
     pub(super) fn holds(&self) -> &[Hold] {
         &self.holds
     }
+
+    /// Whether restarts of a role's servers are held.
+    pub(super) fn holds_role(&self, role: &RoleName) -> bool {
+        let mut holds = self.holds().iter();
+        holds.any(|hold| hold.scope.as_ref().is_none_or(|scope| scope == role))
+    }
 }
 
 impl Fleet {

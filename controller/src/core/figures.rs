@@ -116,6 +116,8 @@ pub struct RoleFigures {
     pub failing: u64,
     /// Servers that are unhealthy and left alone because they carry calls.
     pub spared: u64,
+    /// Servers whose restarts are held because many fail at once.
+    pub held: u64,
     /// Servers by what is the matter that no restart would mend.
     pub warned: [u64; WARNINGS.len()],
     /// By kind of probe.
@@ -255,6 +257,7 @@ impl Fleet {
         let definition = self.settings.roles.get(&desired.role);
         let role = figures.role(definition.map(|role| role.role.clone()));
         bump(&mut role.health, &HEALTHS, health);
+        role.held += u64::from(self.breaker.holds_role(&desired.role));
         if let Some(status) = observed {
             role.failing += u64::from(status.failing.is_some());
             role.spared += u64::from(status.spared.is_some());

@@ -54,6 +54,7 @@ fn show_role(page: &mut Page, role: &str, figures: &RoleFigures, has_portal: boo
     }
     page.number(&table::FAILING, [role], figures.failing);
     page.number(&table::SPARED, [role], figures.spared);
+    page.number(&table::HELD, [role], figures.held);
     for (kind, count) in WARNINGS.iter().zip(figures.warned) {
         page.number(&table::WARNED, [role, warning_word(*kind)], count);
     }

@@ -57,6 +57,8 @@ table! {
         "Servers of which a probe fails, from its first failure on.";
     SPARED = Gauge "extend_servers_spared" ["role"]
         "Servers that are unhealthy and are not restarted because they carry calls.";
+    HELD = Gauge "extend_servers_held" ["role"]
+        "Servers whose restarts are held because many of their role, or of the fleet, fail at once.";
     WARNED = Gauge "extend_servers_warned" ["role", "warning"]
         "Servers with something that no restart would mend: a disk that fills up (disk), memory that grows (memory), a port that does not answer (probe).";
     PROBES_FAILING = Gauge "extend_probes_failing" ["role", "probe"]
