@@ -127,6 +127,7 @@ impl Fleet {
                 self.find_server(*node, entry, desired, &mut findings);
             }
         }
+        self.find_holds(&mut findings);
         self.find_outside(now, &mut findings);
         self.find_operations(now, &mut findings);
         findings
@@ -349,6 +350,35 @@ impl Fleet {
             done.push("disabled in the portal, where another server takes over".to_owned());
         }
         done.join("; ")
+    }
+
+    /// One alert for a whole hold, whatever number of servers it is about.
+    fn find_holds(&self, findings: &mut Findings) {
+        for hold in self.breaker.holds() {
+            let role = hold.scope.as_ref();
+            let of = role.map_or_else(|| "the fleet".to_owned(), ToString::to_string);
+            let select = role.map_or_else(String::new, |role| format!(" -s {role}"));
+            findings.add(
+                Rule::RestartsHeld,
+                Finding {
+                    subject: Subject {
+                        what: of.clone(),
+                        node: None,
+                        name: None,
+                        role: role.cloned(),
+                    },
+                    since: hold.since,
+                    what: format!("restarts of {of} are held: {}", cut(&hold.reason, WORDS)),
+                    done: "agents begin no restart of their own until the hold is over; it is \
+                           renewed while as many fail"
+                        .to_owned(),
+                    todo: format!(
+                        "look for what they share (the PBX, the network, a new image): extend \
+                         status{select}; extend events{select}"
+                    ),
+                },
+            );
+        }
     }
 
     fn find_operations(&self, now: Timestamp, findings: &mut Findings) {

@@ -65,6 +65,7 @@ rules! {
     ServerUnhealthy = "server-unhealthy", Critical, 60, "a server that should run does not answer, or does not run";
     ServerQuarantined = "server-quarantined", Critical, 0, "the agent has given up restarting a server";
     ServerCarryingCalls = "server-carrying-calls", Critical, 0, "an unhealthy server is left alone because it carries calls";
+    RestartsHeld = "restarts-held", Critical, 0, "many servers fail at once: restarts are held, because one cause is likelier than many";
     RestartsRepeated = "restarts-repeated", Warning, 0, "the agent restarted a server three times or more within an hour";
     CrashLoop = "crash-loop", Critical, 0, "Docker has restarted a server three times or more within an hour";
     NodeOffline = "node-offline", Critical, 60, "the agent of a node is away";

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use extend_common::operation::Verb;
+use extend_common::status::{Failing, Health, OutcomeKind};
+
 use super::{AlertSettings, Delivery, Notice, ReceiverFilter, Rule, Severity, Window};
 use crate::core::tests::bench::{Bench, node, settings};
 
@@ -256,4 +259,98 @@ fn a_broken_network_is_one_message_and_few_events() {
     let said: Vec<_> = events.iter().filter(is_alert).collect();
     assert_eq!(said.len(), 11, "{said:#?}");
     assert!(said[10].event.text.starts_with("50 more alerts"));
+}
+
+/// What fires, by rule.
+fn rules(bench: &Bench) -> Vec<Rule> {
+    let firing = bench.fleet.alerts(bench.now).firing;
+    firing.iter().map(|one| one.rule).collect()
+}
+
+#[test]
+fn a_server_is_blamed_for_what_it_does_and_not_for_what_is_done_to_it() {
+    let mut bench = Bench::guide();
+    bench.pass(seconds(90));
+    bench.agents.get_mut(&node(MEDIA)).unwrap().health = Some(Health::Unhealthy);
+    bench.report(node(MEDIA));
+    bench.pass(seconds(62));
+    assert_eq!(rules(&bench), [Rule::ServerUnhealthy]);
+    let alert = bench.fleet.alerts(bench.now).firing.remove(0);
+    let subject = &alert.finding.subject;
+    assert_eq!(subject.name.as_ref().unwrap().as_str(), "media-server-1");
+    assert!(
+        alert
+            .finding
+            .what
+            .contains("media-server-only, 172.31.16.139")
+    );
+    assert!(
+        alert
+            .finding
+            .todo
+            .contains("extend status -n media-server-1")
+    );
+    // Its node falls silent: nobody can tell how it is, which is no end of it.
+    bench.disconnect(node(MEDIA));
+    bench.pass(seconds(120));
+    assert_eq!(rules(&bench), [Rule::ServerUnhealthy, Rule::NodeOffline]);
+    bench.connect(node(MEDIA));
+    bench.report(node(MEDIA));
+    bench.pass(seconds(40));
+    assert_eq!(rules(&bench), [Rule::ServerUnhealthy]);
+    // Stopped by somebody: it is to be so.
+    bench.agents.get_mut(&node(MEDIA)).unwrap().health = None;
+    bench.accept(Verb::Stop, "-a 172.31.16.139");
+    bench.succeed(node(MEDIA));
+    bench.pass(seconds(120));
+    assert_eq!(rules(&bench), []);
+}
+
+#[test]
+fn a_hold_is_one_alert_whatever_number_of_servers_fail() {
+    let mut bench = Bench::guide();
+    let media = [MEDIA, "172.31.16.149", "172.31.16.159"];
+    for (at, number) in media.iter().skip(1).zip(2..) {
+        bench.join(node(at));
+        bench.deploy(&format!(
+            "-s media-server-only -n media-server-{number} -a {at}"
+        ));
+    }
+    bench.pass(seconds(90));
+    for at in media {
+        bench.agents.get_mut(&node(at)).unwrap().failing = Some(Failing {
+            since: bench.now,
+            reason: "no answer on tcp/8840".to_owned(),
+        });
+        bench.report(node(at));
+    }
+    bench.pass(seconds(3));
+    let firing = bench.fleet.alerts(bench.now).firing;
+    let held = firing.iter().filter(|one| one.rule == Rule::RestartsHeld);
+    let held: Vec<_> = held.collect();
+    assert_eq!(held.len(), 1, "{firing:#?}");
+    assert!(held[0].finding.what.contains("media-server-only are held"));
+    assert!(
+        held[0]
+            .finding
+            .todo
+            .contains("extend status -s media-server-only")
+    );
+}
+
+#[test]
+fn an_operation_that_failed_is_told_once_and_goes_by_itself() {
+    let mut bench = Bench::guide();
+    bench.pass(seconds(90));
+    bench.accept(Verb::Restart, "-a 172.31.16.139 --now");
+    bench.work(
+        node(MEDIA),
+        OutcomeKind::Failed,
+        "the container did not start",
+    );
+    bench.pass(seconds(3));
+    assert!(rules(&bench).contains(&Rule::OperationFailed));
+    bench.restart();
+    bench.pass(seconds(3_700));
+    assert!(!rules(&bench).contains(&Rule::OperationFailed));
 }
