@@ -180,7 +180,7 @@ async fn what_happened_while_a_node_was_away_is_told_in_order_and_once() {
     );
     let of_agent = told
         .iter()
-        .filter(|stored| stored.event.kind != EventKind::Node);
+        .filter(|stored| !matches!(stored.event.kind, EventKind::Node | EventKind::Alert));
     assert!(
         of_agent.clone().map(|s| s.event.at).is_sorted(),
         "as it happened: {story}"

@@ -89,10 +89,10 @@ async fn nothing_is_touched_while_there_are_sessions_and_then_it_goes_on() {
         assert_eq!(alone.status().await.sessions, None, "{verb}");
         let looks = alone.sessions.looks();
         tokio::time::sleep(Duration::from_secs(60)).await;
-        assert_eq!(
-            alone.sessions.looks(),
-            looks,
-            "{verb}: nobody waits any more"
+        let seldom = alone.sessions.looks() - looks;
+        assert!(
+            seldom <= 6,
+            "{verb}: nobody waits any more, and people look at four a minute: {seldom}"
         );
     }
 }

@@ -767,9 +767,16 @@ async fn every_point_of_the_agent_is_swept() {
     // itself have tests of their own.
     let elsewhere = |point: &FaultPoint| {
         let words = point.to_string();
-        ["Recall", "MarkProven", "Witness", "Quarantine", "Release"]
-            .iter()
-            .any(|kind| words.contains(kind))
+        let kinds = [
+            "Recall",
+            "MarkProven",
+            "Witness",
+            "Spare",
+            "Unspare",
+            "Quarantine",
+            "Release",
+        ];
+        kinds.iter().any(|kind| words.contains(kind))
     };
     let missed: Vec<_> = missed.into_iter().filter(|p| !elsewhere(p)).collect();
     assert!(missed.is_empty(), "no scenario goes through {missed:?}");
