@@ -47,7 +47,7 @@ pub struct World {
     pub docker: Arc<dyn Docker>,
     /// Directories and ports.
     pub host: Arc<dyn Host>,
-    /// Connects to ports.
+    /// Asks the service whether it answers.
     pub prober: Arc<dyn Prober>,
     /// Knows of sessions.
     pub sessions: Arc<dyn SessionSource>,
@@ -110,10 +110,12 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
         let (life, mark) = (stop.child_token(), identity.mark());
         let controllers = Controllers::load(state, &config.controllers, identity.enrolment.agents);
         let dial = TlsDial::new(identity, controllers, system_time(), clock);
+        let gauges = Gauges::default();
+        let prober = RealProber::new(config.data_dir.clone(), engine.clone(), gauges.clone());
         let world = World {
             docker: engine.clone(),
             host: host(config),
-            prober: Arc::new(RealProber::default()),
+            prober: Arc::new(prober),
             sessions: Arc::new(KernelSessions::default()),
             figures: figures.anew(),
             cloud: cloud.clone(),
@@ -121,7 +123,7 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
             clock,
             faults: faults(),
             watchdog: Arc::new(manager),
-            gauges: Gauges::default(),
+            gauges,
         };
         let (lived, ()) = tokio::join!(
             async {

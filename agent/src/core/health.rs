@@ -89,6 +89,7 @@ pub struct Health {
     seen: Timestamp,
     warm_until: Timestamp,
     points: BTreeMap<Point, PointState>,
+    /// The service itself has been asked.
     looked: bool,
 }
 
@@ -126,7 +127,7 @@ impl Health {
         results: Vec<(Point, Answer)>,
         now: Timestamp,
     ) {
-        self.looked = true;
+        self.looked |= definition.consequence == Consequence::Restart;
         let is_warm = now >= self.warm_until;
         for (point, answer) in results {
             let state = self

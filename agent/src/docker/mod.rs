@@ -316,6 +316,10 @@ pub trait Docker: Send + Sync + 'static {
     /// The last lines of its output, oldest first.
     async fn log_tail(&self, id: &str, lines: usize) -> Result<Vec<String>, DockerError>;
 
+    /// How much memory its processes have, in bytes, without what the kernel only keeps of files
+    /// and would give back; none when it does not run.
+    async fn memory(&self, id: &str) -> Result<Option<u64>, DockerError>;
+
     /// Its output, stdout and stderr in the order that Docker has them, oldest first. Followed, it
     /// ends with the process, and silence is no end; otherwise with what is there. Breaks off
     /// with one error. Dropping it is how a reader stops, also when the Engine hangs.

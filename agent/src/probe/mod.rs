@@ -2,7 +2,13 @@
 //! what it finds. It judges nothing; that is `core::health`'s.
 
 mod backlog;
+mod bound;
+mod disk;
+mod http;
+mod jitter;
+mod memory;
 mod real;
+mod sip;
 mod tcp;
 
 use std::sync::Arc;
@@ -18,6 +24,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::core::health::Answer;
 
+use jitter::Jitter;
 pub use real::RealProber;
 
 /// How often a run is probed until it has answered for the first time.
@@ -41,6 +48,8 @@ pub struct Aim {
     pub instance: Instance,
     /// At which address.
     pub node: NodeAddr,
+    /// Whose its sockets are, where that is known.
+    pub uid: Option<u32>,
     /// How.
     pub probes: Vec<ProbeDefinition>,
     /// It has answered before: the ordinary interval will do.
@@ -69,12 +78,15 @@ pub async fn run(
         let aim = aims.borrow_and_update().clone();
         let probing = async {
             match aim {
-                Some(aim) => {
-                    let probes = aim.probes.iter();
-                    join_all(probes.map(|probe| repeat(prober.as_ref(), &aim, probe, &rounds)))
-                        .await;
+                Some(aim) if !aim.probes.is_empty() => {
+                    let probes = aim.probes.iter().enumerate();
+                    let repeat = |(number, probe)| {
+                        let jitter = Jitter::of(aim.node, number);
+                        repeat(prober.as_ref(), &aim, probe, jitter, &rounds)
+                    };
+                    join_all(probes.map(repeat)).await;
                 }
-                None => std::future::pending().await,
+                _ => std::future::pending().await,
             }
         };
         tokio::select! {
@@ -84,14 +96,17 @@ pub async fn run(
     }
 }
 
-/// Round after round, until nobody takes the results.
+/// Round after round, until nobody takes the results. The next begins when the one before is over,
+/// so that no question is asked twice at a time.
 async fn repeat(
     prober: &dyn Prober,
     aim: &Aim,
     probe: &ProbeDefinition,
+    mut jitter: Jitter,
     rounds: &mpsc::Sender<Round>,
 ) {
-    let mut eager = if aim.armed { EAGER_ROUNDS } else { 0 };
+    let is_eager = !aim.armed && probe.kind.asks_service();
+    let mut eager = if is_eager { 0 } else { EAGER_ROUNDS };
     loop {
         let started = Instant::now();
         let done = Round {
@@ -106,7 +121,7 @@ async fn repeat(
             eager += 1;
             EAGER_INTERVAL
         } else {
-            probe.interval
+            jitter.shorten(probe.interval)
         };
         sleep_until(started + interval).await;
     }

@@ -88,10 +88,10 @@ impl Reconciler {
 
     /// Points the prober at the present run, forgets what was known of another, and judges.
     pub(super) fn judge(&mut self, now: Timestamp) {
-        let probes = self
-            .definition()
-            .map(|definition| definition.probes.clone())
-            .unwrap_or_default();
+        let definition = self.definition();
+        let uid = definition.and_then(|role| Some(role.sessions.as_ref()?.uid));
+        let mut probes = definition.map_or_else(Vec::new, |role| role.probes.clone());
+        probes.retain(|probe| probe.kind.is_of_node());
         let current = self
             .observed
             .as_ref()
@@ -125,6 +125,7 @@ impl Reconciler {
         let aim = live.filter(|_| !probes.is_empty()).map(|instance| Aim {
             instance,
             node,
+            uid,
             probes,
             armed,
         });

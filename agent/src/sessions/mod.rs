@@ -28,7 +28,7 @@ use tokio::time::{Instant, sleep_until};
 pub use count::{Flow, QUIET, Tally, sessions, unknown};
 pub use kernel::KernelSessions;
 pub use memory::MemorySessions;
-pub use table::{Socket, sockets};
+pub use table::{Bound, Socket, bound, sockets};
 
 /// From the start of one look to the start of the next while somebody waits for what it shows.
 pub const SOON: Duration = Duration::from_secs(1);

@@ -179,6 +179,19 @@ impl Point {
     }
 }
 
+impl ProbeKind {
+    /// Whether it is the service that is asked, or its sockets are looked for: worth to be asked
+    /// often while the service starts.
+    pub fn asks_service(&self) -> bool {
+        !matches!(self, Self::Disk { .. } | Self::Memory { .. } | Self::Portal)
+    }
+
+    /// Whether a node can see it.
+    pub fn is_of_node(&self) -> bool {
+        !matches!(self, Self::Portal)
+    }
+}
+
 impl ProbeDefinition {
     /// What it asks, a question each.
     pub fn points(&self) -> Vec<Point> {

@@ -8,6 +8,7 @@
 mod convert;
 mod events;
 mod logs;
+mod memory;
 mod names;
 mod pull;
 mod setup;
@@ -385,6 +386,13 @@ impl Docker for Engine {
             |client| logs::tail(client, id, lines),
         )
         .await
+    }
+
+    async fn memory(&self, id: &str) -> Result<Option<u64>, DockerError> {
+        names::check_container(id)?;
+        let doing = format!("asking for the memory of {id}");
+        let told = self.call(self.timeouts.read, doing, |client| memory::told(client, id));
+        Ok(told.await?.and_then(memory::used))
     }
 
     fn output(

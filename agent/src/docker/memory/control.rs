@@ -56,6 +56,11 @@ impl MemoryDocker {
         });
     }
 
+    /// Says how much memory whatever container bears a name has, in bytes.
+    pub fn set_memory(&self, name: &str, bytes: u64) {
+        self.change(|state, _| state.memory.insert(name.to_owned(), bytes));
+    }
+
     /// Says how whatever container bears a name behaves; `None` to go by the image again. It
     /// stays with the name, not with the container, when that is renamed.
     pub fn behave(&self, name: &str, behaviour: Option<Behaviour>) {

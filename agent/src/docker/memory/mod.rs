@@ -56,6 +56,9 @@ pub use history::{Effect, EffectKind, overlap};
 pub use images::{Pull, RegistryAnswer};
 pub use official::Official;
 
+/// What a simulated service has, in bytes, until a test says something else.
+const SOME_MEMORY: u64 = 100 * 1024 * 1024;
+
 struct Shared {
     state: Mutex<State>,
     /// Follows `State::version`; wakes whoever waits for a change.
@@ -334,6 +337,15 @@ impl Docker for MemoryDocker {
                 let lines = container.output.iter().skip(skip);
                 lines.map(|line| line.text.clone()).collect()
             })
+        });
+        found.await?
+    }
+
+    async fn memory(&self, id: &str) -> Result<Option<u64>, DockerError> {
+        let found = self.read(format!("asking for the memory of {id}"), |state| {
+            let container = state.resolve(id)?;
+            let told = state.memory.get(&container.name).copied();
+            Ok(container.process().map(|_| told.unwrap_or(SOME_MEMORY)))
         });
         found.await?
     }

@@ -435,3 +435,37 @@ async fn a_registry_is_asked_through_the_engine_and_its_digest_believed_only_if_
     let escaping = fake.engine().leads_to("portsip/../pbx", None).await;
     assert!(escaping.is_err());
 }
+
+#[tokio::test]
+async fn memory_is_what_the_processes_have_in_both_versions_of_cgroups() {
+    for (stats, expected) in [
+        (
+            json!({ "usage": 900, "stats": { "total_inactive_file": 300, "inactive_file": 1 } }),
+            Some(600),
+        ),
+        (
+            json!({ "usage": 900, "stats": { "inactive_file": 200, "anon": 1 } }),
+            Some(700),
+        ),
+        (
+            json!({ "usage": 900, "stats": { "inactive_file": 1000 } }),
+            Some(0),
+        ),
+        (json!({ "usage": 900 }), Some(900)),
+        // A container that does not run.
+        (json!({}), None),
+    ] {
+        let fake = Fake::new(Reply::With(
+            200,
+            json!({ "memory_stats": stats }).to_string(),
+        ));
+        assert_eq!(fake.engine().memory("abc").await.unwrap(), expected);
+        let line = fake.asked().line;
+        assert!(line.starts_with("GET /containers/abc/stats?"), "{line}");
+        assert!(line.contains("stream=false") && line.contains("one-shot=true"));
+    }
+    let silent = Fake::new(Reply::Silence);
+    let words = words(silent.engine().memory("abc").await);
+    assert!(words.contains("asking for the memory of abc"), "{words}");
+    assert!(silent.engine().memory("../a").await.is_err());
+}
