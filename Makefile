@@ -33,6 +33,9 @@ lab-shell: ## A shell on a node of the lab (NODE=ip-172-31-16-139, 172.31.16.139
 test-lab: ## The tests in the lab in their long form: brings one up, runs them, takes it away
 	@scripts/test.sh lab
 
+test-sip: ## The SIP probe against Debian's SIPp and kamailio
+	@scripts/test.sh sip
+
 test-metrics: ## The metrics, the rules and the dashboard against Debian's Prometheus
 	@scripts/test.sh metrics
 
@@ -48,4 +51,4 @@ deb: ## The Debian packages extend and extend-agent, in target/deb (PROFILE=quic
 deny: ## Licences, advisories and sources of all dependencies (needs cargo-deny)
 	cargo deny check
 
-.PHONY: help demo test quick sweep test-metrics contract bench build deb deny lab lab-down lab-shell test-lab
+.PHONY: help demo test quick sweep test-sip test-metrics contract bench build deb deny lab lab-down lab-shell test-lab

@@ -4,12 +4,14 @@
 #   scripts/test.sh quick   what needs no Docker Engine
 #   scripts/test.sh lab     the tests in the lab, in their long form
 #   scripts/test.sh metrics   only the metrics, against Debian's Prometheus
+#   scripts/test.sh sip       only the SIP probe, against Debian's SIPp and kamailio
 #   scripts/test.sh contract   only the contract with the PBX, against the file PBX_OPENAPI
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 mode=${1:-all}
-if [ "$mode" != quick ] && [ "$mode" != contract ] && [ "$mode" != metrics ] && [ "$(id -u)" != 0 ]; then
+if [ "$mode" != quick ] && [ "$mode" != contract ] && [ "$mode" != metrics ] && [ "$mode" != sip ] &&
+    [ "$(id -u)" != 0 ]; then
     printf 'error: the tests against Docker need root\nhint: make quick runs the others\n' >&2
     exit 2
 fi
@@ -80,6 +82,15 @@ run_metrics_tests() {
     scripts/prometheus.sh cargo "${runner[@]}" --no-fail-fast -p extend-tests --test prometheus
 }
 
+# SIP servers that others have written are asked.
+run_sip_tests() {
+    local runner=(test)
+    if cargo nextest --version >/dev/null 2>&1; then
+        runner=(nextest run)
+    fi
+    scripts/sip.sh cargo "${runner[@]}" --no-fail-fast -p extend-tests --test sip
+}
+
 # The tests against the real Engine share its container names: one after the other.
 run_engine_tests() {
     if cargo nextest --version >/dev/null 2>&1; then
@@ -120,6 +131,11 @@ if [ "$mode" = metrics ]; then
     exit 0
 fi
 
+if [ "$mode" = sip ]; then
+    stage 'sip' run_sip_tests
+    exit 0
+fi
+
 if [ "$mode" = lab ]; then
     export EXTEND_LAB_LONG=yes
     lab_stages
@@ -140,6 +156,7 @@ fi
 [ "$mode" != quick ] || exit 0
 stage 'security group' run_aws_tests
 stage 'metrics' run_metrics_tests
+stage 'sip' run_sip_tests
 stage 'docker engine' scripts/docker.sh up --state "$state"
 stage 'stand-in image' scripts/standin-image.sh 22.3.0 extend.test/pbx:22
 stage 'real fleets' run_engine_tests -p extend-tests --test 'docker_*'
