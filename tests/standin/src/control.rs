@@ -41,6 +41,14 @@ pub(crate) struct Controls {
     pub(crate) sigterm_exit: u8,
     /// `sessions=N`: have so many calls, with the RTP ports that belong to them.
     pub(crate) sessions: u8,
+    /// `sip-silent=true`: take connections and datagrams, and answer no SIP, until it turns false.
+    pub(crate) sip_silent: bool,
+    /// `sip-status=N`: answer SIP with this, 200 otherwise.
+    pub(crate) sip_status: Option<u16>,
+    /// `leak-mb=N`: have so many megabytes of memory more, for the rest of its life.
+    pub(crate) leak: u16,
+    /// `fill-mb=N`: have a file of so many megabytes in the data directory.
+    pub(crate) fill: u16,
 }
 
 impl Controls {
@@ -86,6 +94,10 @@ impl Controls {
             "stop-delay-ms" => self.stop_delay = millis(key, value)?,
             "sigterm-exit" => self.sigterm_exit = code(key, value)?,
             "sessions" => self.sessions = calls(key, value)?,
+            "sip-silent" => self.sip_silent = flag(key, value)?,
+            "sip-status" => self.sip_status = Some(status(key, value)?),
+            "leak-mb" => self.leak = megabytes(key, value)?,
+            "fill-mb" => self.fill = megabytes(key, value)?,
             _ => return Err(format!("unknown key {key:?}")),
         }
         Ok(())
@@ -109,6 +121,18 @@ fn calls(key: &str, value: &str) -> Result<u8, String> {
     value
         .parse()
         .map_err(|_| format!("{key} wants a number of calls, at most 255, not {value:?}"))
+}
+
+fn status(key: &str, value: &str) -> Result<u16, String> {
+    let status = value.parse().ok();
+    let status = status.filter(|status| (200..700).contains(status));
+    status.ok_or_else(|| format!("{key} wants a final status of SIP, not {value:?}"))
+}
+
+fn megabytes(key: &str, value: &str) -> Result<u16, String> {
+    value
+        .parse()
+        .map_err(|_| format!("{key} wants megabytes, at most 65535, not {value:?}"))
 }
 
 fn flag(key: &str, value: &str) -> Result<bool, String> {
@@ -202,7 +226,7 @@ mod tests {
     fn every_key_is_understood() {
         let text = "# all of them\n\nstart-delay-ms=1\ncrash-at-start=2\n crash-after-ms=3 \ncrash=4\n\
                     hang=true\ndeaf=true\nignore-sigterm=true\nstop-delay-ms=5\nsigterm-exit=6\n\
-                    sessions=7";
+                    sessions=7\nsip-silent=true\nsip-status=503\nleak-mb=8\nfill-mb=9";
         let expected = Controls {
             start_delay: Duration::from_millis(1),
             crash_at_start: Some(2),
@@ -214,6 +238,10 @@ mod tests {
             stop_delay: Duration::from_millis(5),
             sigterm_exit: 6,
             sessions: 7,
+            sip_silent: true,
+            sip_status: Some(503),
+            leak: 8,
+            fill: 9,
         };
         assert_eq!(parse(text), Ok(expected));
         assert_eq!(parse(""), Ok(Controls::default()));
@@ -253,6 +281,14 @@ mod tests {
             (
                 "sessions=300",
                 "line 1: sessions wants a number of calls, at most 255, not \"300\"",
+            ),
+            (
+                "sip-status=100",
+                "line 1: sip-status wants a final status of SIP, not \"100\"",
+            ),
+            (
+                "leak-mb=-1",
+                "line 1: leak-mb wants megabytes, at most 65535, not \"-1\"",
             ),
             ("99.0.0/hagn=true", "line 1: unknown key \"hagn\""),
         ];

@@ -6,15 +6,19 @@
 //! hangs looks well for another hundred probes or more. [`Doors::jam`] takes that grace away.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::ops::RangeInclusive;
 use std::thread;
 use std::time::Duration;
 
+use crate::sip::{self, MAX_QUESTION};
+
 /// How long a connection to ourselves may take before the backlog counts as full. Where there is
 /// room the kernel answers within microseconds; where there is none it drops the SYN.
 const JAM_TIMEOUT: Duration = Duration::from_millis(50);
+/// Connections that ask by SIP at a time; more are closed at once.
+const MAX_TALKS: usize = 64;
 /// More than any backlog in use (`net.core.somaxconn` is 4096), so that jamming ends in any case.
 const JAM_LIMIT: usize = 10_000;
 
@@ -23,8 +27,11 @@ pub(crate) struct Doors {
     address: Ipv4Addr,
     ports: RangeInclusive<u16>,
     tcp: Vec<TcpListener>,
-    // Bound and never read: what the stand-in owes a test is that the ports are taken.
-    _udp: Vec<UdpSocket>,
+    udp: Vec<UdpSocket>,
+    /// The port that speaks SIP.
+    sip: Option<u16>,
+    /// Connections to it, with what has come on them.
+    talks: Vec<(TcpStream, Vec<u8>)>,
 }
 
 /// A port that could not be had.
@@ -36,24 +43,32 @@ pub(crate) struct NoDoor {
 }
 
 impl Doors {
-    /// Binds the UDP ports; the TCP listeners come with [`Doors::listen`].
-    pub(crate) fn open(address: Ipv4Addr, ports: RangeInclusive<u16>) -> Result<Self, NoDoor> {
+    /// Binds the UDP ports; the TCP listeners come with [`Doors::listen`]. SIP is spoken at `sip`.
+    pub(crate) fn open(
+        address: Ipv4Addr,
+        ports: RangeInclusive<u16>,
+        sip: Option<u16>,
+    ) -> Result<Self, NoDoor> {
         let udp = ports
             .clone()
             .map(|port| {
                 let at = SocketAddr::from((address, port));
-                UdpSocket::bind(at).map_err(|error| NoDoor {
-                    protocol: "udp",
-                    at,
-                    error,
-                })
+                UdpSocket::bind(at)
+                    .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
+                    .map_err(|error| NoDoor {
+                        protocol: "udp",
+                        at,
+                        error,
+                    })
             })
             .collect::<Result<_, _>>()?;
         let mut doors = Self {
             address,
             ports,
             tcp: Vec::new(),
-            _udp: udp,
+            udp,
+            sip,
+            talks: Vec::new(),
         };
         doors.listen()?;
         Ok(doors)
@@ -81,15 +96,36 @@ impl Doors {
     /// Closes the TCP listeners; the UDP ports stay bound.
     pub(crate) fn turn_deaf(&mut self) {
         self.tcp.clear();
+        self.talks.clear();
     }
 
-    /// Accepts and closes whatever has connected, without waiting for anyone.
-    pub(crate) fn answer(&self) {
-        for listener in &self.tcp {
+    /// Accepts and closes whatever has connected, without waiting for anyone, and throws away what
+    /// has come in datagrams; but at the port of SIP questions are answered with this status, or
+    /// read and left alone.
+    pub(crate) fn answer(&mut self, status: Option<u16>) {
+        for (port, listener) in self.ports.clone().zip(&self.tcp) {
             // An error other than "nobody there" is one of that connection, or a shortage that
             // the next poll may find gone.
-            while listener.accept().is_ok() {}
+            while let Ok((stream, _)) = listener.accept() {
+                let is_sip = self.sip == Some(port) && self.talks.len() < MAX_TALKS;
+                if is_sip && stream.set_nonblocking(true).is_ok() {
+                    self.talks.push((stream, Vec::new()));
+                }
+            }
         }
+        for (port, socket) in self.ports.clone().zip(&self.udp) {
+            let mut datagram = [0; MAX_QUESTION];
+            while let Ok((count, from)) = socket.recv_from(&mut datagram) {
+                let request = datagram.get(..count).unwrap_or_default();
+                let wanted = status.filter(|_| self.sip == Some(port));
+                if let Some(answer) = wanted.and_then(|status| sip::answer(request, status)) {
+                    // Whoever does not get it asks again.
+                    let _ = socket.send_to(&answer, from);
+                }
+            }
+        }
+        self.talks
+            .retain_mut(|(stream, heard)| talk(stream, heard, status).is_ok());
     }
 
     /// Fills the backlogs of the listeners, so that no further connection is completed: the next
@@ -102,6 +138,29 @@ impl Doors {
             }
         });
     }
+}
+
+/// Reads what has come on a connection, and answers what is a whole question.
+fn talk(stream: &mut TcpStream, heard: &mut Vec<u8>, status: Option<u16>) -> io::Result<()> {
+    let mut portion = [0; 1024];
+    loop {
+        match stream.read(&mut portion) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => heard.extend(portion.iter().take(count)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) => return Err(error),
+        }
+        if heard.len() > MAX_QUESTION {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+    }
+    while let Some(end) = sip::end_of_request(heard) {
+        let request: Vec<u8> = heard.drain(..end).collect();
+        if let Some(answer) = status.and_then(|status| sip::answer(&request, status)) {
+            stream.write_all(&answer)?;
+        }
+    }
+    Ok(())
 }
 
 fn jam_one(listener: &TcpListener) {
@@ -158,7 +217,7 @@ mod tests {
     const PORTS: RangeInclusive<u16> = 18840..=18841;
 
     fn listening(address: Ipv4Addr) -> Result<Doors, NoDoor> {
-        let mut doors = Doors::open(address, PORTS)?;
+        let mut doors = Doors::open(address, PORTS, Some(*PORTS.end()))?;
         doors.listen()?;
         Ok(doors)
     }
@@ -173,9 +232,9 @@ mod tests {
     #[test]
     fn connections_are_closed_at_once() {
         let address = Ipv4Addr::new(127, 0, 113, 1);
-        let doors = listening(address).unwrap();
+        let mut doors = listening(address).unwrap();
         let mut client = connect(address).unwrap();
-        doors.answer();
+        doors.answer(None);
         assert_eq!(client.read(&mut [0; 8]).unwrap(), 0);
     }
 
@@ -196,14 +255,48 @@ mod tests {
     #[test]
     fn a_jammed_door_lets_connections_time_out_until_it_is_answered() {
         let address = Ipv4Addr::new(127, 0, 113, 3);
-        let doors = listening(address).unwrap();
+        let mut doors = listening(address).unwrap();
         doors.jam();
         assert_eq!(
             connect(address).unwrap_err().kind(),
             io::ErrorKind::TimedOut
         );
-        doors.answer();
+        doors.answer(None);
         connect(address).unwrap();
+    }
+
+    #[test]
+    fn sip_is_answered_at_its_port_on_both_transports_unless_it_is_silent() {
+        let address = Ipv4Addr::new(127, 0, 113, 5);
+        let mut doors = listening(address).unwrap();
+        let question = "OPTIONS sip:a SIP/2.0\r\nVia: v\r\nFrom: f\r\nTo: t\r\nCall-ID: c\r\n\
+                        CSeq: 1 OPTIONS\r\n\r\n";
+        let at = SocketAddr::from((address, *PORTS.end()));
+        let mut stream = TcpStream::connect(at).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let socket = UdpSocket::bind((address, 0)).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        for status in [None, Some(503)] {
+            stream.write_all(question.as_bytes()).unwrap();
+            socket.send_to(question.as_bytes(), at).unwrap();
+            doors.answer(status);
+            let mut heard = [0; 512];
+            let answers = [stream.read(&mut heard).ok(), socket.recv(&mut heard).ok()];
+            assert_eq!(
+                answers.map(|answer| answer.is_some()),
+                [status.is_some(); 2]
+            );
+        }
+        // Another port speaks none.
+        socket
+            .send_to(question.as_bytes(), (address, *PORTS.start()))
+            .unwrap();
+        doors.answer(Some(200));
+        assert!(socket.recv(&mut [0; 8]).is_err());
+        assert_eq!(doors.talks.len(), 1);
+        drop(stream);
+        doors.answer(None);
+        assert!(doors.talks.is_empty(), "whoever hangs up is forgotten");
     }
 
     #[test]
@@ -218,7 +311,7 @@ mod tests {
     #[test]
     fn a_foreign_address_is_told_from_a_busy_port() {
         // TEST-NET-1: never an address of a host.
-        let refused = Doors::open(Ipv4Addr::new(192, 0, 2, 1), PORTS)
+        let refused = Doors::open(Ipv4Addr::new(192, 0, 2, 1), PORTS, None)
             .err()
             .unwrap();
         assert!(!refused.is_busy());

@@ -18,9 +18,11 @@ mod control;
 mod doors;
 mod journal;
 mod life;
+mod load;
 mod preflight;
 mod role;
 mod server;
+mod sip;
 
 use std::env;
 use std::ffi::OsString;

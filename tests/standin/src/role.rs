@@ -61,6 +61,17 @@ impl Role {
             Self::Ivr => 8922..=8927,
         }
     }
+
+    /// Which of them speaks SIP, over TCP and UDP. Call records show it for two; the third is
+    /// inferred. A media server is told of its calls in another way.
+    pub(crate) fn sip(self) -> Option<u16> {
+        match self {
+            Self::Media => None,
+            Self::Queue => Some(8916),
+            Self::Meeting => Some(8928),
+            Self::Ivr => Some(8922),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::control::{FILE_NAME, Look, Watch};
 use crate::doors::{Doors, NoDoor};
 use crate::journal::Journal;
 use crate::life::{Heard, Life, Mode};
+use crate::load::Load;
 use crate::role::Role;
 
 /// How often the control file and the listeners are looked at. The kernel answers a connection
@@ -27,6 +28,7 @@ pub(crate) struct Server {
     life: Life,
     doors: Option<Doors>,
     calls: Calls,
+    load: Load,
 }
 
 impl Server {
@@ -54,6 +56,7 @@ impl Server {
             life: Life::default(),
             doors: None,
             calls: Calls::default(),
+            load: Load::new(Path::new(DATA_DIR)),
         }
     }
 
@@ -74,8 +77,10 @@ impl Server {
                 // The signals stay in their queue, as they would with a process that is stopped.
                 Mode::Hung => thread::park_timeout(TICK),
                 Mode::Waiting | Mode::Serving | Mode::Deaf => {
-                    if let Some(doors) = &self.doors {
-                        doors.answer();
+                    let controls = self.controls.current();
+                    let status = (!controls.sip_silent).then(|| controls.sip_status.unwrap_or(200));
+                    if let Some(doors) = &mut self.doors {
+                        doors.answer(status);
                     }
                     self.calls.read();
                     self.wait();
@@ -94,6 +99,11 @@ impl Server {
                 if let Err(error) = self.calls.set(self.args.local, calls) {
                     self.journal
                         .say(&format!("no ports for {calls} calls: {error}"));
+                }
+                let (leak, fill) = (self.controls.current().leak, self.controls.current().fill);
+                self.load.leak(leak);
+                if let Err(error) = self.load.fill(fill) {
+                    self.journal.say(&format!("no file of {fill} MB: {error}"));
                 }
             }
             Look::Refused(why) => self.journal.say(&format!("{FILE_NAME} REFUSED: {why}")),
@@ -132,7 +142,7 @@ impl Server {
     fn open(&mut self) -> Result<&mut Doors, NoDoor> {
         let doors = match self.doors.take() {
             Some(doors) => doors,
-            None => Doors::open(self.args.local, self.role.ports())?,
+            None => Doors::open(self.args.local, self.role.ports(), self.role.sip())?,
         };
         Ok(self.doors.insert(doors))
     }
