@@ -16,7 +16,7 @@ use super::bystanders::Bystanders;
 use super::engine::Engine;
 use super::images::{self, IMAGE, REPOSITORY};
 use super::process::{Daemon, Running, tail};
-use super::servers::{Server, Times};
+use super::servers::{Probing, Server, Times};
 use super::wait::until;
 
 /// The controller's address.
@@ -34,6 +34,7 @@ pub struct Setup {
     engine: Engine,
     servers: Vec<Server>,
     times: Times,
+    probing: Probing,
 }
 
 impl Setup {
@@ -44,6 +45,7 @@ impl Setup {
             engine: Engine::of_this_machine(),
             servers: servers.to_vec(),
             times: Times::SHORT,
+            probing: Probing(&[]),
         }
     }
 
@@ -51,6 +53,12 @@ impl Setup {
     #[must_use]
     pub fn with(self, times: Times) -> Self {
         Self { times, ..self }
+    }
+
+    /// With other probes.
+    #[must_use]
+    pub fn probing(self, probing: Probing) -> Self {
+        Self { probing, ..self }
     }
 
     /// On another Engine.
@@ -106,7 +114,7 @@ impl Fleet {
             dir,
             _turn: turn.map_err(|(_, why)| why).unwrap(),
         };
-        setup.times.write(&fleet.path("roles.d"));
+        setup.times.write(setup.probing, &fleet.path("roles.d"));
         fleet.write_configuration(&setup.servers);
         fleet.start_controller();
         for server in &setup.servers {

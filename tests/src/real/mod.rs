@@ -26,5 +26,5 @@ pub use disk::SmallDisk;
 pub use engine::{Engine, Instance, PrivateEngine};
 pub use fleet::{Fleet, Setup};
 pub use process::Output;
-pub use servers::{IVR, MEDIA, MEETING, QUEUE, SERVERS, Server, Times};
+pub use servers::{IVR, MEDIA, MEETING, Probing, QUEUE, SERVERS, Server, Times};
 pub use wait::until;

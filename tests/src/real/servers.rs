@@ -83,20 +83,21 @@ impl Times {
         ("settle", "2s"),
     ]);
 
-    /// Writes the built-in definitions with these times into a directory.
+    /// Writes the built-in definitions with these times and probes into a directory.
     ///
     /// # Panics
     /// When a definition has no such time.
-    pub(super) fn write(self, directory: &Path) {
+    pub(super) fn write(self, probing: Probing, directory: &Path) {
         fs::create_dir_all(directory).unwrap();
-        if self.0.is_empty() {
+        if self.0.is_empty() && probing.0.is_empty() {
             return;
         }
         let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("../common/src/roles/builtin");
         for server in SERVERS {
             let file = format!("{}.toml", server.role);
             let text = fs::read_to_string(built_in.join(&file)).unwrap();
-            fs::write(directory.join(&file), self.replaced(&text)).unwrap();
+            let text = probing.replaced(&self.replaced(&text));
+            fs::write(directory.join(&file), text).unwrap();
         }
     }
 
@@ -107,6 +108,33 @@ impl Times {
             let mut found = lines.iter_mut().filter(|line| line.starts_with(&before));
             let line = found.next().expect("a definition has every time once");
             *line = format!("{key} = \"{value}\"");
+        }
+        lines.join("\n") + "\n"
+    }
+}
+
+/// The keys of probes that a test changes, wherever a definition has such a probe: its kind, key
+/// and value as they stand in the file.
+#[derive(Debug, Clone, Copy)]
+pub struct Probing(pub &'static [(&'static str, &'static str, &'static str)]);
+
+impl Probing {
+    fn replaced(self, text: &str) -> String {
+        let mut kind = "";
+        let mut lines = Vec::new();
+        for line in text.lines() {
+            let (key, value) = line.split_once(" = ").unwrap_or((line, ""));
+            match key {
+                "kind" => kind = value.trim_matches('"'),
+                _ if line.starts_with('[') => kind = "",
+                _ => {}
+            }
+            let mut changes = self.0.iter();
+            let change = changes.find(|(of, what, _)| *of == kind && *what == key);
+            lines.push(match change {
+                Some((_, _, value)) => format!("{key} = {value}"),
+                None => line.to_owned(),
+            });
         }
         lines.join("\n") + "\n"
     }
