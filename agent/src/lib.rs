@@ -19,6 +19,7 @@ pub mod firewall;
 pub mod host;
 pub mod identity;
 pub mod journal;
+pub mod latest;
 pub mod ledger;
 pub mod lock;
 pub mod logs;

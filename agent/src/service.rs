@@ -6,10 +6,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::latest::{self, Latest};
 use extend_common::record::Instance;
 use extend_common::service::{AgedService, Dumps, ServiceFigures};
-use tokio::sync::watch;
-use tokio::time::Instant;
 
 /// Often enough for a person who looks; a status tells at once what matters.
 const EVERY: Duration = Duration::from_secs(10);
@@ -52,66 +51,43 @@ impl Gauges {
     }
 }
 
-/// A sample and when it was put together.
-#[derive(Debug, Clone)]
-struct Sample {
-    figures: ServiceFigures,
-    at: Instant,
-}
-
 /// Where the reconciler puts its samples.
 #[derive(Debug)]
-pub struct Teller {
-    samples: watch::Sender<Option<Arc<Sample>>>,
-}
+pub struct Teller(latest::Teller<ServiceFigures>);
 
 /// What a session tells. Clones see the same samples.
 #[derive(Debug, Clone)]
-pub struct ServiceNews {
-    samples: watch::Receiver<Option<Arc<Sample>>>,
-}
+pub struct ServiceNews(Latest<ServiceFigures>);
 
 /// Both ends.
 pub fn channel() -> (Teller, ServiceNews) {
-    let (samples, read) = watch::channel(None);
-    (Teller { samples }, ServiceNews { samples: read })
+    let (to, from) = latest::channel();
+    (Teller(to), ServiceNews(from))
 }
 
 impl Teller {
     /// Whether it is time for another sample.
     pub fn is_due(&self) -> bool {
-        let held = self.samples.borrow();
-        held.as_ref()
-            .is_none_or(|sample| sample.at.elapsed() >= EVERY)
+        self.0.age().is_none_or(|age| age >= EVERY)
     }
 
     /// Puts a sample where sessions find it.
     pub fn tell(&self, figures: ServiceFigures) {
-        let at = Instant::now();
-        self.samples
-            .send_replace(Some(Arc::new(Sample { figures, at })));
+        self.0.tell(figures);
     }
 }
 
 impl ServiceNews {
     /// The last sample, if it was not taken here before.
     pub fn take(&mut self) -> Option<AgedService> {
-        if !self.samples.has_changed().unwrap_or(false) {
-            return None;
-        }
-        let sample = self.samples.borrow_and_update().clone()?;
-        Some(AgedService {
-            age: sample.at.elapsed(),
-            figures: sample.figures.clone(),
-        })
+        let (figures, age) = self.0.take()?;
+        Some(AgedService { age, figures })
     }
 
     /// The same samples for a new session, which has told none of them.
     #[must_use]
     pub fn anew(&self) -> Self {
-        let mut new = self.clone();
-        new.samples.mark_changed();
-        new
+        Self(self.0.anew())
     }
 }
 
@@ -120,16 +96,13 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_sample_is_told_once_in_every_session_and_the_next_is_due_after_a_while() {
-        let (teller, news) = channel();
-        let mut first = news.anew();
-        assert!(first.take().is_none() && teller.is_due());
+    async fn the_next_sample_is_due_after_a_while() {
+        let (teller, _news) = channel();
+        assert!(teller.is_due());
         teller.tell(ServiceFigures::default());
         assert!(!teller.is_due());
         tokio::time::advance(EVERY).await;
-        assert_eq!(first.take().unwrap().age, EVERY);
-        assert!(first.take().is_none() && teller.is_due());
-        assert!(news.anew().take().is_some());
+        assert!(teller.is_due());
     }
 
     #[test]

@@ -127,7 +127,8 @@ impl Health {
         results: Vec<(Point, Answer)>,
         now: Timestamp,
     ) {
-        self.looked |= definition.consequence == Consequence::Restart;
+        self.looked |=
+            definition.consequence == Consequence::Restart && definition.kind.asks_service();
         let is_warm = now >= self.warm_until;
         for (point, answer) in results {
             let state = self
@@ -142,7 +143,7 @@ impl Health {
     pub fn words(&self) -> Vec<String> {
         let lines = self.points.iter();
         lines
-            .map(|(point, state)| format!("{point}: {}", state.words()))
+            .map(|(point, state)| format!("{point}: {}", state.words(*point)))
             .collect()
     }
 
@@ -154,7 +155,7 @@ impl Health {
 
     /// Whether the service has answered anything on this run.
     pub fn is_armed(&self) -> bool {
-        self.answering().any(|(_, state)| state.armed)
+        self.answering().any(|(_, state)| state.has_answered())
     }
 
     /// What is seen beside the verdict.

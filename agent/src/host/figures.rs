@@ -14,29 +14,21 @@ use extend_common::host::{AgedFigures, ClockState, Disk, HostFigures, LoadAverag
 use jiff::Timestamp;
 use nix::sys::statvfs::statvfs;
 use sysinfo::{MemoryRefreshKind, System};
-use tokio::sync::watch;
-use tokio::time::Instant;
 
 use super::clock::TimeService;
 use crate::docker::Docker as _;
 use crate::docker::engine::Engine;
+use crate::latest::{self, Latest, Teller};
 
 /// Often enough for a person who looks, and less than a thousandth of a core.
 const EVERY: Duration = Duration::from_secs(10);
 /// The use of processors is known only from the second sample on: people need not wait for it.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A sample and when it was taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Sample {
-    figures: HostFigures,
-    at: Instant,
-}
-
 /// What a session tells of the machine. Clones see the same samples.
 #[derive(Debug, Clone)]
 pub struct Figures {
-    samples: watch::Receiver<Option<Arc<Sample>>>,
+    samples: Latest<HostFigures>,
     wall: fn() -> Option<Timestamp>,
 }
 
@@ -44,7 +36,7 @@ impl Figures {
     /// For a machine that is only simulated: nothing is ever told.
     pub fn none() -> Self {
         Self {
-            samples: watch::channel(None).1,
+            samples: Latest::none(),
             wall: || None,
         }
     }
@@ -56,43 +48,33 @@ impl Figures {
 
     /// Whether something keeps the clock right, by the last sample.
     pub fn clock(&self) -> Option<ClockState> {
-        self.samples.borrow().as_ref()?.figures.clock
+        self.samples.look(|figures| figures.clock).flatten()
     }
 
     /// The last sample, if it was not taken here before. A new clone takes it again.
     pub fn take_news(&mut self) -> Option<AgedFigures> {
-        // A sampler that has ended leaves its last sample.
-        if !self.samples.has_changed().unwrap_or(false) {
-            return None;
-        }
-        let sample = self.samples.borrow_and_update().clone()?;
-        Some(AgedFigures {
-            age: sample.at.elapsed(),
-            figures: sample.figures.clone(),
-        })
+        let (figures, age) = self.samples.take()?;
+        Some(AgedFigures { age, figures })
     }
 
     /// The same samples for a new session, which has told none of them.
     #[must_use]
     pub fn anew(&self) -> Self {
-        let mut new = self.clone();
-        new.samples.mark_changed();
-        new
+        Self {
+            samples: self.samples.anew(),
+            wall: self.wall,
+        }
     }
 }
 
 /// Begins to sample. The future does so for as long as it is polled.
 pub fn keep(data: PathBuf, engine: Arc<Engine>) -> (Figures, impl Future<Output = ()>) {
-    let (to, samples) = watch::channel(None);
+    let (to, samples) = latest::channel();
     let wall = || Some(Timestamp::now());
     (Figures { samples, wall }, sample_for_ever(data, engine, to))
 }
 
-async fn sample_for_ever(
-    data: PathBuf,
-    engine: Arc<Engine>,
-    to: watch::Sender<Option<Arc<Sample>>>,
-) {
+async fn sample_for_ever(data: PathBuf, engine: Arc<Engine>, to: Teller<HostFigures>) {
     let mut sampler = Sampler::new(data);
     let mut service = TimeService::default();
     let mut pause = SECOND;
@@ -110,8 +92,7 @@ async fn sample_for_ever(
         };
         sampler = back;
         figures.clock = service.state().await;
-        let at = Instant::now();
-        to.send_replace(Some(Arc::new(Sample { figures, at })));
+        to.tell(figures);
         tokio::time::sleep(pause).await;
         pause = EVERY;
     }

@@ -55,23 +55,20 @@ fn odd_numbers_are_mended() {
 
 #[tokio::test]
 async fn each_session_is_told_each_sample_once() {
-    let (to, samples) = watch::channel(None);
+    let (to, samples) = latest::channel();
     let mut figures = Figures {
         samples,
         wall: || None,
     };
     assert_eq!(figures.take_news(), None);
-    let sample = Sample {
-        figures: HostFigures {
-            processors: Some(2),
-            ..HostFigures::default()
-        },
-        at: Instant::now(),
+    let sample = HostFigures {
+        processors: Some(2),
+        ..HostFigures::default()
     };
-    to.send_replace(Some(Arc::new(sample.clone())));
+    to.tell(sample.clone());
     let mut session = figures.anew();
     let told = session.take_news().unwrap();
-    assert_eq!(told.figures, sample.figures);
+    assert_eq!(told.figures, sample);
     assert_eq!(session.take_news(), None);
     let mut next = session.anew();
     assert!(next.take_news().is_some(), "a new session knows nothing");

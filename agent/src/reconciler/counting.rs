@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::Reconciler;
@@ -41,10 +42,10 @@ impl Counting {
 
 impl Reconciler {
     /// Says what is to be counted, and takes in what was found of it.
-    pub(super) fn count_sessions(&mut self) {
+    pub(super) fn count_sessions(&mut self, now: Timestamp) {
         let run = self.with_view(|view| {
             let (stamp, instance) = run_of(view)?;
-            Some((stamp, instance, view.asks_for_sessions()))
+            Some((stamp, instance, view.asks_for_sessions(now)))
         });
         let how = self.how_to_count();
         let run = run.flatten().filter(|(.., asked)| *asked || how.is_ok());

@@ -310,7 +310,7 @@ impl Reconciler {
 
     fn decide(&mut self, now: Timestamp) -> Timestamp {
         self.judge(now);
-        self.count_sessions();
+        self.count_sessions(now);
         let Some(mut decision) = self.with_view(|view| plan(view, now)) else {
             self.aim(None);
             self.publish(None, now);

@@ -18,6 +18,8 @@ const MAX_WINDOW: u32 = u64::BITS;
 pub(super) struct PointState {
     /// Whether its failures mean anything.
     pub(super) armed: bool,
+    /// It is the service that answers; otherwise it is measured.
+    asks: bool,
     /// What follows from them.
     pub(super) consequence: Consequence,
     /// Since when it has failed, if it fails.
@@ -34,11 +36,13 @@ pub(super) struct PointState {
 
 /// Why a point does not pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Why {
-    /// So often in a row.
-    Silent { rule: String, said: String },
-    /// Now and then.
-    Flaps { rule: String, said: String },
+struct Why {
+    /// Now and then; otherwise so often in a row.
+    flaps: bool,
+    /// How often, in words.
+    rule: String,
+    /// What came of the failure that was one too many.
+    said: String,
 }
 
 impl PointState {
@@ -46,6 +50,7 @@ impl PointState {
         Self {
             // Whether a disk is full is nothing that anybody has to answer first.
             armed: point == Point::Disk,
+            asks: definition.kind.asks_service(),
             consequence: definition.consequence,
             since: Timestamp::UNIX_EPOCH,
             why: None,
@@ -81,7 +86,7 @@ impl PointState {
         self.successes = self.successes.saturating_add(1);
         self.window <<= 1;
         let enough = match &self.why {
-            Some(Why::Flaps { .. }) => definition.successes.max(window_of(definition)),
+            Some(why) if why.flaps => definition.successes.max(window_of(definition)),
             _ => definition.successes,
         };
         if self.successes >= enough {
@@ -96,26 +101,36 @@ impl PointState {
         self.successes = 0;
         self.failures = self.failures.saturating_add(1);
         self.window = (self.window << 1) | 1;
-        if matches!(&self.why, Some(Why::Silent { .. })) {
+        if self.why.as_ref().is_some_and(|why| !why.flaps) {
             return;
         }
         let window = window_of(definition);
         let failed = (self.window & (u64::MAX >> (MAX_WINDOW - window))).count_ones();
         if self.failures >= definition.failures {
             let interval = duration::show(definition.interval);
-            let rule = format!("for {} × {interval}", definition.failures);
-            self.why = Some(Why::Silent { rule, said });
+            self.why = Some(Why {
+                flaps: false,
+                rule: format!("for {} × {interval}", definition.failures),
+                said,
+            });
         } else if failed >= definition.failures && self.why.is_none() {
-            let rule = format!("in {failed} of the last {window} probes");
-            self.why = Some(Why::Flaps { rule, said });
+            self.why = Some(Why {
+                flaps: true,
+                rule: format!("in {failed} of the last {window} probes"),
+                said,
+            });
         }
     }
 
     /// Why it counts as failing, if it does.
     pub(super) fn complaint(&self, point: Point) -> Option<String> {
-        let (Why::Silent { rule, said } | Why::Flaps { rule, said }) = self.why.as_ref()?;
-        self.armed
-            .then(|| format!("{} {rule}: {said}", point.complaint()))
+        let Why { rule, said, .. } = self.why.as_ref()?;
+        Some(format!("{} {rule}: {said}", point.complaint()))
+    }
+
+    /// Whether the service has answered here.
+    pub(super) fn has_answered(&self) -> bool {
+        self.armed && self.asks
     }
 
     /// Since when it has failed, and why the last time, if it failed the last time.
@@ -131,15 +146,22 @@ impl PointState {
     }
 
     /// What it said last, for people.
-    pub(super) fn words(&self) -> String {
+    pub(super) fn words(&self, point: Point) -> String {
+        // Some answer; at the others it is only looked.
+        let (well, never) = match point {
+            Point::Udp(_) | Point::Disk | Point::Memory | Point::Portal => {
+                ("as it should be", "it has never been otherwise")
+            }
+            _ => ("it answers", "it has never answered"),
+        };
         match (&self.last, self.armed) {
             (None, _) => "not asked yet".to_owned(),
             (Some(Answer::Passed { draining: true, .. }), _) => {
                 "it answers, and takes no new sessions".to_owned()
             }
-            (Some(Answer::Passed { .. }), _) => "it answers".to_owned(),
+            (Some(Answer::Passed { .. }), _) => well.to_owned(),
             (Some(Answer::Unsure(said)), _) => format!("nobody can tell: {said}"),
-            (Some(Answer::Failed(said)), false) => format!("{said} (it has never answered)"),
+            (Some(Answer::Failed(said)), false) => format!("{said} ({never})"),
             (Some(Answer::Failed(said)), true) => format!("{said} ({} in a row)", self.failures),
         }
     }

@@ -90,8 +90,8 @@ impl View<'_> {
     }
 
     /// Whether what is known of sessions decides anything now.
-    pub(crate) fn asks_for_sessions(&self) -> bool {
-        let ails = self.signs.failing.is_some() || self.is_unhealthy();
+    pub(crate) fn asks_for_sessions(&self, now: Timestamp) -> bool {
+        let ails = self.signs.failing.is_some() || self.ailment(now).is_some();
         self.is_draining() || (ails && self.spare.is_some())
     }
 

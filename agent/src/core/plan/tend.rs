@@ -232,11 +232,6 @@ impl View<'_> {
         })
     }
 
-    /// Whether it has stopped answering.
-    pub(super) fn is_unhealthy(&self) -> bool {
-        matches!(self.verdict, Verdict::Unhealthy(_))
-    }
-
     /// A service that has answered before must do so again: until when it may be silent. None
     /// when it answers, or never has.
     fn silent_until(&self) -> Option<Timestamp> {

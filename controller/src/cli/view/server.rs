@@ -60,6 +60,12 @@ pub(crate) struct Server {
     pub(crate) previous_image: Option<Image>,
     /// How many sessions it has; null unless somebody waits for their end.
     pub(crate) sessions: Option<Sessions>,
+    /// A probe that fails, from its first failure on.
+    pub(crate) failing: Option<Noted>,
+    /// What is the matter and no restart would mend.
+    pub(crate) warnings: Vec<Noted>,
+    /// Until when it is left alone, unhealthy as it is, because it carries calls.
+    pub(crate) spared_until: Option<Timestamp>,
     /// Restarts that the agent began by itself.
     pub(crate) agent_restarts: u64,
     /// Restarts by Docker's own policy since it was last started on purpose.
@@ -89,6 +95,15 @@ pub(crate) struct Server {
     /// For each piece of five minutes of the last two hours the share of the time that it was
     /// healthy or draining; null is a gap: its node or the controller was away.
     pub(crate) recent_healthy_percent: Vec<Option<u8>>,
+}
+
+/// Something that its node has noted of it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Noted {
+    /// Since when, by the node's clock.
+    since: Timestamp,
+    /// In words.
+    reason: String,
 }
 
 /// In place of a share, for a time of which nothing is known.
@@ -168,6 +183,9 @@ impl Server {
             version: None,
             previous_image: None,
             sessions: None,
+            failing: None,
+            warnings: Vec::new(),
+            spared_until: None,
             agent_restarts: 0,
             docker_restarts: 0,
             deployment: desired.deployment.0,
@@ -206,6 +224,17 @@ impl Server {
         }
         self.previous_image = status.previous_image.map(Image::from);
         self.sessions = status.sessions.map(Sessions::from);
+        self.failing = status.failing.map(|failing| Noted {
+            since: failing.since,
+            reason: failing.reason,
+        });
+        let warnings = status.warnings.into_iter();
+        let noted = warnings.map(|warning| Noted {
+            since: warning.since,
+            reason: warning.reason,
+        });
+        self.warnings = noted.collect();
+        self.spared_until = status.spared.map(|spared| spared.until);
         if let Some(container) = status.current {
             self.docker_restarts = container.docker_restarts;
             self.container_id = some(container.instance.container_id);
@@ -256,6 +285,9 @@ impl Server {
         if !told && self.phase.is_some_and(|phase| phase != Phase::Settled) {
             words.extend(self.detail.clone());
         }
+        let heard = is_heard(self.node_state);
+        let warnings = self.warnings.iter().filter(|_| heard);
+        words.extend(warnings.map(|warning| format!("warning: {}", warning.reason)));
         // What is done about it may be the reason too.
         words.dedup();
         words.join("; ")
