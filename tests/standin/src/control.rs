@@ -31,7 +31,7 @@ pub(crate) struct Controls {
     pub(crate) crash: Option<u8>,
     /// `hang=true`: be alive and do nothing at all, until it turns false.
     pub(crate) hang: bool,
-    /// `deaf=true`: run on with the TCP listeners closed, until it turns false.
+    /// `deaf=true`: run on with the TCP listeners closed and nothing answered, until it turns false.
     pub(crate) deaf: bool,
     /// `ignore-sigterm=true`: a SIGTERM that comes in the meantime is logged and forgotten.
     pub(crate) ignore_sigterm: bool,

@@ -93,7 +93,7 @@ impl Doors {
         Ok(())
     }
 
-    /// Closes the TCP listeners; the UDP ports stay bound.
+    /// Closes the TCP listeners; the UDP ports stay bound, and nothing that comes there is answered.
     pub(crate) fn turn_deaf(&mut self) {
         self.tcp.clear();
         self.talks.clear();
@@ -117,7 +117,8 @@ impl Doors {
             let mut datagram = [0; MAX_QUESTION];
             while let Ok((count, from)) = socket.recv_from(&mut datagram) {
                 let request = datagram.get(..count).unwrap_or_default();
-                let wanted = status.filter(|_| self.sip == Some(port));
+                let hears = self.sip == Some(port) && !self.tcp.is_empty();
+                let wanted = status.filter(|_| hears);
                 if let Some(answer) = wanted.and_then(|status| sip::answer(request, status)) {
                     // Whoever does not get it asks again.
                     let _ = socket.send_to(&answer, from);
@@ -294,6 +295,11 @@ mod tests {
         doors.answer(Some(200));
         assert!(socket.recv(&mut [0; 8]).is_err());
         assert_eq!(doors.talks.len(), 1);
+        // The deaf hear nothing at all.
+        doors.turn_deaf();
+        socket.send_to(question.as_bytes(), at).unwrap();
+        doors.answer(Some(200));
+        assert!(socket.recv(&mut [0; 8]).is_err());
         drop(stream);
         doors.answer(None);
         assert!(doors.talks.is_empty(), "whoever hangs up is forgotten");
