@@ -21,19 +21,25 @@ fail() { # SENTENCE
 }
 
 install() {
-    local log made=
+    local log
     log=$(mktemp)
     # Otherwise the package would put a SIP server on every address of this machine.
     if [ ! -e "$POLICY" ]; then
+        # Taken away again however this ends: the machine's other packages want their services.
+        trap 'rm -f "$POLICY"' EXIT
+        trap 'exit 130' INT TERM HUP
         printf '#!/bin/sh\nexit 101\n' >"$POLICY"
         chmod 755 "$POLICY"
-        made=yes
     fi
+    export DEBIAN_FRONTEND=noninteractive
     local apt=(apt-get -q -y -o DPkg::Lock::Timeout=120) code=0
     "${apt[@]}" install --no-install-recommends sip-tester kamailio >"$log" 2>&1 ||
         { "${apt[@]}" update && "${apt[@]}" install --no-install-recommends sip-tester kamailio; } \
             >>"$log" 2>&1 || code=$?
-    [ -z "$made" ] || rm -f "$POLICY"
+    # Nor at the next start of the machine.
+    if [ "$code" = 0 ] && command -v systemctl >/dev/null; then
+        systemctl disable kamailio >>"$log" 2>&1 || true
+    fi
     [ "$code" = 0 ] || fail "SIPp and kamailio could not be installed: see $log"
     rm -f "$log"
 }
@@ -41,7 +47,7 @@ install() {
 if ! have_both; then
     [ "$(id -u)" = 0 ] || fail 'SIPp or kamailio is missing, and only root installs packages'
     printf 'installing the packages sip-tester and kamailio\n' >&2
-    install
+    (install)
 fi
 have_both || fail 'SIPp or kamailio is missing'
 exec "$@"

@@ -9,6 +9,7 @@ mod ports;
 mod retire;
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -97,7 +98,7 @@ impl Executor {
             Step::EndStop
             | Step::Drain { .. }
             | Step::Promote { .. }
-            | Step::MarkProven
+            | Step::MarkProven { .. }
             | Step::Spare { .. }
             | Step::Unspare
             | Step::Quarantine { .. }
@@ -244,6 +245,7 @@ impl Executor {
             spec: render(role, desired, &self.settings.facts, &image.identity),
             image,
             proven: false,
+            answered: BTreeSet::new(),
             recalled_for: None,
         }
     }

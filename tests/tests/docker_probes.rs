@@ -92,8 +92,16 @@ fn a_server_that_is_deaf_to_sip_with_its_tcp_ports_open_is_restarted_and_one_tha
             Err(format!("{:#}", fleet.server(QUEUE).unwrap()))
         }
     });
-    // The new run is silent as well: it has not answered once, and is left in peace.
+    // The new run is silent as well, and no other restart would help: people are told.
     fleet.await_health(QUEUE, "healthy");
+    until("a warning", TOLD, || {
+        let shown = fleet.server(QUEUE).unwrap();
+        let warnings = shown["warnings"].to_string();
+        match warnings.contains("where it answered before") {
+            true => Ok(()),
+            false => Err(format!("{shown:#}")),
+        }
+    });
     let shown = fleet.server(QUEUE).unwrap();
     assert_eq!(shown["agent_restarts"], 1, "{shown:#}");
     let why = shown["reason"].as_str().unwrap_or_default();

@@ -2,10 +2,12 @@
 //!
 //! Everything here is pure. `ledger` writes it to disk; `reconciler` is its only writer.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use extend_common::clock::{after, since};
 use extend_common::record::{Deployment, Drain, Instance, ServerRecord, Stamp};
+use extend_common::roles::Point;
 use extend_common::status::{Evidence, Outcome, ResolvedImage};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -59,6 +61,9 @@ pub struct Served {
     pub spec: ContainerSpec,
     /// Whether its container has ever been seen healthy.
     pub proven: bool,
+    /// Where it has ever answered: what comes after it is to answer there, too.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub answered: BTreeSet<Point>,
     /// Set when the ledger was lost and the deployment was told by its container: the record it
     /// was rendered from. Only for that record is the specification known to be the container's.
     pub recalled_for: Option<Stamp>,
@@ -392,10 +397,18 @@ impl Entry {
             (Step::Remove { id }, _) if self.adopted.as_ref().is_some_and(|a| a.id == *id) => {
                 self.adopted = None;
             }
-            (Step::Promote { unchanged, proven }, _) => self.promote(*unchanged, *proven),
-            (Step::MarkProven, _) => {
+            (
+                Step::Promote {
+                    unchanged,
+                    proven,
+                    answered,
+                },
+                _,
+            ) => self.promote(*unchanged, *proven, answered),
+            (Step::MarkProven { answered }, _) => {
                 if let Some(serving) = &mut self.serving {
                     serving.proven = true;
+                    serving.answered.extend(answered);
                 }
             }
             (Step::Spend { reason, .. }, Done::Seen(evidence)) => {
@@ -462,11 +475,12 @@ impl Entry {
         row.map_or(1, |last| last.in_a_row.saturating_add(1))
     }
 
-    fn promote(&mut self, unchanged: bool, proven: bool) {
+    fn promote(&mut self, unchanged: bool, proven: bool, answered: &BTreeSet<Point>) {
         let Some(mut candidate) = self.candidate.take() else {
             return;
         };
         candidate.proven = proven;
+        candidate.answered.clone_from(answered);
         if let Some(serving) = self.serving.as_ref().filter(|_| unchanged) {
             candidate.made_by = serving.made_by;
             candidate.proven = proven || serving.proven;

@@ -15,7 +15,7 @@
 
 mod point;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use extend_common::record::Instance;
@@ -80,6 +80,10 @@ pub struct Signs {
     pub warnings: Vec<Warning>,
     /// It answers that it takes no new sessions.
     pub draining: bool,
+    /// Where it has answered on this run, of the points that count.
+    pub answered: BTreeSet<Point>,
+    /// Where it has not.
+    pub silent: BTreeSet<Point>,
 }
 
 /// The probes' memory of one run.
@@ -127,15 +131,36 @@ impl Health {
         results: Vec<(Point, Answer)>,
         now: Timestamp,
     ) {
+        self.take(definition, results, true, now);
+    }
+
+    /// Takes the results of a round that was asked in haste: what answers has answered, and a
+    /// failure does not count, for it came sooner than a failure of the next interval would.
+    pub fn note_eager(
+        &mut self,
+        definition: &ProbeDefinition,
+        results: Vec<(Point, Answer)>,
+        now: Timestamp,
+    ) {
+        self.take(definition, results, false, now);
+    }
+
+    fn take(
+        &mut self,
+        definition: &ProbeDefinition,
+        results: Vec<(Point, Answer)>,
+        counts: bool,
+        now: Timestamp,
+    ) {
         self.looked |=
             definition.consequence == Consequence::Restart && definition.kind.asks_service();
-        let is_warm = now >= self.warm_until;
+        let counts = counts && now >= self.warm_until;
         for (point, answer) in results {
             let state = self
                 .points
                 .entry(point)
                 .or_insert_with(|| PointState::of(point, definition));
-            state.note(definition, answer, is_warm, now);
+            state.note(definition, answer, counts, now);
         }
     }
 
@@ -158,9 +183,17 @@ impl Health {
         self.answering().any(|(_, state)| state.has_answered())
     }
 
-    /// What is seen beside the verdict.
-    pub fn signs(&self) -> Signs {
+    /// What is seen beside the verdict, of everything that is asked.
+    pub fn signs(&self, probes: &[ProbeDefinition]) -> Signs {
+        let counts = probes
+            .iter()
+            .filter(|probe| probe.consequence == Consequence::Restart && probe.kind.asks_service());
+        let (answered, silent) = counts
+            .flat_map(ProbeDefinition::points)
+            .partition(|point| self.points.get(point).is_some_and(|s| s.has_answered()));
         Signs {
+            answered,
+            silent,
             failing: self.failing(),
             warnings: self.warnings(),
             draining: self.is_draining(),
@@ -185,10 +218,9 @@ impl Health {
 
     /// What is the matter and no reason for a restart.
     fn warnings(&self) -> Vec<Warning> {
-        let told = self
-            .points
-            .iter()
-            .filter(|(_, state)| state.consequence == Consequence::Warn);
+        let told = self.points.iter().filter(|(point, state)| {
+            state.consequence == Consequence::Warn || self.is_made_up_for(**point)
+        });
         told.filter_map(|(point, state)| {
             let reason = state.complaint(*point)?;
             Some(Warning {
@@ -204,6 +236,14 @@ impl Health {
         .collect()
     }
 
+    /// Whether a failure at a point is no reason for a restart, since the service answers to SIP at
+    /// another: callers have a way in.
+    fn is_made_up_for(&self, point: Point) -> bool {
+        let is_sip = |point: &Point| matches!(point, Point::Sip(..));
+        let mut others = self.answering().filter(|(other, _)| **other != point);
+        is_sip(&point) && others.any(|(other, state)| is_sip(other) && state.is_well())
+    }
+
     /// The points that a restart follows from.
     fn answering(&self) -> impl Iterator<Item = (&Point, &PointState)> {
         let points = self.points.iter();
@@ -217,6 +257,7 @@ impl Health {
         }
         let complaint = self
             .answering()
+            .filter(|(point, _)| !self.is_made_up_for(**point))
             .find_map(|(point, state)| state.complaint(*point));
         if let Some(words) = complaint {
             return Verdict::Unhealthy(words);

@@ -206,7 +206,7 @@ pub fn status(
     view: &View<'_>,
     decision: &Decision,
     condition: Condition,
-    since: Timestamp,
+    (since, now): (Timestamp, Timestamp),
     data_directory: String,
 ) -> ServerStatus {
     let entry = view.entry;
@@ -246,7 +246,7 @@ pub fn status(
             counted.unwrap_or_else(Tally::begun).count
         }),
         failing: view.signs.failing.clone(),
-        warnings: view.signs.warnings.clone(),
+        warnings: view.warnings(now),
         spared: spared(view),
     }
 }

@@ -3,8 +3,10 @@
 //! `plan` decides on them, `execute` does them. Every step may be repeated, and may have taken
 //! effect without the agent having heard of it: the next look decides.
 
+use std::collections::BTreeSet;
+
 use extend_common::record::{ImageRequest, Instance};
-use extend_common::roles::RestartPolicy;
+use extend_common::roles::{Point, RestartPolicy};
 use extend_common::status::{Evidence, OutcomeKind};
 use jiff::Timestamp;
 
@@ -112,9 +114,14 @@ pub enum Step {
         unchanged: bool,
         /// It has been seen healthy.
         proven: bool,
+        /// Where it answers, or is to answer once it runs.
+        answered: BTreeSet<Point>,
     },
-    /// Note that the serving container has been seen healthy.
-    MarkProven,
+    /// Note that the serving container has been seen healthy, and where it has answered.
+    MarkProven {
+        /// All of it.
+        answered: BTreeSet<Point>,
+    },
     /// Look at a run that failed before anything is done about it, and write what is seen.
     Witness {
         /// What is wrong.
@@ -234,7 +241,7 @@ impl Step {
             Self::RemoveImage { .. } => StepKind::RemoveImage,
             Self::Spend { .. } => StepKind::Spend,
             Self::Promote { .. } => StepKind::Promote,
-            Self::MarkProven => StepKind::MarkProven,
+            Self::MarkProven { .. } => StepKind::MarkProven,
             Self::Witness { .. } => StepKind::Witness,
             Self::Spare { .. } => StepKind::Spare,
             Self::Unspare => StepKind::Unspare,
@@ -263,7 +270,7 @@ impl Step {
             | Self::RemoveImage { .. }
             | Self::Spend { .. }
             | Self::Promote { .. }
-            | Self::MarkProven
+            | Self::MarkProven { .. }
             | Self::Witness { .. }
             | Self::Spare { .. }
             | Self::Unspare

@@ -8,6 +8,7 @@ use extend_common::hint::with_hint;
 use extend_common::ids::RoleName;
 use extend_common::roles::RoleDefinition;
 use extend_common::status::{Found, Unclaimed};
+use std::collections::BTreeSet;
 
 use super::{Executor, StepError};
 use crate::core::adopt::{Rules, Unfit, agrees, examine};
@@ -128,6 +129,7 @@ impl Executor {
             image: found.image,
             spec,
             proven: false,
+            answered: BTreeSet::new(),
             recalled_for: None,
         })
     }

@@ -18,6 +18,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use super::fault::Fault;
+
 /// The head of an answer is a few hundred bytes.
 const MAX_HEAD: usize = 16 * 1024;
 
@@ -50,32 +52,37 @@ impl HttpProber {
         path: &str,
         over_tls: bool,
         limit: Duration,
-    ) -> Result<(), String> {
+    ) -> Result<(), Fault> {
         let asking = async {
-            let stream = TcpStream::connect(at).await;
-            let stream = stream.map_err(|error| error.to_string())?;
+            let stream = TcpStream::connect(at).await?;
             if !over_tls {
                 return get(stream, at, path).await;
             }
-            let tls = self.tls.clone().ok_or("TLS cannot be set up")?;
+            let tls = self
+                .tls
+                .clone()
+                .ok_or_else(|| Fault::Blind("TLS cannot be set up".to_owned()))?;
             let name = ServerName::IpAddress((*at.ip()).into());
             let stream = TlsConnector::from(tls).connect(name, stream).await;
-            get(stream.map_err(|error| error.to_string())?, at, path).await
+            get(stream?, at, path).await
         };
         match timeout(limit, asking).await {
             Ok(Ok(status)) if status < StatusCode::INTERNAL_SERVER_ERROR => Ok(()),
-            Ok(Ok(status)) => Err(format!("it answers {}", status.as_u16())),
+            Ok(Ok(status)) => Err(Fault::Silent(format!("it answers {}", status.as_u16()))),
             Ok(Err(why)) => Err(why),
-            Err(_) => Err(format!("nothing came within {}", duration::show(limit))),
+            Err(_) => {
+                let limit = duration::show(limit);
+                Err(Fault::Silent(format!("nothing came within {limit}")))
+            }
         }
     }
 }
 
-async fn get<S>(stream: S, at: SocketAddrV4, path: &str) -> Result<StatusCode, String>
+async fn get<S>(stream: S, at: SocketAddrV4, path: &str) -> Result<StatusCode, Fault>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let failed = |error: hyper::Error| error.to_string();
+    let failed = |error: hyper::Error| Fault::Silent(error.to_string());
     let request = Request::get(path)
         .header(HOST, at.to_string())
         .header(CONNECTION, "close")
@@ -84,7 +91,7 @@ where
             concat!("extend-agent/", env!("CARGO_PKG_VERSION")),
         )
         .body(String::new())
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| Fault::Blind(error.to_string()))?;
     let mut builder = http1::Builder::new();
     builder.max_buf_size(MAX_HEAD);
     let (mut sender, connection) = builder
@@ -185,7 +192,8 @@ mod tests {
 
     async fn ask(at: SocketAddrV4, over_tls: bool) -> Result<(), String> {
         let prober = HttpProber::default();
-        prober.ask(at, "/svr_stats", over_tls, LIMIT).await
+        let answer = prober.ask(at, "/svr_stats", over_tls, LIMIT).await;
+        answer.map_err(Fault::words)
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@
 mod backlog;
 mod bound;
 mod disk;
+mod fault;
 mod http;
 mod jitter;
 mod memory;
@@ -17,7 +18,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use extend_common::ids::NodeAddr;
 use extend_common::record::Instance;
-use extend_common::roles::{Point, ProbeDefinition};
+use extend_common::roles::{Consequence, Point, ProbeDefinition};
 use futures_util::future::join_all;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
@@ -29,8 +30,8 @@ pub use real::RealProber;
 
 /// How often a run is probed until it has answered for the first time.
 const EAGER_INTERVAL: Duration = Duration::from_millis(200);
-/// So many rounds are eager; a service that has not answered by then is probed at its interval.
-const EAGER_ROUNDS: u32 = 600;
+/// For so long at most; a service that has not answered by then is probed at its interval.
+const EAGER_FOR: Duration = Duration::from_secs(120);
 /// A failure that took so much longer than it may was the agent's own: it was not there to see.
 const LATE: Duration = Duration::from_millis(500);
 
@@ -63,6 +64,9 @@ pub struct Round {
     pub instance: Instance,
     /// How.
     pub probe: ProbeDefinition,
+    /// Asked in haste, for a first answer: a failure says nothing, since it comes much sooner after
+    /// the one before than an interval.
+    pub eager: bool,
     /// What each question came to.
     pub results: Vec<(Point, Answer)>,
 }
@@ -105,20 +109,25 @@ async fn repeat(
     mut jitter: Jitter,
     rounds: &mpsc::Sender<Round>,
 ) {
-    let is_eager = !aim.armed && probe.kind.asks_service();
-    let mut eager = if is_eager { 0 } else { EAGER_ROUNDS };
+    let counts = probe.consequence == Consequence::Restart && probe.kind.asks_service();
+    let mut eager = counts && !aim.armed;
+    let begun = Instant::now();
     loop {
         let started = Instant::now();
+        let results = round(prober, aim, probe).await;
+        let was_eager = eager;
+        let has_passed = |(_, answer): &(_, Answer)| matches!(answer, Answer::Passed { .. });
+        eager = eager && !results.iter().any(has_passed) && begun.elapsed() < EAGER_FOR;
         let done = Round {
             instance: aim.instance.clone(),
             probe: probe.clone(),
-            results: round(prober, aim, probe).await,
+            eager: was_eager,
+            results,
         };
         if rounds.send(done).await.is_err() {
             return;
         }
-        let interval = if eager < EAGER_ROUNDS {
-            eager += 1;
+        let interval = if eager {
             EAGER_INTERVAL
         } else {
             jitter.shorten(probe.interval)

@@ -98,7 +98,7 @@ impl Prober for RealProber {
                 took: Some(started.elapsed()),
                 draining,
             },
-            Err(why) => Answer::Failed(why),
+            Err(fault) => fault.into(),
         }
     }
 }

@@ -7,6 +7,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::backlog::Backlogs;
+use super::fault::Fault;
 
 /// Between looks at the accept queue; doubled after each.
 const FIRST_LOOK: Duration = Duration::from_millis(5);
@@ -19,16 +20,14 @@ pub(super) struct TcpProber {
 
 impl TcpProber {
     /// Whether the service at the port takes a connection within `limit`; why not, in words.
-    pub(super) async fn ask(&self, address: SocketAddr, limit: Duration) -> Result<(), String> {
+    pub(super) async fn ask(&self, address: SocketAddr, limit: Duration) -> Result<(), Fault> {
         let deadline = Instant::now() + limit;
         let connection = match timeout_at(deadline, TcpStream::connect(address)).await {
             Ok(Ok(connection)) => connection,
-            Ok(Err(error)) => return Err(error.to_string()),
+            Ok(Err(error)) => return Err(error.into()),
             Err(_) => {
-                return Err(format!(
-                    "no connection within {}",
-                    extend_common::duration::show(limit)
-                ));
+                let limit = extend_common::duration::show(limit);
+                return Err(Fault::Silent(format!("no connection within {limit}")));
             }
         };
         let IpAddr::V4(ip) = address.ip() else {
@@ -38,7 +37,9 @@ impl TcpProber {
         drop(connection);
         taken.map_err(|waiting| {
             let limit = extend_common::duration::show(limit);
-            format!("it takes no connection within {limit} ({waiting} wait)")
+            Fault::Silent(format!(
+                "it takes no connection within {limit} ({waiting} wait)"
+            ))
         })
     }
 }
@@ -87,16 +88,28 @@ mod tests {
         assert_eq!(TcpProber::default().ask(address, LIMIT).await, Ok(()));
         serving.abort();
         drop(serving.await);
-        let refused = TcpProber::default().ask(address, LIMIT).await.unwrap_err();
+        let refused = TcpProber::default()
+            .ask(address, LIMIT)
+            .await
+            .unwrap_err()
+            .words();
         assert!(refused.contains("refused"), "{refused}");
     }
 
     #[tokio::test]
     async fn a_service_that_is_frozen_with_its_port_open_does_not_answer() {
         let (listener, address) = listener().await;
-        let words = TcpProber::default().ask(address, LIMIT).await.unwrap_err();
+        let words = TcpProber::default()
+            .ask(address, LIMIT)
+            .await
+            .unwrap_err()
+            .words();
         assert_eq!(words, "it takes no connection within 300ms (1 wait)");
-        let again = TcpProber::default().ask(address, LIMIT).await.unwrap_err();
+        let again = TcpProber::default()
+            .ask(address, LIMIT)
+            .await
+            .unwrap_err()
+            .words();
         assert_eq!(again, "it takes no connection within 300ms (2 wait)");
         // It goes on, and works its queue off.
         let serving = tokio::spawn(async move { while listener.accept().await.is_ok() {} });

@@ -66,7 +66,11 @@ impl Reconciler {
         self.heed_sleep(now);
         let health = self.judged.health.as_mut();
         if let Some(health) = health.filter(|h| *h.instance() == round.instance) {
-            health.note(&round.probe, round.results, now);
+            let note = match round.eager {
+                true => Health::note_eager,
+                false => Health::note,
+            };
+            note(health, &round.probe, round.results, now);
             self.judged.said = Some((round.instance.container_id, health.words()));
         }
     }
@@ -118,7 +122,7 @@ impl Reconciler {
         judged.signs = judged
             .health
             .as_ref()
-            .map(Health::signs)
+            .map(|health| health.signs(&probes))
             .unwrap_or_default();
         let armed = judged.health.as_ref().is_some_and(Health::is_armed);
         let node = self.parts.settings.facts.node;

@@ -41,7 +41,13 @@ impl Reconciler {
                 let since = self.since(&condition, now);
                 let data = self.data_directory();
                 next.status = self.with_view(|view| {
-                    status(view, &decision, condition.clone(), since, data.clone())
+                    status(
+                        view,
+                        &decision,
+                        condition.clone(),
+                        (since, now),
+                        data.clone(),
+                    )
                 });
             }
             None if self.is_undefined() => {
@@ -79,11 +85,14 @@ impl Reconciler {
 
     /// Puts into the journal what has not been told yet.
     fn tell(&self, condition: Option<&Condition>, now: Timestamp) {
+        let warnings = self
+            .with_view(|view| view.warnings(now))
+            .unwrap_or_default();
         let known = Known {
             node: self.parts.settings.facts.node,
             entry: self.parts.ledger.server.as_ref(),
             condition,
-            warnings: &self.judged.signs.warnings,
+            warnings: &warnings,
             docker_trouble: &self.docker_trouble,
             agent_trouble: &self.ledger_trouble,
         };

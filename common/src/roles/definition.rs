@@ -1,6 +1,6 @@
 //! One role definition: its file's shape, the rules it must keep, and its digest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
@@ -369,7 +369,15 @@ impl RoleDefinition {
                 return broken(&near, rule);
             }
         }
-        None
+        self.asked_twice()
+    }
+
+    /// A question that two probes ask. What is known of it would be of either.
+    fn asked_twice(&self) -> Option<Broken> {
+        let mut asked = BTreeSet::new();
+        let mut points = self.probes.iter().flat_map(ProbeDefinition::points);
+        let twice = points.find(|point| !asked.insert(*point))?;
+        broken("kind", format!("{twice} is asked by two probes"))
     }
 }
 

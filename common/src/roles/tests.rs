@@ -117,6 +117,12 @@ fn a_definition_that_breaks_a_rule_is_refused() {
     refused("[timing]", "[timing]\nsurprise = 1");
     refused("{data}/media-server-only/dump", "{data}/../etc");
     refused("interval = \"5s\"", "interval = \"0s\"");
+    let tcp = "kind = \"tcp\"";
+    let twice = refused(
+        "kind = \"udp\"\nports = \"8840-8845\"",
+        &format!("{tcp}\nports = \"8840-8841\""),
+    );
+    assert!(twice.to_string().contains("asked by two probes"), "{twice}");
     let named = refused("{data}/media-server-only/dump", "{data}/{name}");
     assert!(
         named.to_string().contains("no placeholder for a directory"),

@@ -61,17 +61,17 @@ impl PointState {
         }
     }
 
-    /// Takes an answer in; a failure counts only when `is_warm`.
+    /// Takes an answer in; whether a failure `counts` is said by who asked.
     pub(super) fn note(
         &mut self,
         definition: &ProbeDefinition,
         answer: Answer,
-        is_warm: bool,
+        counts: bool,
         now: Timestamp,
     ) {
         match &answer {
             Answer::Passed { .. } => self.pass(definition),
-            Answer::Failed(said) if self.armed && is_warm => {
+            Answer::Failed(said) if self.armed && counts => {
                 let said = said.clone();
                 self.fail(definition, said, now);
             }
@@ -131,6 +131,11 @@ impl PointState {
     /// Whether the service has answered here.
     pub(super) fn has_answered(&self) -> bool {
         self.armed && self.asks
+    }
+
+    /// Whether it has answered and does so still.
+    pub(super) fn is_well(&self) -> bool {
+        self.has_answered() && self.why.is_none() && self.failures == 0
     }
 
     /// Since when it has failed, and why the last time, if it failed the last time.

@@ -102,8 +102,8 @@ pub(super) fn settle_in(
     now: Timestamp,
 ) -> Decision {
     let phase = Phase::Verifying;
-    if *view.verdict == Verdict::Healthy && !serving.proven {
-        return Decision::step(Step::MarkProven, phase, "it answers");
+    if let Some(step) = view.proof(serving, now) {
+        return Decision::step(step, phase, "it answers");
     }
     if !current.state.is_live() {
         return serve::finish(view, &ending_words(current), now);

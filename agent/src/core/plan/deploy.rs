@@ -42,6 +42,7 @@ pub(super) fn plan(view: &View<'_>, now: Timestamp, given_up: Option<&str>) -> D
         let step = Step::Promote {
             unchanged: true,
             proven: view.entry.serving.as_ref().is_some_and(|s| s.proven),
+            answered: view.answered_before().clone(),
         };
         return Decision::step(step, Phase::Verifying, "the image is the one that serves");
     }
@@ -138,10 +139,16 @@ fn make_room(view: &View<'_>, now: Timestamp) -> Option<Decision> {
 /// The new container is there: it is started, watched, and taken or given up.
 fn verify(view: &View<'_>, trial: &Container, now: Timestamp) -> Decision {
     let promote = |proven, words: &str| {
+        let answered = match proven {
+            true => view.signs.answered.clone(),
+            // It is to answer there once it runs.
+            false => view.answered_before().clone(),
+        };
         Decision::step(
             Step::Promote {
                 unchanged: false,
                 proven,
+                answered,
             },
             Phase::Verifying,
             words,
@@ -182,7 +189,19 @@ fn verify(view: &View<'_>, trial: &Container, now: Timestamp) -> Decision {
             Phase::Verifying,
             "it answers: waiting whether it lasts",
         ),
-        Verdict::Healthy => promote(true, "healthy"),
+        Verdict::Healthy => match view.lost() {
+            None => promote(true, "healthy"),
+            Some(point) if now < window_ends => Decision::wait(
+                Some(window_ends),
+                Phase::Verifying,
+                format!("it answers; not yet at {point}, where the version before did"),
+            ),
+            Some(point) => {
+                let complaint = point.complaint();
+                let reason = format!("{complaint}, where the version before answered");
+                spend(&reason, Some(trial))
+            }
+        },
         Verdict::NotProven if !old_was_proven && now >= settles => {
             promote(false, "it runs, and no port has answered yet")
         }

@@ -14,6 +14,7 @@
 //! ```
 
 mod adopt;
+mod answers;
 mod deploy;
 mod drain;
 mod remove;

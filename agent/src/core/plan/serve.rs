@@ -7,6 +7,7 @@ use extend_common::roles::RestartPolicy;
 use extend_common::status::{OutcomeKind, Phase};
 use jiff::Timestamp;
 
+use super::answers::lost_words;
 use super::{Decision, View, adopt, drain, tend};
 use crate::core::entry::Served;
 use crate::core::health::Verdict;
@@ -155,8 +156,8 @@ fn running(view: &View<'_>, serving: &Served, current: &Container, now: Timestam
             format!("starting {}", current.name),
         );
     }
-    if matches!(view.verdict, Verdict::Healthy) && !serving.proven {
-        return Decision::step(Step::MarkProven, Phase::Verifying, "it answers");
+    if let Some(step) = view.proof(serving, now) {
+        return Decision::step(step, Phase::Verifying, "it answers");
     }
     if view.is_settled() {
         return tend::living(view, current, now).unwrap_or_else(|| finish(view, "", now));
@@ -184,7 +185,14 @@ fn verify(view: &View<'_>, serving: &Served, current: &Container, now: Timestamp
         Verdict::Healthy if now < steady => {
             Decision::wait(Some(steady), phase, "it answers: waiting whether it lasts")
         }
-        Verdict::Healthy => finish(view, "", now),
+        Verdict::Healthy => match view.lost() {
+            None => finish(view, "", now),
+            Some(point) if now < window_ends => {
+                let words = format!("it answers; not yet at {point}, where it did before");
+                Decision::wait(Some(window_ends), phase, words)
+            }
+            Some(point) => finish(view, &lost_words(point), now),
+        },
         Verdict::NotProven if !serving.proven && now >= settles => finish(
             view,
             "not proven: it runs, and no port has answered yet",

@@ -16,13 +16,17 @@ pub(super) async fn told(
     told.next().await.transpose()
 }
 
-/// What its processes have. The kernel counts the files that they have read as theirs, and gives
-/// back those that nobody has used lately when memory is wanted: they are left out, as `docker
-/// stats` does. The word for them is another one in each version of cgroups.
+/// What its processes have themselves: memory of their own and what they share. The files that they
+/// have read or written are the kernel's, which keeps them as long as there is room: a service that
+/// records calls would seem to leak. The words are others in each version of cgroups.
 pub(super) fn used(told: ContainerStatsResponse) -> Option<u64> {
     let ContainerMemoryStats { usage, stats, .. } = told.memory_stats?;
     let stats = stats.unwrap_or_default();
-    let files = ["total_inactive_file", "inactive_file"];
-    let files = files.into_iter().find_map(|word| stats.get(word));
-    Some(usage?.saturating_sub(files.copied().unwrap_or(0)))
+    let versions = [("total_rss", "total_shmem"), ("anon", "shmem")];
+    let own = versions.into_iter().find_map(|(own, shared)| {
+        let shared = stats.get(shared).copied().unwrap_or(0);
+        Some(stats.get(own)?.saturating_add(shared))
+    });
+    // An Engine that tells no more than the sum.
+    own.or(usage)
 }

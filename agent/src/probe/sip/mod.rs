@@ -18,6 +18,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, UdpSocket};
 use tokio::time::{Instant, timeout_at};
 
+use super::fault::Fault;
 use message::{CHANCE, Frame, Question, Reply, frame};
 
 /// The first wait before a datagram is sent again, doubled after each (RFC 3261, timer E).
@@ -36,7 +37,7 @@ pub(super) async fn ask(
     own: Ipv4Addr,
     to: SocketAddrV4,
     limit: Duration,
-) -> Result<u16, String> {
+) -> Result<u16, Fault> {
     let deadline = Instant::now() + limit;
     let mut heard = Heard::default();
     let asking = async {
@@ -47,10 +48,10 @@ pub(super) async fn ask(
     };
     match timeout_at(deadline, asking).await {
         Ok(Ok(status)) => Ok(status),
-        Ok(Err(Silent::Refused(error))) => Err(error.to_string()),
-        Ok(Err(Silent::Ended)) => Err(heard.words("before it hung up")),
-        Ok(Err(Silent::Flood)) => Err(heard.words(&format!("in {MAX_HEARD} messages"))),
-        Err(_) => Err(heard.words(&format!("within {}", duration::show(limit)))),
+        Ok(Err(Silent::Refused(error))) => Err(error.into()),
+        Ok(Err(Silent::Ended)) => Err(heard.fault("before it hung up")),
+        Ok(Err(Silent::Flood)) => Err(heard.fault(&format!("in {MAX_HEARD} messages"))),
+        Err(_) => Err(heard.fault(&format!("within {}", duration::show(limit)))),
     }
 }
 
@@ -67,14 +68,14 @@ impl Heard {
         self.garbage |= reply.is_none();
     }
 
-    fn words(self, until: &str) -> String {
-        match self {
+    fn fault(self, until: &str) -> Fault {
+        Fault::Silent(match self {
             Self {
                 provisional: true, ..
             } => format!("only a provisional answer came {until}"),
             Self { garbage: true, .. } => format!("what came {until} is no answer to it"),
             _ => format!("nothing came {until}"),
-        }
+        })
     }
 }
 

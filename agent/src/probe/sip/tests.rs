@@ -36,7 +36,8 @@ async fn udp(make: impl Fn(usize, &[u8]) -> Vec<Vec<u8>> + Send + 'static) -> So
 }
 
 async fn ask_udp(to: SocketAddrV4) -> Result<u16, String> {
-    ask(Transport::Udp, OWN, to, LIMIT).await
+    let answer = ask(Transport::Udp, OWN, to, LIMIT).await;
+    answer.map_err(Fault::words)
 }
 
 #[tokio::test]
@@ -129,7 +130,8 @@ where
 }
 
 async fn ask_tcp(to: SocketAddrV4) -> Result<u16, String> {
-    ask(Transport::Tcp, OWN, to, LIMIT).await
+    let answer = ask(Transport::Tcp, OWN, to, LIMIT).await;
+    answer.map_err(Fault::words)
 }
 
 #[tokio::test]

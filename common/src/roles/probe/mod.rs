@@ -108,7 +108,8 @@ pub struct ProbeDefinition {
 }
 
 /// What one question of a probe is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Point {
     /// A connection to a port.
     Tcp(u16),

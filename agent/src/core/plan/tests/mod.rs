@@ -2,6 +2,7 @@
 //! step says.
 
 mod adoption;
+mod answers;
 mod draining;
 mod images;
 mod model;
@@ -9,6 +10,8 @@ mod sparing;
 mod staging;
 mod tending;
 mod verbs;
+
+use std::collections::BTreeSet;
 
 use extend_common::ids::{NodeAddr, RoleName};
 use extend_common::record::{
@@ -261,7 +264,7 @@ impl Life {
         match step {
             Step::EndStop
             | Step::Promote { .. }
-            | Step::MarkProven
+            | Step::MarkProven { .. }
             | Step::Spare { .. }
             | Step::Unspare
             | Step::Quarantine { .. }
@@ -341,6 +344,7 @@ impl Life {
             ),
             image,
             proven: false,
+            answered: BTreeSet::new(),
             recalled_for: None,
         }
     }

@@ -23,7 +23,13 @@ impl Life {
         let view = self.view(definition, &owner);
         let decision = plan(&view, self.now);
         let condition = condition(&view, &decision, self.now);
-        status(&view, &decision, condition, self.now, String::new())
+        status(
+            &view,
+            &decision,
+            condition,
+            (self.now, self.now),
+            String::new(),
+        )
     }
 
     fn refuse_pull(&mut self, reason: &str) {

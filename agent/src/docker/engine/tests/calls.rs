@@ -440,17 +440,14 @@ async fn a_registry_is_asked_through_the_engine_and_its_digest_believed_only_if_
 async fn memory_is_what_the_processes_have_in_both_versions_of_cgroups() {
     for (stats, expected) in [
         (
-            json!({ "usage": 900, "stats": { "total_inactive_file": 300, "inactive_file": 1 } }),
+            json!({ "usage": 900, "stats": { "total_rss": 500, "total_shmem": 100, "rss": 1 } }),
             Some(600),
         ),
         (
-            json!({ "usage": 900, "stats": { "inactive_file": 200, "anon": 1 } }),
+            json!({ "usage": 900, "stats": { "active_file": 200, "anon": 600, "shmem": 100 } }),
             Some(700),
         ),
-        (
-            json!({ "usage": 900, "stats": { "inactive_file": 1000 } }),
-            Some(0),
-        ),
+        (json!({ "usage": 900, "stats": { "anon": 0 } }), Some(0)),
         (json!({ "usage": 900 }), Some(900)),
         // A container that does not run.
         (json!({}), None),

@@ -1,0 +1,81 @@
+//! Where a service answers, and where it has ever answered: what was heard before is expected again, of
+//! every later run and of every version that comes after.
+//!
+//! ```text
+//!   answered ── ledger: of what serves ── the next run, the next version
+//!                                           ├ answers there too ── well
+//!                                           └ silent when its start is over
+//!                                               ├ a version on trial ── goes back
+//!                                               └ a restart ── done, and people are warned
+//! ```
+
+use std::collections::BTreeSet;
+
+use extend_common::clock::after;
+use extend_common::roles::Point;
+use extend_common::status::{Warning, WarningKind};
+use jiff::Timestamp;
+
+use super::View;
+use crate::core::entry::Served;
+use crate::core::health::Verdict;
+use crate::core::step::Step;
+use crate::docker::Container;
+
+/// It runs, and does not answer where it did before its last start.
+pub(super) fn lost_words(point: Point) -> String {
+    format!("{}, where it answered before", point.complaint())
+}
+
+impl View<'_> {
+    /// What is to be written of where the service has answered: its first answer at once, what comes
+    /// later when its start is over.
+    pub(super) fn proof(&self, serving: &Served, now: Timestamp) -> Option<Step> {
+        if *self.verdict != Verdict::Healthy {
+            return None;
+        }
+        let is_news = !self.signs.answered.is_subset(&serving.answered);
+        let is_up = now >= after(self.seen, self.timing.start_window);
+        (!serving.proven || (is_news && is_up)).then(|| Step::MarkProven {
+            answered: self.signs.answered.clone(),
+        })
+    }
+
+    /// Where what serves, or served before, has ever answered.
+    pub(super) fn answered_before(&self) -> &BTreeSet<Point> {
+        static NOWHERE: BTreeSet<Point> = BTreeSet::new();
+        let serving = self.entry.serving.as_ref();
+        serving.map_or(&NOWHERE, |serving| &serving.answered)
+    }
+
+    /// A point at which it answered before and does not on this run.
+    pub(super) fn lost(&self) -> Option<Point> {
+        let silent = &self.signs.silent;
+        self.answered_before().intersection(silent).next().copied()
+    }
+
+    /// What is the matter and no reason for a restart: what the probes say, a point that is silent
+    /// since the last start, and new calls that are turned away though nobody has asked for that.
+    pub(crate) fn warnings(&self, now: Timestamp) -> Vec<Warning> {
+        let mut warnings = self.signs.warnings.clone();
+        let runs = self.current().is_some_and(Container::is_up) && self.is_settled();
+        let due = after(self.seen, self.timing.start_window);
+        if let Some(point) = self.lost().filter(|_| runs && now >= due) {
+            warnings.push(Warning {
+                kind: WarningKind::Probe,
+                reason: lost_words(point),
+                since: due,
+            });
+        }
+        if self.signs.draining && runs && !self.is_held() {
+            warnings.push(Warning {
+                kind: WarningKind::Probe,
+                reason: "it answers to SIP with 503 and takes no new sessions, though nobody has \
+                         drained it"
+                    .to_owned(),
+                since: self.verdict_since,
+            });
+        }
+        warnings
+    }
+}

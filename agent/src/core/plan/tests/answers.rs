@@ -1,0 +1,143 @@
+//! What has answered somewhere is to answer there again: the next run, and the next version.
+
+use std::time::Duration;
+
+use extend_common::roles::{Point, Transport};
+use extend_common::status::{Health, WarningKind};
+
+use super::*;
+
+const TCP: Point = Point::Tcp(8840);
+const SIP: Point = Point::Sip(Transport::Udp, 8916);
+
+impl Life {
+    /// From now on it answers there, and not there.
+    fn hears(&mut self, answered: &[Point], silent: &[Point]) {
+        self.signs.answered = answered.iter().copied().collect();
+        self.signs.silent = silent.iter().copied().collect();
+    }
+
+    /// A server whose every point has answered.
+    fn that_answers_everywhere() -> Self {
+        let mut life = Self::new();
+        life.hears(&[TCP, SIP], &[]);
+        life.settle();
+        life.log.clear();
+        life
+    }
+
+    fn asks_for(&mut self, image: &str) -> &mut Self {
+        self.image = image.to_owned();
+        self.assign(|desired, generation| desired.deployment = Deployment(generation))
+    }
+
+    fn wait_for_window(&mut self) {
+        let window = self.roles.get(&role()).unwrap().timing.start_window;
+        self.now = after(self.seen, window);
+    }
+
+    fn answered(&self) -> Vec<Point> {
+        let serving = self.entry.serving.as_ref().unwrap();
+        serving.answered.iter().copied().collect()
+    }
+}
+
+#[test]
+fn a_version_that_is_deaf_where_the_one_before_was_not_goes_back() {
+    let mut life = Life::that_answers_everywhere();
+    life.asks_for("22.4").hears(&[TCP], &[SIP]);
+    let begun = life.now;
+    life.settle();
+    assert_eq!(
+        life.outcome(),
+        (
+            OutcomeKind::RolledBack,
+            "no answer to SIP OPTIONS on udp/8916, where the version before answered"
+        )
+    );
+    let current = life.observed.current.as_ref().unwrap();
+    assert_eq!(current.image_id, "22.3");
+    assert!(
+        extend_common::clock::since(begun, life.now) >= Duration::from_secs(60),
+        "it had the whole of its start to answer there"
+    );
+}
+
+#[test]
+fn a_version_that_answers_there_late_is_taken() {
+    let mut life = Life::that_answers_everywhere();
+    life.asks_for("22.4").hears(&[TCP], &[SIP]);
+    while life.next() != Next::Wait(Some(after(life.seen, Duration::from_secs(60)))) {
+        match life.next() {
+            Next::Do(step) => life.apply(&step),
+            Next::Wait(until) => life.pass_until(until.unwrap()),
+        }
+    }
+    life.hears(&[TCP, SIP], &[]);
+    life.settle();
+    assert_eq!(life.outcome(), (OutcomeKind::Succeeded, ""));
+    assert_eq!(life.answered(), [TCP, SIP]);
+}
+
+#[test]
+fn what_never_answered_there_is_not_held_against_the_next_version() {
+    let mut life = Life::new();
+    life.hears(&[TCP], &[SIP]);
+    life.settle();
+    life.asks_for("22.4").settle();
+    assert_eq!(life.outcome(), (OutcomeKind::Succeeded, ""));
+}
+
+#[test]
+fn a_point_that_nobody_asks_any_more_is_not_missed() {
+    let mut life = Life::that_answers_everywhere();
+    life.asks_for("22.4").hears(&[TCP], &[]);
+    life.settle();
+    assert_eq!(life.outcome(), (OutcomeKind::Succeeded, ""));
+}
+
+#[test]
+fn a_restart_that_comes_back_deaf_is_done_and_people_are_warned() {
+    let mut life = Life::that_answers_everywhere();
+    life.assign(|desired, _| {
+        desired.replace = Some(extend_common::record::Instance {
+            container_id: "c1".to_owned(),
+            started_at: "2026-01-01T00:00:00Z".to_owned(),
+        });
+    });
+    life.hears(&[TCP], &[SIP]);
+    life.settle();
+    let lost = "no answer to SIP OPTIONS on udp/8916, where it answered before";
+    assert_eq!(life.outcome(), (OutcomeKind::Succeeded, lost));
+    let told = life.told();
+    assert_eq!(told.health, Health::Healthy);
+    let warnings: Vec<_> = told.warnings.iter().map(|w| (w.kind, &*w.reason)).collect();
+    assert_eq!(warnings, [(WarningKind::Probe, lost)]);
+    life.hears(&[TCP, SIP], &[]);
+    assert_eq!(life.told().warnings, []);
+}
+
+#[test]
+fn an_answer_that_came_after_the_start_is_written_once_the_start_is_over() {
+    let mut life = Life::new();
+    life.hears(&[TCP], &[SIP]);
+    life.settle();
+    life.hears(&[TCP, SIP], &[]);
+    assert_eq!(life.next(), Next::Wait(None));
+    life.wait_for_window();
+    life.log.clear();
+    life.settle();
+    assert_eq!(life.log, ["markproven"]);
+    assert_eq!(life.answered(), [TCP, SIP]);
+}
+
+#[test]
+fn whoever_takes_no_calls_though_nobody_asked_for_that_is_told_to_people() {
+    let mut life = Life::that_answers_everywhere();
+    life.signs.draining = true;
+    let told = life.told();
+    assert_eq!(told.warnings.len(), 1, "{told:?}");
+    assert!(told.warnings[0].reason.contains("nobody has drained it"));
+    life.assign(|desired, _| desired.drain = Drain::Hold { limit_seconds: 60 });
+    assert_eq!(life.told().warnings, [], "an operator asked for it");
+}
