@@ -10,8 +10,7 @@
 )]
 
 use std::net::UdpSocket;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -49,26 +48,25 @@ fn have_calls(fleet: &Fleet, calls: usize, more: &str) -> Vec<u16> {
 
 /// Phones that talk: fifty datagrams a second to each port, until it is dropped.
 struct Talk {
-    over: Arc<AtomicBool>,
+    hang_up: Option<Sender<()>>,
     phones: Option<JoinHandle<()>>,
 }
 
 impl Talk {
     fn to(ports: Vec<u16>) -> Self {
-        let over = Arc::new(AtomicBool::new(false));
-        let heard = Arc::clone(&over);
+        let (hang_up, hung_up) = channel();
         let phones = std::thread::spawn(move || {
             let phone = UdpSocket::bind((MEDIA.node, 0)).unwrap();
-            while !heard.load(Ordering::Relaxed) {
+            let packet = Duration::from_millis(20);
+            while hung_up.recv_timeout(packet) == Err(RecvTimeoutError::Timeout) {
                 for port in &ports {
                     // A port that is closed by now refuses.
                     drop(phone.send_to(&[0; 172], (MEDIA.node, *port)));
                 }
-                std::thread::sleep(Duration::from_millis(20));
             }
         });
         Self {
-            over,
+            hang_up: Some(hang_up),
             phones: Some(phones),
         }
     }
@@ -76,7 +74,7 @@ impl Talk {
 
 impl Drop for Talk {
     fn drop(&mut self) {
-        self.over.store(true, Ordering::Relaxed);
+        drop(self.hang_up.take());
         if let Some(phones) = self.phones.take() {
             drop(phones.join());
         }
