@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use extend_common::clock::since;
+use extend_common::roles::{Point, Transport};
 use extend_common::status::SessionCount;
 use proptest::prelude::*;
 
@@ -32,6 +33,8 @@ enum Luck {
     Media(Flow),
     RestartsHeld(u64),
     Alone(bool),
+    /// On TCP, and to SIP; neither is nowhere.
+    AnswersAt(bool, bool),
     AgentKilled,
     Time(u64),
 }
@@ -54,6 +57,7 @@ fn luck() -> impl Strategy<Value = Luck> {
         3 => prop_oneof![Just(Flow::Flows), Just(Flow::Still), Just(Flow::Unknown)].prop_map(Luck::Media),
         1 => (1_u64..300).prop_map(Luck::RestartsHeld),
         1 => any::<bool>().prop_map(Luck::Alone),
+        2 => any::<(bool, bool)>().prop_map(|(tcp, sip)| Luck::AnswersAt(tcp, sip)),
         2 => Just(Luck::AgentKilled),
         5 => (1_u64..400).prop_map(Luck::Time),
     ]
@@ -145,6 +149,15 @@ impl Watched {
                 });
             }
             Luck::Alone(alone) => life.alone = alone,
+            Luck::AnswersAt(tcp, sip) => {
+                let points = [
+                    (Point::Tcp(8840), tcp),
+                    (Point::Sip(Transport::Tcp, 8916), sip),
+                ];
+                let (yes, no) = points.into_iter().partition::<Vec<_>, _>(|(_, here)| *here);
+                life.signs.answered = yes.into_iter().map(|(point, _)| point).collect();
+                life.signs.silent = no.into_iter().map(|(point, _)| point).collect();
+            }
             Luck::AgentKilled => {
                 life.verdict = Verdict::Starting;
                 life.death = None;
