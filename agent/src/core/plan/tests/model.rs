@@ -70,6 +70,18 @@ struct Watched {
     charged: Vec<Timestamp>,
 }
 
+impl Life {
+    fn answer_at(&mut self, tcp: bool, sip: bool) {
+        let points = [
+            (Point::Tcp(8840), tcp),
+            (Point::Sip(Transport::Tcp, 8916), sip),
+        ];
+        let (yes, no) = points.into_iter().partition::<Vec<_>, _>(|(_, here)| *here);
+        self.signs.answered = yes.into_iter().map(|(point, _)| point).collect();
+        self.signs.silent = no.into_iter().map(|(point, _)| point).collect();
+    }
+}
+
 impl Watched {
     fn happens(&mut self, luck: Luck) {
         let life = &mut self.life;
@@ -149,15 +161,7 @@ impl Watched {
                 });
             }
             Luck::Alone(alone) => life.alone = alone,
-            Luck::AnswersAt(tcp, sip) => {
-                let points = [
-                    (Point::Tcp(8840), tcp),
-                    (Point::Sip(Transport::Tcp, 8916), sip),
-                ];
-                let (yes, no) = points.into_iter().partition::<Vec<_>, _>(|(_, here)| *here);
-                life.signs.answered = yes.into_iter().map(|(point, _)| point).collect();
-                life.signs.silent = no.into_iter().map(|(point, _)| point).collect();
-            }
+            Luck::AnswersAt(tcp, sip) => life.answer_at(tcp, sip),
             Luck::AgentKilled => {
                 life.verdict = Verdict::Starting;
                 life.death = None;
