@@ -28,6 +28,8 @@ mod grammar;
 mod guide;
 #[path = "cli/harness.rs"]
 mod harness;
+#[path = "cli/health.rs"]
+mod health;
 #[path = "cli/hosts.rs"]
 mod hosts;
 #[path = "cli/logs.rs"]

@@ -465,15 +465,17 @@ pub(crate) fn health() -> v1::HealthResponse {
     server.node_state = v1::NodeState::Offline.into();
     server.node_reason = "node 172.31.16.137 is offline: nothing was heard of it for 5s".to_owned();
     server.node_away_since_ms = (now - 600) * 1_000;
+    // Two minutes are one mark, also at an odd minute.
+    let mark = now.div_euclid(120) * 120;
     let minute = |ago: i64| {
-        let is_bad = (3_600..3_900).contains(&ago);
+        let is_bad = (61..=64).contains(&ago);
         let health = if is_bad {
             v1::Health::Unhealthy
         } else {
             v1::Health::Healthy
         };
         v1::HealthStep {
-            at_ms: (now - ago).div_euclid(60) * 60_000,
+            at_ms: (mark - ago * 60) * 1_000,
             known_seconds: 60,
             healthy_seconds: if is_bad { 0 } else { 60 },
             worst: health.into(),
@@ -483,10 +485,7 @@ pub(crate) fn health() -> v1::HealthResponse {
             ..v1::HealthStep::default()
         }
     };
-    let steps = (10..120)
-        .rev()
-        .map(|minutes| minute(minutes * 60))
-        .collect();
+    let steps = (11..=118).rev().map(minute).collect();
     let scale = |step_seconds, length, steps| v1::HealthScale {
         step_seconds,
         length,

@@ -25,7 +25,7 @@ impl Marks {
     }
 
     /// The first of the three that is set decides, as the C library has it.
-    fn of(variable: impl Fn(&str) -> Option<String>) -> Self {
+    pub(crate) fn of(variable: impl Fn(&str) -> Option<String>) -> Self {
         let set = |name: &&str| variable(name).filter(|value| !value.is_empty());
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(set);
         let charset = locale.unwrap_or_default().to_ascii_lowercase();
@@ -43,8 +43,10 @@ impl Marks {
             };
             let most = most.max(1);
             let top = self.levels.len() as u128 - 1;
-            // The highest mark is for all of it alone: one bad second shows.
+            // The highest mark is for all of it alone, and the lowest for none of it: one bad
+            // second shows, and so does one good one.
             let level = u128::from(value.min(most)) * top / u128::from(most);
+            let level = level.max(u128::from(value.min(1)));
             let level = usize::try_from(level).unwrap_or_default();
             self.levels.get(level).copied().unwrap_or(self.gap)
         };
@@ -55,7 +57,7 @@ impl Marks {
     pub(crate) fn legend(&self) -> String {
         let [lowest, .., highest] = self.levels;
         format!(
-            "{lowest} none, {highest} all or the most, {} not known",
+            "{lowest} none, {highest} all or the most, {} mostly not known",
             self.gap
         )
     }
@@ -66,10 +68,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn low_is_low_and_a_gap_is_a_gap_and_one_bad_second_shows() {
-        let values = [Some(0), Some(50), Some(99), Some(100), None, Some(500)];
-        assert_eq!(BLOCKS.line(values, 100), "▁▄▇█·█");
-        assert_eq!(ASCII.line(values, 100), "_-*#?#");
+    fn none_and_all_have_marks_of_their_own_and_so_has_a_gap() {
+        let values = [0, 1, 14, 15, 50, 99, 100, 500].map(Some);
+        let values = || values.into_iter().chain([None]);
+        assert_eq!(BLOCKS.line(values(), 100), "▁▂▂▂▄▇██·");
+        assert_eq!(ASCII.line(values(), 100), "_...-*##?");
+        assert_eq!(BLOCKS.line([Some(1)], u64::MAX), "▂");
         assert_eq!(BLOCKS.line([Some(0), Some(1)], 0), "▁█");
         assert_eq!(BLOCKS.line([Some(u64::MAX)], u64::MAX), "█");
         assert_eq!(BLOCKS.line([], 100), "");

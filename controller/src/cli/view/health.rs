@@ -22,6 +22,9 @@ use crate::cli::output::{Stream, Tone};
 /// Marks of a spark line: half as many as a scale has steps, so that it fits a terminal.
 const STEPS_OF_MARK: usize = 2;
 
+/// So many seconds of the present may be missing: an answer is as old as its way was long.
+const LATE: i64 = 2;
+
 /// The document of `extend health`.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Healths {
@@ -120,7 +123,7 @@ pub(crate) struct Change {
 }
 
 impl Health {
-    /// Reads an answer that came just now, with what is older than `since` left out.
+    /// Reads an answer that came just now, with what was over before `since` left out.
     pub(crate) fn read(
         wire: v1::HealthView,
         since: Option<Timestamp>,
@@ -141,7 +144,9 @@ impl Health {
         }
         let changes = wire.changes.into_iter().map(Change::read);
         let mut changes = changes.collect::<Result<Vec<_>, _>>()?;
-        changes.retain(|change| is_meant(change.at));
+        // The last one before is what was in force then.
+        let first = changes.iter().position(|change| is_meant(change.at));
+        changes.drain(..first.unwrap_or(changes.len()).saturating_sub(1));
         Ok(Self {
             server: Server::try_from(wire.server.unwrap_or_default())?,
             service: wire.service.map(|service| Service::read(service, now)),
@@ -304,8 +309,13 @@ impl Scale {
             lines.push(format!("{name:<9}  {line}  {told}").trim_end().to_owned());
         };
         let share = |piece: &Step| {
-            let healthy = u64::from(piece.healthy_seconds) * 100;
-            healthy.checked_div(u64::from(piece.known_seconds))
+            let passed = (now.as_second() - LATE - piece.at.as_second()).max(1);
+            let passed = u64::try_from(passed).unwrap_or_default().min(mark);
+            let known = u64::from(piece.known_seconds).min(mark);
+            let healthy = u64::from(piece.healthy_seconds);
+            let percent = healthy * 100 / passed.max(known).max(1);
+            // One second of two hours is not none.
+            (known > 0 && known * 2 >= passed).then_some(percent.max(healthy.min(1)))
         };
         let told = match known {
             0 => "nothing is known".to_owned(),
@@ -349,8 +359,13 @@ impl Scale {
     fn pieces(&self, now: Timestamp) -> Vec<Step> {
         let length = i64::from(self.step_seconds) * STEPS_OF_MARK as i64;
         let count = self.length as usize / STEPS_OF_MARK;
-        let first = now.as_second() / length - count as i64 + 1;
-        let mut pieces = vec![Step::default(); count];
+        let first = (now.as_second() - 1) / length - count as i64 + 1;
+        let begins = (first..).map(|place| Timestamp::from_second(place.saturating_mul(length)));
+        let piece = |at: Result<Timestamp, _>| Step {
+            at: at.unwrap_or_default(),
+            ..Step::default()
+        };
+        let mut pieces: Vec<_> = begins.take(count).map(piece).collect();
         for step in &self.steps {
             let place = usize::try_from(step.at.as_second() / length - first).ok();
             if let Some(piece) = place.and_then(|place| pieces.get_mut(place)) {
@@ -411,3 +426,6 @@ impl Change {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
