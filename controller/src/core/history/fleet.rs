@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use extend_common::ids::NodeAddr;
 use extend_common::service::ServiceFigures;
+use extend_common::status::{Health, ServerStatus, WarningKind};
 
 use super::{Allotment, Figures, History, Seen};
 use crate::core::admit::{resolve, select_for_status};
@@ -99,10 +100,29 @@ impl Fleet {
         self.keeping.looked = nodes.last().copied();
         let allotment = Allotment::of(self.nodes.len());
         for node in nodes {
-            if let Some(entry) = self.nodes.get_mut(&node) {
-                entry.look(node, Some(&allotment), now);
-            }
+            self.look_at(node, Some(&allotment), now);
         }
+    }
+
+    fn look_at(&mut self, node: NodeAddr, allotment: Option<&Allotment>, now: Timestamp) {
+        let refusing = self.refuses(node);
+        if let Some(entry) = self.nodes.get_mut(&node) {
+            entry.look(node, refusing, allotment, now);
+        }
+    }
+
+    /// Whether a server turns new calls away by itself: its service answers 503, which its agent
+    /// warns of, and nobody wants it so.
+    fn refuses(&self, node: NodeAddr) -> bool {
+        let Some(entry) = self.nodes.get(&node) else {
+            return false;
+        };
+        let warns = entry.status.as_ref().is_some_and(|status| {
+            let mut warnings = status.warnings.iter();
+            status.health == Health::Draining
+                && warnings.any(|warning| warning.kind == WarningKind::Probe)
+        });
+        warns && !entry.is_drained() && !self.is_shut_on_purpose(node)
     }
 
     fn write_some(&mut self, second: i64) {
@@ -154,9 +174,7 @@ impl Fleet {
 
     /// Notes at once that a node's server is another way, with the time that it was so before.
     pub(in crate::core) fn remember(&mut self, node: NodeAddr, now: Timestamp) {
-        if let Some(entry) = self.nodes.get_mut(&node) {
-            entry.look(node, None, now);
-        }
+        self.look_at(node, None, now);
     }
 
     /// A server is gone for good: its history goes with it.
@@ -202,7 +220,9 @@ impl Fleet {
             let history = is_kept.then_some(&entry.history);
             let observed = entry.session.is_some();
             views.push(HealthView {
-                steps: history.map(History::steps).unwrap_or_default(),
+                steps: history
+                    .map(|history| history.steps(now))
+                    .unwrap_or_default(),
                 changes: history.map(History::changes).unwrap_or_default(),
                 service: entry.service.clone().filter(|_| observed),
                 server,
@@ -232,7 +252,13 @@ impl Fleet {
 impl Node {
     /// Tells the history how the server is now; with an allotment also how it and its host do, and
     /// lets go what there is too much of.
-    fn look(&mut self, node: NodeAddr, allotment: Option<&Allotment>, now: Timestamp) {
+    fn look(
+        &mut self,
+        node: NodeAddr,
+        refusing: bool,
+        allotment: Option<&Allotment>,
+        now: Timestamp,
+    ) {
         let Some(record) = &self.row.record else {
             return;
         };
@@ -244,12 +270,14 @@ impl Node {
             Some(status) => Seen {
                 name: &name,
                 health: Some(status.health),
-                reason: Some(status.reason.clone()),
+                refusing,
+                reason: Some(reason(status, refusing).to_owned()),
             },
             // Whoever may still come back after the controller's start is not missed yet.
             None => Seen {
                 name: &name,
                 health: None,
+                refusing: false,
                 reason: (self.session.is_none() && !self.expected).then(|| self.away(node)),
             },
         };
@@ -287,6 +315,16 @@ impl Node {
                 .and_then(passed)
                 .map(|took| small(u64::try_from(took.as_millis()).unwrap_or(u64::MAX))),
         }
+    }
+}
+
+/// Why a server is as it is: where its service turns calls away, what its agent warns of.
+fn reason(status: &ServerStatus, refusing: bool) -> &str {
+    let mut warnings = status.warnings.iter().rev();
+    let warned = warnings.find(|warning| warning.kind == WarningKind::Probe);
+    match warned.filter(|_| refusing && status.reason.is_empty()) {
+        Some(warning) => &warning.reason,
+        None => &status.reason,
     }
 }
 

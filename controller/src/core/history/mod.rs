@@ -12,6 +12,7 @@
 //! alike. Nothing is decided by any of it.
 
 mod fleet;
+mod recent;
 mod row;
 mod step;
 
@@ -24,6 +25,7 @@ use extend_common::ids::ServerName;
 use extend_common::status::Health;
 
 pub(super) use fleet::Keeping;
+use step::State;
 pub use step::{Figures, Step};
 
 /// How long the steps of a scale are, in seconds, and how many of them a server has at most.
@@ -108,7 +110,7 @@ pub(super) struct History {
     scales: [VecDeque<Step>; 3],
     changes: VecDeque<Change>,
     /// Up to when time was counted, and how the server is since: not known where that is none.
-    now: Option<(i64, Option<Health>)>,
+    now: Option<(i64, Option<State>)>,
     /// What was told since the row was written.
     unwritten: bool,
     /// When it was.
@@ -121,6 +123,8 @@ pub(super) struct Seen<'a> {
     pub(super) name: &'a ServerName,
     /// None while nobody knows.
     pub(super) health: Option<Health>,
+    /// Whether it turns new calls away though nobody has asked for that.
+    pub(super) refusing: bool,
     /// Why; in words. For a server that nobody has news of, none when nobody has missed it yet.
     pub(super) reason: Option<String>,
 }
@@ -136,19 +140,21 @@ impl History {
                 ..Self::default()
             };
         }
-        let health = seen.health.filter(|health| step::is_known(*health));
+        let state = seen
+            .health
+            .and_then(|health| State::of(health, seen.refusing));
         let second = now.as_second();
         self.count_to(second);
-        self.now = Some((second, health));
-        if let Some(health) = health {
+        self.now = Some((second, state));
+        if let Some(state) = state {
             self.unwritten = true;
             for (scale, steps) in SCALES.iter().zip(&mut self.scales) {
                 if let Some(step) = step_at(steps, index(second, scale.length)) {
-                    step.see(health);
+                    step.see(state.health);
                 }
             }
         }
-        self.note_change(seen, health, now)
+        self.note_change(seen, state, now)
     }
 
     /// The same, with the figures of this moment.
@@ -164,11 +170,11 @@ impl History {
         }
     }
 
-    fn note_change(&mut self, seen: &Seen<'_>, health: Option<Health>, now: Timestamp) -> bool {
+    fn note_change(&mut self, seen: &Seen<'_>, state: Option<State>, now: Timestamp) -> bool {
         let Some(reason) = &seen.reason else {
             return false;
         };
-        let health = health.unwrap_or(Health::Unknown);
+        let health = state.map_or(Health::Unknown, |state| state.health);
         if self
             .changes
             .back()
@@ -176,6 +182,7 @@ impl History {
         {
             return false;
         }
+        self.bound_changes(now);
         self.changes.push_back(Change {
             at: now,
             health,
@@ -188,12 +195,9 @@ impl History {
     /// Counts the time that has passed as what it was told to be. A clock that was put back counts
     /// nothing, and one that jumped leaves a gap.
     fn count_to(&mut self, second: i64) {
-        let Some((from, Some(health))) = self.now else {
+        let Some((from, state)) = self.uncounted(second) else {
             return;
         };
-        if !(1..=MOST_HELD).contains(&(second - from)) {
-            return;
-        }
         for (scale, steps) in SCALES.iter().zip(&mut self.scales) {
             let mut at = from;
             while at < second {
@@ -202,18 +206,31 @@ impl History {
                 let upto = end.min(second);
                 if let Some(step) = step_at(steps, index) {
                     let seconds = u32::try_from(upto - at).unwrap_or_default();
-                    step.count(health, seconds, scale.length);
+                    step.count(state, seconds, scale.length);
                 }
                 at = upto.max(at + 1);
             }
         }
     }
 
-    /// Lets go what is more than a server may have, and what is too old for its scale.
+    /// Since when time is not counted yet, and what it counts as.
+    fn uncounted(&self, second: i64) -> Option<(i64, State)> {
+        let (from, state) = self.now?;
+        (1..=MOST_HELD)
+            .contains(&(second - from))
+            .then_some((from, state?))
+    }
+
+    /// Lets go what is more than a server may have, what is too old for its scale, and what a clock
+    /// has told that was ahead: only the step that comes next may be there already.
     pub(super) fn trim(&mut self, allotment: &Allotment, now: Timestamp) {
         for ((scale, steps), most) in SCALES.iter().zip(&mut self.scales).zip(allotment.steps) {
-            let oldest = index(now.as_second(), scale.length)
-                .saturating_sub(u32::try_from(most).unwrap_or(u32::MAX));
+            let present = index(now.as_second(), scale.length);
+            let next = present.saturating_add(1);
+            while steps.back().is_some_and(|step| step.index > next) {
+                steps.pop_back();
+            }
+            let oldest = present.saturating_sub(u32::try_from(most).unwrap_or(u32::MAX));
             while steps.front().is_some_and(|step| step.index <= oldest) || steps.len() > most {
                 steps.pop_front();
             }
@@ -224,13 +241,21 @@ impl History {
         while self.changes.len() > allotment.changes {
             self.changes.pop_front();
         }
+        self.bound_changes(now);
     }
 
-    /// The steps of each scale, oldest first; missing ones are gaps.
-    pub(super) fn steps(&self) -> [Vec<Step>; 3] {
-        self.scales
-            .each_ref()
-            .map(|steps| steps.iter().copied().collect())
+    /// What a clock that was ahead has dated later than now was before now, and in this order.
+    fn bound_changes(&mut self, now: Timestamp) {
+        for change in &mut self.changes {
+            change.at = change.at.min(now);
+        }
+    }
+
+    /// The steps of each scale, oldest first, with the time up to now; missing ones are gaps.
+    pub(super) fn steps(&self, now: Timestamp) -> [Vec<Step>; 3] {
+        let mut history = self.clone();
+        history.count_to(now.as_second());
+        history.scales.map(Vec::from)
     }
 
     /// The changes, oldest first.
@@ -249,41 +274,6 @@ impl History {
         let changes = self.changes.iter().map(|change| change.reason.len() + 16);
         steps * 30 + changes.sum::<usize>() + 64
     }
-
-    /// How it was lately: for each of `count` equal pieces of the last `seconds`, the share of the
-    /// known time in which it was healthy, in percent; none for a gap.
-    pub(super) fn recent(&self, seconds: u32, count: u32, now: Timestamp) -> Vec<Option<u8>> {
-        let piece = i64::from(seconds / count.max(1)).max(1);
-        let first = now.as_second() / piece - i64::from(count) + 1;
-        let mut pieces = vec![Step::default(); count as usize];
-        let [fine, coarser, _] = &self.scales;
-        let begin = |steps: &VecDeque<Step>, scale: &Scale| {
-            let first = steps.front().map(|step| step.index);
-            first.map_or(i64::MAX, |index| i64::from(index) * i64::from(scale.length))
-        };
-        let [scale, coarse_scale, _] = &SCALES;
-        let fine_begins = begin(fine, scale);
-        let coarse = coarser
-            .iter()
-            .map(|step| (step, i64::from(step.index) * i64::from(coarse_scale.length)))
-            // Where a large fleet leaves no minutes any more.
-            .filter(|(_, at)| *at + i64::from(coarse_scale.length) <= fine_begins);
-        let fine = fine
-            .iter()
-            .map(|step| (step, i64::from(step.index) * i64::from(scale.length)));
-        for (step, at) in coarse.chain(fine) {
-            let place = usize::try_from(at / piece - first).ok();
-            if let Some(piece) = place.and_then(|place| pieces.get_mut(place)) {
-                piece.merge(step);
-            }
-        }
-        let share = |step: &Step| {
-            let healthy = u32::from(step.healthy) * 100;
-            let percent = healthy.checked_div(u32::from(step.known))?;
-            u8::try_from(percent).ok()
-        };
-        pieces.iter().map(share).collect()
-    }
 }
 
 /// Which step a second is in. Clocks before 1970 and after 8000 years are nobody's.
@@ -291,22 +281,26 @@ fn index(second: i64, length: u32) -> u32 {
     u32::try_from(second.max(0) / i64::from(length.max(1))).unwrap_or(u32::MAX)
 }
 
-/// The step of this index: the newest one, a new one after it, or one before it that there is.
+/// The step of this index, which may come before others: of a clock that was put back.
 fn step_at(steps: &mut VecDeque<Step>, index: u32) -> Option<&mut Step> {
-    match steps.back() {
+    let place = match steps.back() {
+        Some(last) if last.index == index => steps.len() - 1,
         Some(last) if last.index > index => {
-            let at = steps.binary_search_by_key(&index, |step| step.index).ok()?;
-            return steps.get_mut(at);
+            let found = steps.binary_search_by_key(&index, |step| step.index);
+            found.unwrap_or_else(|place| {
+                steps.insert(place, Step::new(index));
+                place
+            })
         }
-        Some(last) if last.index == index => {}
         _ => {
             if steps.len() == steps.capacity() {
                 steps.reserve_exact(16);
             }
             steps.push_back(Step::new(index));
+            steps.len() - 1
         }
-    }
-    steps.back_mut()
+    };
+    steps.get_mut(place)
 }
 
 /// A reason, as long as it may be.

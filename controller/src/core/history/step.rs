@@ -34,7 +34,7 @@ pub struct Step {
     pub index: u32,
     /// So many seconds of it the health was known. The others are a gap.
     pub known: u16,
-    /// So many of these it was healthy: draining is, too.
+    /// So many of these it was healthy, or draining because an operator wants it to.
     pub healthy: u16,
     /// The worst health that was seen, by [`rank`]; none when none was.
     worst: Option<Rank>,
@@ -72,6 +72,7 @@ impl Most {
         self.0 = self.0.max(value.and_then(packed));
     }
 
+    #[cfg(test)]
     fn merge(&mut self, other: Self) {
         self.0 = self.0.max(other.0);
     }
@@ -119,9 +120,30 @@ fn ranked(rank: Rank) -> Option<Health> {
     Some(health)
 }
 
-/// Whether a health says anything: of the others a history has gaps.
-pub(super) fn is_known(health: Health) -> bool {
-    rank(health).is_some()
+/// How a server is, as steps count it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct State {
+    /// One that says something: of the others a history has gaps.
+    pub(super) health: Health,
+    /// Whether the time counts as healthy. Draining does when it is meant, and not when the service
+    /// turns new calls away by itself.
+    is_good: bool,
+}
+
+impl State {
+    /// The state of a server; none where the health says that nobody knows.
+    pub(super) fn of(health: Health, refusing: bool) -> Option<Self> {
+        let is_good = match health {
+            Health::Healthy => true,
+            Health::Draining => !refusing,
+            _ => false,
+        };
+        rank(health).map(|_| Self { health, is_good })
+    }
+
+    pub(super) fn is_good(self) -> bool {
+        self.is_good
+    }
 }
 
 impl Step {
@@ -163,13 +185,13 @@ impl Step {
         self.worst = self.worst.max(rank(health));
     }
 
-    /// Counts so many seconds of a health. A step has no more of them than it is long.
-    pub(super) fn count(&mut self, health: Health, seconds: u32, length: u32) {
-        self.see(health);
+    /// Counts so many seconds of a state. A step has no more of them than it is long.
+    pub(super) fn count(&mut self, state: State, seconds: u32, length: u32) {
+        self.see(state.health);
         let most = u16::try_from(length).unwrap_or(u16::MAX);
         let seconds = u16::try_from(seconds).unwrap_or(u16::MAX);
         self.known = self.known.saturating_add(seconds).min(most);
-        if matches!(health, Health::Healthy | Health::Draining) {
+        if state.is_good {
             self.healthy = self.healthy.saturating_add(seconds).min(self.known);
         }
     }
@@ -190,6 +212,7 @@ impl Step {
     }
 
     /// Takes another step of the same server in.
+    #[cfg(test)]
     pub(super) fn merge(&mut self, other: &Self) {
         self.known = self.known.saturating_add(other.known);
         self.healthy = self.healthy.saturating_add(other.healthy);

@@ -22,6 +22,7 @@ fn seen(name: &ServerName, health: Option<Health>) -> Seen<'_> {
     Seen {
         name,
         health,
+        refusing: false,
         reason,
     }
 }
@@ -69,9 +70,9 @@ proptest! {
             }
             second += pause;
             history.sample(&seen(&name, health), &figures(processor), at(second));
-            before = health.filter(|health| step::is_known(*health));
+            before = health.filter(|health| State::of(*health, false).is_some());
         }
-        for (scale, steps) in SCALES.iter().zip(history.steps()) {
+        for (scale, steps) in SCALES.iter().zip(history.steps(at(second))) {
             prop_assert_eq!(totals(&steps), (known, healthy), "steps of {} s", scale.length);
             for step in &steps {
                 prop_assert!(u32::from(step.known) <= scale.length && step.healthy <= step.known);
@@ -79,7 +80,7 @@ proptest! {
             prop_assert!(steps.is_sorted_by(|a, b| a.index < b.index));
         }
         // What a coarse step says is what its fine ones say together.
-        let [fine, coarse, coarser] = history.steps();
+        let [fine, coarse, coarser] = history.steps(at(second));
         for (small, large, ratio) in [(&fine, &coarse, 10), (&coarse, &coarser, 12)] {
             for step in large {
                 let mut together = Step::new(step.index);
@@ -88,7 +89,7 @@ proptest! {
             }
         }
         let read = History::read(&history.row().unwrap()).unwrap();
-        prop_assert_eq!(read.steps(), history.steps());
+        prop_assert_eq!(read.steps(at(second)), history.steps(at(second)));
         prop_assert_eq!(read.changes(), history.changes());
         prop_assert_eq!(read.row(), history.row());
     }
@@ -124,7 +125,7 @@ fn a_server_has_so_much_and_no_more_and_a_large_fleet_shares() {
         (1_000_000, [12, 12, 12], 8),
     ] {
         let history = long(15, nodes);
-        let steps = history.steps();
+        let steps = history.steps(at(BEGIN));
         assert_eq!(steps.each_ref().map(Vec::len), lengths, "{nodes} nodes");
         assert_eq!(history.changes().len(), changes);
         let bytes = history.row().unwrap().len();
@@ -135,7 +136,7 @@ fn a_server_has_so_much_and_no_more_and_a_large_fleet_shares() {
             "{bytes} bytes, {nodes} nodes"
         );
     }
-    let [fine, ..] = long(15, 1).steps();
+    let [fine, ..] = long(15, 1).steps(at(BEGIN));
     let whole = |step: &Step| (step.known, step.figures().processor);
     assert_eq!(fine.first().map(whole), Some((60, Some(500))));
 }
@@ -145,51 +146,79 @@ fn what_is_too_old_for_its_scale_goes_also_while_nothing_comes() {
     let (mut history, allotment) = (long(1, 1), Allotment::of(1));
     let later = at(BEGIN + 86_400 + 3 * 3_600);
     history.trim(&allotment, later);
-    let [fine, coarse, _] = history.steps();
+    let [fine, coarse, _] = history.steps(at(BEGIN));
     assert_eq!(fine, []);
     assert_eq!(coarse.len(), 144 - 18);
 }
 
-#[test]
-fn a_gap_is_a_gap_and_never_healthy() {
+/// How it was: looks every ten seconds, from a minute of it on and before another.
+fn look(history: &mut History, minutes: std::ops::Range<i64>, health: Option<Health>) {
     let name = media();
+    for second in (minutes.start * 60..minutes.end * 60).step_by(10) {
+        history.sample(&seen(&name, health), &figures(1), at(HOUR + second));
+    }
+}
+
+/// An hour begins.
+const HOUR: i64 = BEGIN - BEGIN % 3_600;
+
+#[test]
+fn time_that_nobody_saw_is_a_gap_or_takes_from_the_share_and_is_never_healthy() {
     let mut history = History::default();
-    let healthy = seen(&name, Some(Health::Healthy));
-    for look in 0..60 {
-        history.sample(&healthy, &figures(1), at(BEGIN + look * 10));
+    look(&mut history, 0..10, Some(Health::Healthy));
+    // Nobody has looked for ten minutes; then four of five are known, and two of five.
+    look(&mut history, 20..24, Some(Health::Healthy));
+    look(&mut history, 28..30, Some(Health::Healthy));
+    look(&mut history, 30..35, None);
+    look(&mut history, 35..36, Some(Health::Unhealthy));
+    look(&mut history, 36..40, Some(Health::Healthy));
+    let recent = |history: &History, second| history.recent(7_200, 24, at(HOUR + second));
+    let shares = recent(&history, 40 * 60);
+    assert_eq!(shares.len(), 24);
+    let (all, gap) = (Some(100), None);
+    // What was told last is taken to have gone on for half a minute, as everywhere.
+    let expected = [all, Some(96), gap, gap, Some(76), gap, gap, Some(80)];
+    assert_eq!(shares[16..], expected);
+    assert!(shares[..16].iter().all(Option::is_none), "{shares:?}");
+
+    // A piece that has begun is measured by what has passed of it, up to this second.
+    look(&mut history, 40..41, Some(Health::Healthy));
+    for (second, share) in [(41 * 60 - 1, all), (41 * 60 + 9, all), (43 * 60, gap)] {
+        assert_eq!(recent(&history, second).last(), Some(&share), "{second}");
     }
-    // Nobody has looked for ten minutes.
-    for look in 120..180 {
-        history.sample(&healthy, &figures(1), at(BEGIN + look * 10));
-    }
-    // Its node is away.
-    for look in 180..240 {
-        history.sample(&seen(&name, None), &figures(1), at(BEGIN + look * 10));
-    }
-    let now = at(BEGIN + 2_390);
-    let recent = history.recent(7_200, 24, now);
-    assert_eq!(recent.len(), 24);
-    let (all, none) = (Some(100), None);
-    let first = recent.iter().position(|share| *share == all).unwrap();
-    assert_eq!(
-        &recent[first..first + 3],
-        [all, all, all].as_slice(),
-        "{recent:?}"
-    );
-    assert_eq!(recent.last(), Some(&none));
-    assert!(recent[..first].iter().all(Option::is_none));
-    let [fine, ..] = history.steps();
-    assert_eq!(totals(&fine), (590 + 600, 590 + 600));
+    assert_eq!(recent(&history, 40 * 60).len(), 24);
     let told: Vec<_> = history
         .changes()
         .iter()
         .map(|c| (c.health, c.reason.clone()))
         .collect();
-    let expected = [
-        (Health::Healthy, "it is healthy".to_owned()),
-        (Health::Unknown, "its node is away".to_owned()),
-    ];
-    assert_eq!(told, expected);
+    let healthy = (Health::Healthy, "it is healthy".to_owned());
+    let away = (Health::Unknown, "its node is away".to_owned());
+    let unhealthy = (Health::Unhealthy, "it is unhealthy".to_owned());
+    assert_eq!(told, [healthy.clone(), away, unhealthy, healthy]);
+}
+
+#[test]
+fn what_a_large_fleet_has_no_minutes_of_is_told_by_ten_of_them() {
+    let allotment = Allotment::of(10_000);
+    let mut history = History::default();
+    look(&mut history, 0..61, Some(Health::Healthy));
+    look(&mut history, 61..66, None);
+    look(&mut history, 66..120, Some(Health::Healthy));
+    let now = at(HOUR + 7_200);
+    let whole = history.recent(7_200, 24, now);
+    assert_eq!(
+        whole.iter().filter(|share| **share == Some(100)).count(),
+        22
+    );
+    history.trim(&allotment, now);
+    let [minutes, tens, _] = history.steps(now);
+    assert!(minutes.len() < 30 && tens.len() >= 12);
+    let coarse = history.recent(7_200, 24, now);
+    // The five minutes of which nobody knows are halves of two pieces now, and nothing else differs.
+    let mut expected = vec![Some(100); 24];
+    expected[12..14].fill(Some(50));
+    assert_eq!(coarse, expected, "{whole:?}");
 }
 
 #[test]
@@ -200,7 +229,7 @@ fn one_bad_second_shows_on_every_scale() {
     history.tell(&seen(&name, Some(Health::Quarantined)), at(BEGIN + 5));
     history.tell(&seen(&name, Some(Health::Healthy)), at(BEGIN + 5));
     history.tell(&seen(&name, Some(Health::Healthy)), at(BEGIN + 10));
-    for steps in history.steps() {
+    for steps in history.steps(at(BEGIN)) {
         assert_eq!(totals(&steps), (10, 10));
         assert_eq!(steps[0].worst(), Some(Health::Quarantined));
     }
@@ -215,13 +244,61 @@ fn a_clock_that_is_put_back_counts_nothing_twice_and_stops_nothing() {
     for look in (0..100).chain(0..200) {
         history.sample(&healthy, &figures(1), at(BEGIN + look * 10));
     }
-    for (scale, steps) in SCALES.iter().zip(history.steps()) {
+    for (scale, steps) in SCALES.iter().zip(history.steps(at(BEGIN))) {
         assert!(
             steps
                 .iter()
                 .all(|step| u32::from(step.known) <= scale.length)
         );
         assert!(totals(&steps).0 >= 1_990 - 60, "{steps:?}");
+    }
+}
+
+#[test]
+fn a_clock_that_was_ahead_stops_nothing_however_far_it_was() {
+    let name = media();
+    for ahead in [90, 1_000, 20_000, 15 * 86_400, 4_000 * 86_400] {
+        let mut history = History::default();
+        let tell = |history: &mut History, health, second| {
+            history.sample(&seen(&name, Some(health)), &figures(1), at(second));
+            history.trim(&Allotment::of(1), at(second));
+        };
+        tell(&mut history, Health::Healthy, BEGIN);
+        tell(&mut history, Health::Unhealthy, BEGIN + ahead);
+        // A row that was written then is what a controller with a true clock reads.
+        let mut history = History::read(&history.row().unwrap()).unwrap();
+        for look in 0..=100 {
+            tell(&mut history, Health::Healthy, BEGIN + look * 10);
+        }
+        let now = BEGIN + 1_000;
+        for (scale, steps) in SCALES.iter().zip(history.steps(at(now))) {
+            assert!(totals(&steps).0 >= 1_000 - 60, "{ahead}: {steps:?}");
+            assert!(steps.is_sorted_by(|a, b| a.index < b.index));
+            let last = steps.last().unwrap().index;
+            assert!(last <= index(now, scale.length) + 1, "{ahead}: {steps:?}");
+        }
+        assert_eq!(history.recent(7_200, 24, at(now)).last(), Some(&Some(100)));
+        let changes = history.changes();
+        assert!(changes.is_sorted_by_key(|change| change.at), "{changes:?}");
+        assert!(changes.iter().all(|change| change.at <= at(now)));
+    }
+}
+
+#[test]
+fn draining_is_healthy_where_it_is_meant() {
+    let name = media();
+    for (refusing, healthy) in [(false, 20), (true, 0)] {
+        let mut history = History::default();
+        let draining = Seen {
+            refusing,
+            ..seen(&name, Some(Health::Draining))
+        };
+        history.tell(&draining, at(BEGIN));
+        history.tell(&draining, at(BEGIN + 20));
+        for steps in history.steps(at(BEGIN + 20)) {
+            assert_eq!(totals(&steps), (20, healthy));
+            assert_eq!(steps[0].worst(), Some(Health::Draining));
+        }
     }
 }
 

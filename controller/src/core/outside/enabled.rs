@@ -157,6 +157,17 @@ impl Fleet {
         disabled.is_some_and(|disabled| disabled.why == Why::Drained && !disabled.over)
     }
 
+    /// Whether somebody wants the portal to give a server no sessions: `extend drain`, an operation
+    /// that is about to end its process, or a person. What is done because it failed is another
+    /// thing.
+    pub(in crate::core) fn is_shut_on_purpose(&self, node: NodeAddr) -> bool {
+        let row = self.outside.rows.get(&node);
+        match row.and_then(|row| row.disabled.as_ref()) {
+            Some(disabled) if !disabled.over => !matches!(disabled.why, Why::Failed | Why::Spared),
+            _ => self.is_disabled(node),
+        }
+    }
+
     /// Takes in what a look has shown of who is enabled.
     pub(super) fn settle_disabled(&mut self, at: Timestamp, now: Timestamp) {
         let rows = self.outside.rows.iter();

@@ -12,7 +12,7 @@ use extend_common::record::{
 use extend_common::roles::RoleSet;
 use extend_common::status::{
     ContainerState, ContainerStatus, Difference, Evidence, Failing, Found, Health, Outcome,
-    OutcomeKind, Phase, ResolvedImage, ServerStatus, Spared, StagedImage, Unclaimed,
+    OutcomeKind, Phase, ResolvedImage, ServerStatus, Spared, StagedImage, Unclaimed, Warning,
 };
 
 use crate::core::request::{Hello, SessionNumber, ToAgent};
@@ -46,6 +46,8 @@ pub(crate) struct Agent {
     pub(crate) health: Option<Health>,
     /// A probe that fails.
     pub(crate) failing: Option<Failing>,
+    /// What it warns of.
+    pub(crate) warnings: Vec<Warning>,
     /// It is left alone for its calls.
     pub(crate) spared: Option<Spared>,
     /// The holds that it was told of.
@@ -74,6 +76,7 @@ impl Agent {
             images: (None, None),
             health: None,
             failing: None,
+            warnings: Vec::new(),
             spared: None,
             holds: Vec::new(),
             starts: 0,
@@ -402,7 +405,7 @@ impl Agent {
             previous_image: self.images.1.clone(),
             sessions: None,
             failing: self.failing.clone(),
-            warnings: Vec::new(),
+            warnings: self.warnings.clone(),
             spared: self.spared.clone(),
         })
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use extend_common::host::{AgedFigures, HostFigures};
 use extend_common::operation::Verb;
-use extend_common::status::Health;
+use extend_common::status::{Health, Warning, WarningKind};
 
 use super::bench::{Bench, node};
 use super::scale;
@@ -193,7 +193,7 @@ fn what_a_large_fleet_writes_is_bounded_and_everybody_has_a_turn() {
 #[test]
 fn spark_lines_are_told_to_whoever_asks() {
     let mut bench = Bench::guide();
-    bench.pass(Duration::from_secs(400));
+    bench.pass(Duration::from_secs(700));
     let mut view = bench
         .fleet
         .servers(&SelectorWords::default(), bench.now)
@@ -221,6 +221,43 @@ fn spark_lines_are_told_to_whoever_asks() {
             .iter()
             .all(|server| server.recent.contains(&Some(100)))
     );
+}
+
+#[test]
+fn draining_by_an_operator_is_meant_and_by_the_service_it_is_not() {
+    let healthy_of_draining = |bench: &mut Bench| {
+        let healthy = |view: HealthView| {
+            view.steps[2]
+                .iter()
+                .map(|step| u32::from(step.healthy))
+                .sum::<u32>()
+        };
+        set(bench, Health::Draining);
+        let before = healthy(health(bench));
+        bench.pass(Duration::from_secs(60));
+        healthy(health(bench)) - before
+    };
+    let warn = |bench: &mut Bench| {
+        let since = bench.now;
+        bench.agents.get_mut(&node(MEDIA)).unwrap().warnings = vec![Warning {
+            kind: WarningKind::Probe,
+            reason: "it answers to SIP with 503 and takes no new sessions".to_owned(),
+            since,
+        }];
+    };
+    let mut bench = Bench::guide();
+    bench.accept(Verb::Drain, "-a 172.31.16.139");
+    bench.succeed(node(MEDIA));
+    assert_eq!(healthy_of_draining(&mut bench), 60);
+    warn(&mut bench);
+    assert_eq!(healthy_of_draining(&mut bench), 60, "it does as it is told");
+
+    let mut bench = Bench::guide();
+    warn(&mut bench);
+    assert_eq!(healthy_of_draining(&mut bench), 0);
+    let last = health(&bench).changes.pop().unwrap();
+    assert_eq!(last.health, Health::Draining);
+    assert!(last.reason.contains("503"), "{}", last.reason);
 }
 
 #[test]
