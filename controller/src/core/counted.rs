@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use extend_common::clock::since;
 use extend_common::event::{Event, EventKind};
-use extend_common::ids::{NodeAddr, OperationId, RoleName};
+use extend_common::ids::{NodeAddr, OperationId, RoleName, ServerName};
 use extend_common::operation::{TargetState, Verb};
 use extend_common::status::ServerStatus;
 
@@ -111,24 +111,39 @@ fn worst(states: impl Iterator<Item = TargetState> + Clone) -> TargetState {
     .unwrap_or(TargetState::Succeeded)
 }
 
-/// How often Docker has restarted a server since the status before: none is known of a server that
-/// was not seen before. Docker counts from nought again after a start on purpose.
-fn by_docker(before: Option<&ServerStatus>, now: &ServerStatus) -> u64 {
-    let Some(before) = before.filter(|before| before.name == now.name) else {
-        return 0;
-    };
-    let Some(current) = &now.current else {
-        return 0;
-    };
-    let same = before
-        .current
-        .as_ref()
-        .filter(|known| known.instance.container_id == current.instance.container_id);
-    match same {
-        Some(known) if known.docker_restarts <= current.docker_restarts => {
-            current.docker_restarts - known.docker_restarts
-        }
-        _ => current.docker_restarts,
+/// What is known of Docker's restarts of a node's server: the container that was seen last, also
+/// while there is none, and how often it had been restarted then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ByDocker {
+    name: ServerName,
+    last: Option<(String, u64)>,
+}
+
+impl ByDocker {
+    /// How often Docker has restarted the server since `known`: none is known of a server that was
+    /// not seen before. Docker counts from nought again after a start on purpose.
+    fn count(known: &mut Option<Self>, status: &ServerStatus) -> u64 {
+        let current = status.current.as_ref();
+        let current = current.map(|current| {
+            let container = current.instance.container_id.clone();
+            (container, current.docker_restarts)
+        });
+        let Some(known) = known.as_mut().filter(|known| known.name == status.name) else {
+            *known = Some(Self {
+                name: status.name.clone(),
+                last: current,
+            });
+            return 0;
+        };
+        let Some((container, restarts)) = current else {
+            return 0;
+        };
+        let before = match &known.last {
+            Some((last, before)) if *last == container && *before <= restarts => *before,
+            _ => 0,
+        };
+        known.last = Some((container, restarts));
+        restarts - before
     }
 }
 
@@ -153,9 +168,10 @@ impl Fleet {
         }
     }
 
-    /// What Docker did by itself since a server was seen before.
-    pub(super) fn count_by_docker(&mut self, before: Option<&ServerStatus>, now: &ServerStatus) {
-        let times = by_docker(before, now);
+    /// What Docker did by itself since a node's server was seen before.
+    pub(super) fn count_by_docker(&mut self, node: NodeAddr, now: &ServerStatus) {
+        let entry = self.nodes.get_mut(&node);
+        let times = entry.map_or(0, |entry| ByDocker::count(&mut entry.by_docker, now));
         if times > 0 {
             let role = self.defined(&now.role);
             self.draft

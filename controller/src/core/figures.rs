@@ -124,6 +124,16 @@ pub struct RoleFigures {
     pub probes: BTreeMap<&'static str, ProbeFigures>,
 }
 
+impl RoleFigures {
+    fn add_probes(&mut self, service: &ServiceFigures) {
+        for figure in &service.probes {
+            if let Some(kind) = kind(&figure.point) {
+                self.probes.entry(kind).or_default().add(figure);
+            }
+        }
+    }
+}
+
 /// The points of one kind of probe, together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ProbeFigures {
@@ -215,7 +225,7 @@ impl Fleet {
         let registered = self.portal_entries();
         for (node, entry) in &self.nodes {
             figures.add_node(entry, now);
-            self.add_server(&mut figures, *node, entry, registered.as_ref());
+            self.add_server(&mut figures, (*node, entry), registered.as_ref(), now);
         }
         let open = self.operations.values();
         for entry in open.filter(|entry| entry.row.ended.is_none()) {
@@ -241,9 +251,9 @@ impl Fleet {
     fn add_server(
         &self,
         figures: &mut FleetFigures,
-        node: NodeAddr,
-        entry: &Node,
+        (node, entry): (NodeAddr, &Node),
         registered: Option<&Registered<'_>>,
+        now: Timestamp,
     ) {
         for unclaimed in entry.unclaimed() {
             let role = figures.role(self.defined(&unclaimed.role));
@@ -266,14 +276,9 @@ impl Fleet {
             }
         }
         // Told with heartbeats: of a server whose agent is away they are of the past.
-        let service = observed.and(entry.service.as_ref());
+        let service = observed.and(entry.service_now(now));
         let service = service.map(|sample| &sample.figures);
-        let probes = service.map(by_kind).unwrap_or_default();
-        for (kind, figures) in &probes {
-            let sum = role.probes.entry(kind).or_default();
-            sum.failing += figures.failing;
-            sum.slowest = sum.slowest.max(figures.slowest);
-        }
+        service.into_iter().for_each(|told| role.add_probes(told));
         let awaited = observed.and_then(|status| status.sessions.as_ref());
         let told = service.and_then(|figures| figures.sessions.as_ref());
         let counted = awaited.or(told).and_then(|count| count.sessions);
@@ -306,8 +311,8 @@ impl Fleet {
                 let dumps = figures.dumps.as_ref()?;
                 Some((dumps.count, dumps.bytes))
             }),
-            probes,
-            host: entry.session.as_ref().and(host(entry)),
+            probes: service.map(by_kind).unwrap_or_default(),
+            host: entry.session.as_ref().and(host(entry, now)),
             clock_ahead: entry.session.as_ref().and(entry.clock_ahead),
         });
     }
@@ -371,21 +376,29 @@ fn standing(found: Option<Option<&PortalEntry>>) -> PortalState {
     }
 }
 
-/// The points by their kinds: a kind is the word before the port, `sip udp/5060` is `sip-udp`.
+/// The points by their kinds.
 fn by_kind(service: &ServiceFigures) -> BTreeMap<&'static str, ProbeFigures> {
     let mut kinds: BTreeMap<_, ProbeFigures> = BTreeMap::new();
     for figure in &service.probes {
-        let word = figure.point.split('/').next().unwrap_or_default();
-        let word = word.replace(' ', "-");
-        if let Some(kind) = PROBES.into_iter().find(|kind| *kind == word) {
+        if let Some(kind) = kind(&figure.point) {
             kinds.entry(kind).or_default().add(figure);
         }
     }
     kinds
 }
 
-fn host(entry: &Node) -> Option<HostFigures> {
-    let figures = &entry.host.as_ref()?.figures;
+/// A point's kind is what stands before the port, in one word: `sip udp/5060` is `sip-udp`. With
+/// every scrape all points of all servers are asked, so that nothing is made for it.
+fn kind(point: &str) -> Option<&'static str> {
+    let words = point.split('/').next()?.bytes();
+    let words = words.map(|byte| if byte == b' ' { b'-' } else { byte });
+    PROBES
+        .into_iter()
+        .find(|kind| words.clone().eq(kind.bytes()))
+}
+
+fn host(entry: &Node, now: Timestamp) -> Option<HostFigures> {
+    let figures = &entry.host_now(now)?.figures;
     let fullest = figures
         .disks
         .iter()

@@ -13,6 +13,7 @@ use extend_common::status::{
     Health, NodeState, OutcomeKind, ResolvedImage, ServerStatus, Unclaimed,
 };
 
+use super::counted::ByDocker;
 use super::history::History;
 use super::refusal::{Known, moment};
 use super::request::{Hello, PeerFacts, SessionNumber};
@@ -21,6 +22,9 @@ use super::view::{HostSample, ServiceSample};
 
 /// So many ended targets of one node are remembered for what the node may still tell about them.
 const LATE: usize = 8;
+/// Agents look at their machine and their service every ten seconds: what is older than this is of
+/// the past, and is not told as what is.
+const FRESH: Duration = Duration::from_secs(60);
 
 /// A node. Everything beside `row` is lost at a restart and comes back with the next hello.
 #[derive(Debug, Clone, Default)]
@@ -61,6 +65,8 @@ pub(super) struct Node {
     pub(super) said_ahead: bool,
     /// How its server was.
     pub(super) history: History,
+    /// Docker's restarts of its server that were counted.
+    pub(super) by_docker: Option<ByDocker>,
 }
 
 /// A connection of a node's agent.
@@ -198,6 +204,20 @@ impl Node {
     pub(super) fn is_drained(&self) -> bool {
         let drain = self.intended().map(|desired| desired.drain);
         matches!(drain, Some(Drain::Hold { .. }))
+    }
+
+    /// How its machine does at this moment, as far as that was told lately.
+    pub(super) fn host_now(&self, now: Timestamp) -> Option<&HostSample> {
+        self.host
+            .as_ref()
+            .filter(|sample| since(sample.at, now) <= FRESH)
+    }
+
+    /// How its service does, likewise.
+    pub(super) fn service_now(&self, now: Timestamp) -> Option<&ServiceSample> {
+        self.service
+            .as_ref()
+            .filter(|sample| since(sample.at, now) <= FRESH)
     }
 
     /// The containers there that nobody claims. What is being taken over, or has just been, is

@@ -97,9 +97,9 @@ impl Fleet {
         let Some(entry) = self.nodes.get_mut(&node) else {
             return;
         };
-        let before = entry.status.replace(status.clone());
+        entry.status = Some(status.clone());
         entry.fresh = true;
-        self.count_by_docker(before.as_ref(), &status);
+        self.count_by_docker(node, &status);
         self.remember(node, now);
         let Some(entry) = self.nodes.get_mut(&node) else {
             return;

@@ -99,31 +99,120 @@ fn seen(container: u8, restarts: u64) -> ServerStatus {
     status
 }
 
+/// What is counted of a story: a container and how often Docker has restarted it, or none.
+fn told(story: &[Option<(u8, u64)>]) -> u64 {
+    let mut known = None;
+    let base = seen(0, 0);
+    let count = |seen: &Option<(u8, u64)>| {
+        let mut status = base.clone();
+        match (seen, status.current.as_mut()) {
+            (Some((container, restarts)), Some(current)) => {
+                current.instance.container_id = container.to_string();
+                current.docker_restarts = *restarts;
+            }
+            _ => status.current = None,
+        }
+        ByDocker::count(&mut known, &status)
+    };
+    story.iter().map(count).sum()
+}
+
 #[test]
 fn what_docker_did_is_counted_by_how_much_it_rose() {
-    assert_eq!(by_docker(None, &seen(1, 7)), 0, "before this controller");
-    assert_eq!(by_docker(Some(&seen(1, 7)), &seen(1, 7)), 0);
-    assert_eq!(by_docker(Some(&seen(1, 7)), &seen(1, 9)), 2);
-    assert_eq!(by_docker(Some(&seen(1, 7)), &seen(1, 1)), 1, "from nought");
-    assert_eq!(by_docker(Some(&seen(1, 7)), &seen(2, 3)), 3, "a new one");
+    let some = |container, restarts| Some((container, restarts));
+    for (story, expected) in [
+        (vec![some(1, 7)], 0),
+        (vec![some(1, 7), some(1, 7)], 0),
+        (vec![some(1, 7), some(1, 9)], 2),
+        // From nought after a start on purpose; and a new one.
+        (vec![some(1, 7), some(1, 1)], 1),
+        (vec![some(1, 7), some(2, 3)], 3),
+        // Docker was silent, or the container is being put back: it is the same one.
+        (vec![some(1, 7), None, some(1, 7)], 0),
+        (vec![some(1, 7), None, None, some(1, 8)], 1),
+        (vec![some(1, 7), None, some(2, 2), None, some(2, 3)], 3),
+        (vec![None, some(1, 2)], 2),
+    ] {
+        assert_eq!(told(&story), expected, "{story:?}");
+    }
+    let mut known = None;
+    let mut other = seen(2, 5);
+    ByDocker::count(&mut known, &seen(1, 7));
+    other.name = "media-server-2".parse().unwrap();
+    assert_eq!(
+        ByDocker::count(&mut known, &other),
+        0,
+        "seen for the first time"
+    );
+}
+
+#[test]
+fn a_look_without_a_container_between_two_counts_nothing_twice() {
+    let mut bench = Bench::guide();
+    let at = node(MEDIA);
+    let of_docker = |bench: &mut Bench, restarts: Option<u64>| {
+        let mut status = seen(1, restarts.unwrap_or_default());
+        status.current = status.current.filter(|_| restarts.is_some());
+        bench.counted.clear();
+        let session = bench.agents[&at].session.unwrap();
+        let turn = bench.fleet.report(session, at, status, bench.now);
+        bench.commit(turn);
+        bench.counted.clone()
+    };
+    // The container that the bench has had so far is another one.
+    let by_docker = |times| vec![Counted::Restarts(media(), RestartCause::Docker, times)];
+    assert_eq!(of_docker(&mut bench, Some(4)), by_docker(4));
+    assert_eq!(of_docker(&mut bench, None), []);
+    assert_eq!(of_docker(&mut bench, Some(4)), []);
+    // Nor does a session that is lost, or what the next one begins with.
+    bench.disconnect(at);
+    bench.agents.get_mut(&at).unwrap().container = seen(1, 4).current;
+    bench.counted.clear();
+    bench.connect(at);
+    assert_eq!(bench.counted, []);
+    of_docker(&mut bench, None);
+    assert_eq!(of_docker(&mut bench, Some(6)), by_docker(2));
+}
+
+/// Something that happens on a node.
+#[derive(Debug, Clone)]
+enum Deed {
+    Restarts(u64),
+    Replaced,
+    Told,
+    ToldWithout,
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// Whatever a node tells, in whichever order and after whichever loss, the sum never falls and
-    /// never rises by more than the node tells.
+    /// However often and when it is looked, and with whatever looks that come to nothing: the sum is
+    /// what Docker had done of each container when it was last seen, less what it had done before
+    /// this controller saw the first one.
     #[test]
-    fn no_story_takes_anything_off_a_count(story in prop::collection::vec((0u8..3, 0u64..20), 1..12)) {
-        let base = seen(0, 0);
-        let mut before: Option<ServerStatus> = None;
-        for (container, restarts) in story {
-            let mut now = base.clone();
-            let current = now.current.as_mut().unwrap();
-            current.instance.container_id = container.to_string();
-            current.docker_restarts = restarts;
-            prop_assert!(by_docker(before.as_ref(), &now) <= restarts);
-            before = Some(now);
+    fn the_sum_is_what_docker_did(deeds in prop::collection::vec(prop_oneof![
+        3 => (1u64..4).prop_map(Deed::Restarts),
+        1 => Just(Deed::Replaced),
+        3 => Just(Deed::Told),
+        2 => Just(Deed::ToldWithout),
+    ], 1..40)) {
+        let (mut container, mut restarts) = (0_u8, 3);
+        let (mut story, mut last) = (vec![Some((container, restarts))], vec![0_u64]);
+        for deed in deeds {
+            match deed {
+                Deed::Restarts(times) => restarts += times,
+                Deed::Replaced => {
+                    (container, restarts) = (container + 1, 0);
+                    last.push(0);
+                }
+                Deed::Told => {
+                    story.push(Some((container, restarts)));
+                    let before = if container == 0 { 3 } else { 0 };
+                    last[usize::from(container)] = restarts - before;
+                }
+                Deed::ToldWithout => story.push(None),
+            }
         }
+        prop_assert_eq!(told(&story), last.iter().sum::<u64>(), "{:?}", story);
     }
 }

@@ -3,7 +3,7 @@ use extend_common::operation::Verb;
 use super::*;
 use crate::core::tests::bench::{Bench, node};
 use crate::core::tests::scale::fleet;
-use crate::core::view::ServiceSample;
+use crate::core::view::{HostSample, ServiceSample};
 
 fn media() -> Option<RoleName> {
     Some("media-server-only".parse().unwrap())
@@ -71,6 +71,9 @@ fn probes_are_told_by_closed_kinds_and_only_of_the_present() {
             figure("tcp/8841", false, true, 250),
             figure("sip udp/8916", false, false, 9),
             figure("what an agent makes up", false, true, 1),
+            figure("tc", false, true, 1),
+            figure("tcp6/80", false, true, 1),
+            figure("", false, true, 1),
         ],
         memory: Some(7),
         ..ServiceFigures::default()
@@ -78,6 +81,8 @@ fn probes_are_told_by_closed_kinds_and_only_of_the_present() {
     let now = bench.now;
     let entry = bench.fleet.nodes.get_mut(&at).unwrap();
     entry.service = Some(ServiceSample { at: now, figures });
+    let figures = extend_common::host::HostFigures::default();
+    entry.host = Some(HostSample { at: now, figures });
     entry.status.as_mut().unwrap().warnings = vec![extend_common::status::Warning {
         kind: WarningKind::Memory,
         reason: "it grows".to_owned(),
@@ -95,6 +100,25 @@ fn probes_are_told_by_closed_kinds_and_only_of_the_present() {
     let server = figures.each.iter().find(|server| server.node == at);
     assert_eq!(server.unwrap().probes, expected);
     assert_eq!(server.unwrap().memory, Some(7));
+    assert!(server.unwrap().host.is_some());
+
+    // Nor is what was told a minute ago passed off as what is, also of an agent that is there.
+    let later = |seconds| now + jiff::SignedDuration::from_secs(seconds);
+    assert_eq!(
+        bench.fleet.figures(later(60)).roles[&media()].probes,
+        expected
+    );
+    let figures = bench.fleet.figures(later(61));
+    assert!(figures.roles[&media()].probes.is_empty());
+    let server = figures
+        .each
+        .iter()
+        .find(|server| server.node == at)
+        .unwrap();
+    assert_eq!(
+        (server.health, server.memory, &server.host),
+        (Health::Healthy, None, &None)
+    );
 
     bench.disconnect(at);
     let figures = bench.fleet.figures(now);
