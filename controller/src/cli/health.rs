@@ -24,6 +24,7 @@ pub(crate) struct Args {
         value_name = "NAME",
         value_parser = parse_name,
         conflicts_with = "name",
+        required_unless_present_any = ["role", "nodes", "name"],
         add = ArgValueCompleter::new(live::names)
     )]
     position: Option<ServerName>,

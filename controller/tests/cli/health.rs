@@ -113,12 +113,17 @@ fn which_servers_are_meant_is_the_controllers_to_judge() {
             "health -s media-server-only -a 172.31.16.139",
             "health role media-server-only nodes [\"172.31.16.139\"] name ",
         ),
-        ("health", "health role  nodes [] name "),
     ] {
         place.script.asked.lock().unwrap().clear();
         assert_eq!(place.run(words).code, 0, "{words}");
         assert_eq!(*place.script.asked.lock().unwrap(), [asked]);
     }
+    place.script.asked.lock().unwrap().clear();
+    // Of a whole fleet it would be megabytes; and nobody reads them.
+    let without = place.run("health");
+    assert_eq!(without.code, 2);
+    assert!(without.err.contains("NAME"), "{}", without.err);
+    assert!(place.script.asked.lock().unwrap().is_empty());
     assert_eq!(place.run("health m1 -n m2").code, 2);
     assert_eq!(place.run("health m1 --since yesterday").code, 2);
 }

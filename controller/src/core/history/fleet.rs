@@ -17,9 +17,9 @@ use crate::core::admit::{resolve, select_for_status};
 use crate::core::fleet::Fleet;
 use crate::core::key::Key;
 use crate::core::node::Node;
-use crate::core::refusal::{Asked, Refusal};
+use crate::core::refusal::{Asked, Mismatch, Refusal};
 use crate::core::request::SelectorWords;
-use crate::core::view::{HealthView, ServersView};
+use crate::core::view::{HealthView, ServerView, ServersView};
 
 /// Between two looks at a server.
 const LOOK: i64 = 10;
@@ -35,6 +35,9 @@ const WRITTEN_EVERY: i64 = 60;
 const BYTES_OF_ROUND: usize = 64 * 1024;
 /// Rows of a round, however small they are.
 const ROWS_OF_ROUND: usize = 64;
+/// So many servers are shown with their histories at once: an answer of about five megabytes, put
+/// together while everybody else waits.
+const MOST_SHOWN: usize = 200;
 /// Pieces of a spark line, and how long all of them are: two hours by five minutes.
 const RECENT: (u32, u32) = (7_200, 24);
 
@@ -188,7 +191,7 @@ impl Fleet {
     /// How servers are and were.
     ///
     /// # Errors
-    /// When the selector is wrong, or means nothing at all.
+    /// When the selector is wrong, or means nothing at all, or more servers than are shown at once.
     pub fn health(
         &self,
         words: &SelectorWords,
@@ -196,7 +199,7 @@ impl Fleet {
     ) -> Result<Vec<HealthView>, Refusal> {
         let asked = Asked::health(words);
         let selector = resolve(self, words, &asked)?;
-        let mut views = Vec::new();
+        let mut meant = Vec::new();
         for node in select_for_status(self, &asked, &selector)? {
             let Some(entry) = self.nodes.get(&node) else {
                 continue;
@@ -213,25 +216,31 @@ impl Fleet {
                     .name
                     .as_ref()
                     .is_some_and(|name| *name != desired.name);
-            if is_other {
-                continue;
+            if !is_other {
+                meant.push((entry, server));
             }
-            let is_kept = entry.history.is_of(&desired.name);
+        }
+        let count = meant.len();
+        if count == 0 {
+            return Err(self.nothing_to_show(asked, words));
+        }
+        if count > MOST_SHOWN {
+            let most = MOST_SHOWN;
+            return Err(Mismatch::TooManyHistories { asked, count, most }.into());
+        }
+        let view = |(entry, server): (&Node, ServerView)| {
+            let is_kept = entry.history.is_of(&server.record.desired.name);
             let history = is_kept.then_some(&entry.history);
-            let observed = entry.session.is_some();
-            views.push(HealthView {
+            HealthView {
                 steps: history
                     .map(|history| history.steps(now))
                     .unwrap_or_default(),
                 changes: history.map(History::changes).unwrap_or_default(),
-                service: entry.service.clone().filter(|_| observed),
+                service: entry.session.as_ref().and(entry.service_now(now)).cloned(),
                 server,
-            });
-        }
-        if views.is_empty() {
-            return Err(self.nothing_to_show(asked, words));
-        }
-        Ok(views)
+            }
+        };
+        Ok(meant.into_iter().map(view).collect())
     }
 
     /// Adds to servers that are shown how they were in the last two hours.
@@ -285,18 +294,18 @@ impl Node {
             self.history.tell(&seen, now);
             return;
         };
-        let figures = self.figures_now();
+        let figures = self.figures_now(now);
         self.history.sample(&seen, &figures, now);
         self.history.trim(allotment, now);
     }
 
     /// What its node told last, as a step has it.
-    fn figures_now(&self) -> Figures {
-        let host = self.host.as_ref().map(|sample| &sample.figures);
+    fn figures_now(&self, now: Timestamp) -> Figures {
+        let host = self.host_now(now).map(|sample| &sample.figures);
         let memory = host.and_then(|host| host.memory);
         let disks = host.into_iter().flat_map(|host| &host.disks);
         let free = disks.map(|disk| permille(disk.free, disk.total)).min();
-        let service = self.service.as_ref().map(|sample| &sample.figures);
+        let service = self.service_now(now).map(|sample| &sample.figures);
         let passed = |figures: &ServiceFigures| {
             let probes = figures.probes.iter().filter(|probe| probe.passed);
             probes.filter_map(|probe| probe.took).max()

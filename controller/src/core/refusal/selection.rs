@@ -60,6 +60,15 @@ pub enum Mismatch {
         /// The most.
         most: usize,
     },
+    /// One answer cannot have the histories of so many servers.
+    TooManyHistories {
+        /// The command.
+        asked: Asked,
+        /// How many were meant.
+        count: usize,
+        /// The most.
+        most: usize,
+    },
 }
 
 impl Mismatch {
@@ -118,6 +127,14 @@ impl Mismatch {
             )
             .because(format!(
                 "one operation takes at most {most}: narrow it with -s or -a"
+            )),
+            Self::TooManyHistories { asked, count, most } => Text::new(
+                "too-many-histories",
+                format!("cannot {} of {count} servers at once", asked.action()),
+                "extend status -o wide".to_owned(),
+            )
+            .because(format!(
+                "one answer has the histories of at most {most}: narrow it with -s, -a or -n"
             )),
         }
     }

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use extend_common::host::{AgedFigures, HostFigures};
 use extend_common::operation::Verb;
+use extend_common::service::{AgedService, ServiceFigures};
 use extend_common::status::{Health, Warning, WarningKind};
 
 use super::bench::{Bench, node};
 use super::scale;
+use crate::core::history::Figures;
 use crate::core::request::{Heartbeat, SelectorWords};
 use crate::core::view::HealthView;
 use crate::core::{Fleet, Key, Loading};
@@ -67,9 +69,13 @@ fn heartbeats_and_reports_write_nothing_and_the_tick_writes_once_a_minute() {
     }
     // Four servers, five minutes.
     assert!((16..=20).contains(&written), "{written}");
-    let step = *health(&bench).steps[1].last().unwrap();
-    assert_eq!(step.figures().processor, Some(321));
-    assert_eq!(step.worst(), Some(Health::Unhealthy));
+    let [_, tens, _] = health(&bench).steps;
+    let processors: Vec<_> = tens
+        .iter()
+        .filter_map(|step| step.figures().processor)
+        .collect();
+    assert!(processors.contains(&321), "{processors:?}");
+    assert_eq!(tens.last().unwrap().worst(), Some(Health::Unhealthy));
 }
 
 #[test]
@@ -221,6 +227,67 @@ fn spark_lines_are_told_to_whoever_asks() {
             .iter()
             .all(|server| server.recent.contains(&Some(100)))
     );
+}
+
+#[test]
+fn figures_of_a_minute_ago_are_not_recorded_as_new_ones() {
+    let mut bench = Bench::guide();
+    let heartbeat = Heartbeat {
+        host: Some(Box::new(AgedFigures {
+            figures: HostFigures {
+                processor_permille: Some(321),
+                ..HostFigures::default()
+            },
+            ..AgedFigures::default()
+        })),
+        service: Some(Box::new(AgedService {
+            figures: ServiceFigures {
+                memory: Some(5 << 20),
+                ..ServiceFigures::default()
+            },
+            ..AgedService::default()
+        })),
+        ..Heartbeat::default()
+    };
+    let session = bench.agents[&node(MEDIA)].session.unwrap();
+    let turn = bench
+        .fleet
+        .heartbeat(session, node(MEDIA), heartbeat, bench.now);
+    bench.commit(turn);
+    let told = |bench: &Bench| {
+        let view = health(bench);
+        let figures: Vec<_> = view.steps[0].iter().map(|step| step.figures()).collect();
+        let count = |is: fn(&Figures) -> bool| figures.iter().filter(|step| is(step)).count();
+        let processors = count(|step| step.processor == Some(321));
+        (
+            processors,
+            count(|step| step.service_memory == Some(5)),
+            view.service.is_some(),
+        )
+    };
+    bench.pass(Duration::from_secs(50));
+    assert!(told(&bench).0 >= 1 && told(&bench).2, "{:?}", told(&bench));
+    // It goes on, and tells nothing of its machine any more.
+    bench.pass(Duration::from_secs(600));
+    let (processors, memories, is_shown) = told(&bench);
+    assert!(processors <= 2 && memories <= 2, "{processors} {memories}");
+    assert!(!is_shown);
+    assert!(known(&health(&bench)) > 600);
+}
+
+#[test]
+fn what_one_answer_has_is_bounded() {
+    let bench = scale::fleet(201);
+    let ask = |words: SelectorWords| bench.fleet.health(&words, bench.now);
+    let refusal = ask(SelectorWords::default()).unwrap_err();
+    assert_eq!(refusal.code(), "too-many-histories");
+    let all: Vec<_> = bench.fleet.nodes.keys().copied().collect();
+    let some = |count: usize| SelectorWords {
+        nodes: all[..count].to_vec(),
+        ..SelectorWords::default()
+    };
+    assert_eq!(ask(some(200)).unwrap().len(), 200);
+    assert_eq!(ask(some(201)).unwrap_err().code(), "too-many-histories");
 }
 
 #[test]

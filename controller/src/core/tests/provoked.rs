@@ -185,6 +185,10 @@ fn mismatches(all: &mut Provoked) {
         most: 10_000,
     };
     all.push(("extend stop".to_owned(), refusal.into()));
+    let bench = super::scale::fleet(201);
+    let words = SelectorWords::default();
+    let refusal = bench.fleet.health(&words, bench.now).unwrap_err();
+    all.push(("extend health".to_owned(), refusal));
 }
 
 fn obstacles_of_run(all: &mut Provoked) {

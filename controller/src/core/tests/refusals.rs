@@ -13,7 +13,7 @@ use crate::core::refusal::{
 };
 
 /// How many refusals there are: one for each arm below, which the compiler keeps complete.
-const VARIANTS: usize = 54;
+const VARIANTS: usize = 55;
 
 fn number(refusal: &Refusal) -> usize {
     match refusal {
@@ -34,6 +34,7 @@ fn number(refusal: &Refusal) -> usize {
             Mismatch::OtherRole { .. } => 10,
             Mismatch::OtherName { .. } => 11,
             Mismatch::TooManyServers { .. } => 12,
+            Mismatch::TooManyHistories { .. } => 54,
         },
         Refusal::Obstacle(obstacle) => match **obstacle {
             Obstacle::Busy { .. } => 13,
