@@ -73,7 +73,7 @@ fn status_as_a_document() {
         .keys()
         .map(String::as_str)
         .collect();
-    insta::assert_snapshot!(fields.join(" "), @r"address agent_restarts container_id container_state data_directory deployment detail docker_restarts health host image image_identity name node_away_since node_reason node_state operation phase portal previous_image reason recent_healthy_percent reported_health run_state serving_deployment sessions since type version");
+    insta::assert_snapshot!(fields.join(" "), @r"address agent_restarts container_id container_state data_directory deployment detail docker_restarts failing health host image image_identity name node_away_since node_reason node_state operation phase portal previous_image reason recent_healthy_percent reported_health run_state serving_deployment sessions since spared_until type version warnings");
     assert_eq!(server["health"], "quarantined");
     assert_eq!(server["agent_restarts"], 5);
     assert_eq!(server["docker_restarts"], 2);
