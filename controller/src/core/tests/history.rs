@@ -1,5 +1,6 @@
 //! The histories of a fleet: when they are written, what a restart keeps, and when they go.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use extend_common::host::{AgedFigures, HostFigures};
@@ -9,7 +10,7 @@ use extend_common::status::{Health, Warning, WarningKind};
 
 use super::bench::{Bench, node};
 use super::scale;
-use crate::core::history::Figures;
+use crate::core::history::{Allotment, Figures, History, Seen};
 use crate::core::request::{Heartbeat, SelectorWords};
 use crate::core::view::HealthView;
 use crate::core::{Fleet, Key, Loading};
@@ -163,37 +164,99 @@ fn a_damaged_row_is_begun_anew_and_one_without_a_node_goes() {
     assert!(known(&health(&bench)) > 20, "the row was written over");
 }
 
+/// A history that has all that a server may have, as a row: without the name before it.
+fn full_row(begin: jiff::Timestamp) -> Vec<u8> {
+    let name = "x".parse().unwrap();
+    let mut history = History::default();
+    for minute in 0..14 * 1_440 {
+        let health = match minute % 300 {
+            0 => Health::Unhealthy,
+            _ => Health::Healthy,
+        };
+        let seen = Seen {
+            name: &name,
+            health: Some(health),
+            refusing: false,
+            reason: Some("no answer on tcp/8840 for 3 × 5s: connection refused".to_owned()),
+        };
+        let now = begin + jiff::SignedDuration::from_mins(minute - 14 * 1_440);
+        let figures = Figures {
+            processor: Some(500),
+            memory: Some(612),
+            disk_free: Some(455),
+            sessions: Some(40),
+            service_memory: Some(1_234),
+            slowest: Some(12),
+        };
+        history.sample(&seen, &figures, now);
+        history.trim(&Allotment::of(1), now);
+    }
+    // The form, the length of the name, and the name.
+    history.row().unwrap().split_off(3)
+}
+
+/// A fleet of servers that are all there, with histories of their own that are full.
+fn full_fleet(size: u32) -> Bench {
+    let mut bench = scale::fleet(size);
+    let row = full_row(bench.now);
+    let first = *bench.fleet.nodes.keys().next().unwrap();
+    bench.connect(first);
+    bench.report(first);
+    let present = bench.fleet.nodes[&first].clone();
+    for entry in bench.fleet.nodes.values_mut() {
+        let name = entry.server().unwrap().name.clone();
+        let mut status = present.status.clone().unwrap();
+        status.name = name.clone();
+        entry.session.clone_from(&present.session);
+        (entry.status, entry.fresh) = (Some(status), true);
+        let words = name.to_string();
+        let head = [1, u8::try_from(words.len()).unwrap()];
+        let row = [&head, words.as_bytes(), &row].concat();
+        entry.history = History::read(&row).unwrap();
+    }
+    bench
+}
+
 #[test]
 fn what_a_large_fleet_writes_is_bounded_and_everybody_has_a_turn() {
-    let size = 3_000;
-    let mut bench = scale::fleet(size);
-    let (mut rows, mut bytes, mut rounds) = (std::collections::BTreeSet::new(), 0, 0);
-    let names: Vec<_> = bench.fleet.nodes.keys().copied().collect();
-    for _ in 0..200 {
-        bench.now += jiff::SignedDuration::from_secs(5);
-        let turn = bench.fleet.tick(bench.now);
-        let written: Vec<_> = turn
-            .writes
-            .iter()
-            .filter(|key| matches!(key, Key::History(_)))
-            .copied()
-            .collect();
-        if !written.is_empty() {
-            rounds += 1;
-            let values = written.iter().filter_map(|key| bench.fleet.value(key));
-            let of_round: usize = values.map(|value| value.len()).sum();
-            assert!(of_round < 80 * 1024, "{of_round} bytes in one round");
-            bytes += of_round;
+    let mut bench = full_fleet(300);
+    let (begin, mut largest) = (bench.now, 0);
+    let mut written: BTreeMap<_, Vec<i64>> = BTreeMap::new();
+    for _ in 0..15 * 60 {
+        bench.now += jiff::SignedDuration::from_secs(1);
+        for entry in bench.fleet.nodes.values_mut() {
+            entry.session.as_mut().unwrap().heard = bench.now;
         }
-        rows.extend(written);
+        let turn = bench.fleet.tick(bench.now);
+        let of = |key: &&Key| matches!(key, Key::History(_));
+        let keys: Vec<_> = turn.writes.iter().filter(of).copied().collect();
+        let values = keys.iter().filter_map(|key| bench.fleet.value(key));
+        let bytes: usize = values.map(|value| value.len()).sum();
+        largest = largest.max(bytes);
+        let second = bench.now.as_second() - begin.as_second();
+        for key in keys {
+            written.entry(key).or_default().push(second);
+        }
         drop(turn);
     }
-    assert_eq!(
-        rows.len(),
-        names.len(),
-        "after {rounds} rounds and {bytes} bytes"
+    // As many rows as there is room for, and not one more.
+    assert!(
+        (48 * 1024..72 * 1024).contains(&largest),
+        "{largest} bytes in one round"
     );
-    assert!(rounds <= 200);
+    assert_eq!(written.len(), 300);
+    for (key, seconds) in written {
+        // Five rows are a round, and a round is five seconds.
+        let waits = [0]
+            .iter()
+            .chain(&seconds)
+            .zip(&seconds)
+            .map(|(before, at)| at - before);
+        let longest = waits.max().unwrap();
+        assert!(longest <= 310, "{key}: {seconds:?}");
+        let last = 15 * 60 - seconds.last().unwrap();
+        assert!(last <= 310, "{key}: {seconds:?}");
+    }
 }
 
 #[test]
