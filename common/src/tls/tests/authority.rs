@@ -91,6 +91,24 @@ fn a_lost_certificate_is_made_anew_and_what_the_key_signed_stays_good() {
 }
 
 #[test]
+fn an_authority_that_has_ended_goes_on_with_a_new_certificate_of_its_key() {
+    let (_parent, directory) = place();
+    let before = Authority::open(&directory, now()).unwrap();
+    let later = before.not_after() + DAY;
+    assert!(before.issue_controller(later, LEAF_LIFETIME).is_err());
+    fs::remove_file(directory.join(CERTIFICATE_FILE)).unwrap();
+
+    let after = Authority::open(&directory, later).unwrap();
+
+    assert!(after.not_after() > later + DAY * 3_650);
+    // Also by whoever knows the old certificate alone.
+    for known in [before.certificate(), after.certificate()] {
+        let pair = after.issue_controller(later, LEAF_LIFETIME).unwrap();
+        LiveCertificate::new(known, pair, later).unwrap();
+    }
+}
+
+#[test]
 fn halves_of_two_authorities_are_told_apart() {
     let (_parent, directory) = place();
     let (_other_parent, other) = place();
