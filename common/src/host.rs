@@ -16,7 +16,7 @@ pub struct HostFigures {
     pub load: Option<LoadAverages>,
     /// Main memory.
     pub memory: Option<Memory>,
-    /// The file systems that services depend on, each once.
+    /// The file systems that services depend on, each once; that of their data first.
     pub disks: Vec<Disk>,
     /// How long the machine has been up.
     pub uptime: Option<Duration>,

@@ -110,7 +110,8 @@ impl Fleet {
         }
     }
 
-    fn is_worked_on(&self, node: NodeAddr) -> bool {
+    /// Whether an operation is at work on a node's server, and does not wait for its turn there.
+    pub(super) fn is_worked_on(&self, node: NodeAddr) -> bool {
         let holder = self.nodes.get(&node).and_then(Node::open);
         let target = holder.and_then(|id| self.operations.get(&id)?.target(node));
         target.is_some_and(|row| !row.is_queued())

@@ -168,8 +168,8 @@ impl Fleet {
         }
     }
 
-    /// What Docker did by itself since a node's server was seen before.
-    pub(super) fn count_by_docker(&mut self, node: NodeAddr, now: &ServerStatus) {
+    /// What Docker did by itself since a node's server was seen before. Answers how often.
+    pub(super) fn count_by_docker(&mut self, node: NodeAddr, now: &ServerStatus) -> u64 {
         let entry = self.nodes.get_mut(&node);
         let times = entry.map_or(0, |entry| ByDocker::count(&mut entry.by_docker, now));
         if times > 0 {
@@ -177,6 +177,7 @@ impl Fleet {
             self.draft
                 .count(Counted::Restarts(role, RestartCause::Docker, times));
         }
+        times
     }
 
     /// A target has ended.

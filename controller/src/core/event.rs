@@ -58,6 +58,13 @@ impl Events {
         self.kept.get(&sequence)
     }
 
+    /// The kept ones after a number, oldest first.
+    pub(super) fn after(&self, sequence: u64) -> impl Iterator<Item = &StoredEvent> {
+        let after = std::ops::Bound::Excluded(sequence);
+        let kept = self.kept.range((after, std::ops::Bound::Unbounded));
+        kept.map(|(_, stored)| stored)
+    }
+
     /// The number of the newest one; 0 before the first.
     pub(super) fn last(&self) -> u64 {
         self.last

@@ -99,7 +99,8 @@ impl Fleet {
         };
         entry.status = Some(status.clone());
         entry.fresh = true;
-        self.count_by_docker(node, &status);
+        let times = self.count_by_docker(node, &status);
+        self.note_by_docker(node, (&status, times), now);
         self.remember(node, now);
         let Some(entry) = self.nodes.get_mut(&node) else {
             return;

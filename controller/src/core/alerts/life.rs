@@ -42,11 +42,13 @@ impl Fleet {
         findings
             .found
             .retain(|(rule, _), _| settings.lasts(*rule).is_some());
-        let unseen = std::mem::take(&mut findings.unseen);
-        self.alerts
-            .pending
-            .retain(|place, _| findings.found.contains_key(place) || unseen.contains(place));
-        self.resolve(&findings, &unseen, now);
+        let mut pending = std::mem::take(&mut self.alerts.pending);
+        pending.retain(|place, known| {
+            findings.found.contains_key(place)
+                || !self.can_tell(place.0, &known.finding.subject, now)
+        });
+        self.alerts.pending = pending;
+        self.resolve(&findings, now);
         for (place, finding) in findings.found {
             if let Some(id) = self.alerts.places.get(&place).copied() {
                 self.alerts.clear.remove(&id);
@@ -128,19 +130,14 @@ impl Fleet {
         }
     }
 
-    fn resolve(
-        &mut self,
-        findings: &Findings,
-        unseen: &std::collections::BTreeSet<Place>,
-        now: Timestamp,
-    ) {
-        let gone: Vec<_> = self
-            .alerts
-            .places
-            .iter()
-            .filter(|(place, _)| !findings.found.contains_key(*place) && !unseen.contains(*place))
-            .map(|(place, id)| (place.clone(), *id))
-            .collect();
+    fn resolve(&mut self, findings: &Findings, now: Timestamp) {
+        let lost = self.alerts.places.iter();
+        let lost = lost.filter(|(place, _)| !findings.found.contains_key(*place));
+        let gone = lost.filter(|(place, id)| {
+            let row = self.alerts.rows.get(id);
+            row.is_none_or(|row| self.can_tell(place.0, &row.finding.subject, now))
+        });
+        let gone: Vec<_> = gone.map(|(place, id)| (place.clone(), *id)).collect();
         for (place, id) in gone {
             let from = *self.alerts.clear.entry(id).or_insert(now);
             if !place.0.is_momentary() && since(from, now) < CLEAR {

@@ -16,19 +16,19 @@
 mod find;
 mod life;
 mod operate;
+mod restarts;
 mod row;
 mod rule;
 mod settings;
 mod tell;
 mod view;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use extend_common::event::EventKind;
 use extend_common::ids::{NodeAddr, RoleName, ServerName};
 
 pub use row::{Acknowledged, SilenceRow};
@@ -83,12 +83,10 @@ pub struct Finding {
 /// Which alert: the rule, and what it is about.
 pub(super) type Place = (Rule, String);
 
-/// What is wrong, and what cannot be told at present.
+/// What is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Findings {
     pub(super) found: BTreeMap<Place, Finding>,
-    /// Nobody can tell whether this is so: what was before stays.
-    pub(super) unseen: BTreeSet<Place>,
 }
 
 /// What is found and has not lasted long enough.
@@ -112,15 +110,15 @@ pub(super) struct Alerts {
     pub(super) pending: BTreeMap<Place, Pending>,
     /// Since when a firing alert has not been found.
     pub(super) clear: BTreeMap<u64, Timestamp>,
-    /// When servers were restarted within the last hour: by agents, and by Docker.
-    pub(super) restarts: BTreeMap<(NodeAddr, EventKind), VecDeque<Timestamp>>,
+    /// How often servers were restarted within the last hour.
+    restarts: restarts::Restarts,
     /// Up to which event restarts were counted.
     pub(super) counted: u64,
     pub(super) troubles: BTreeMap<String, ReceiverTrouble>,
     pub(super) judged: Option<Timestamp>,
     /// How many events the present look has brought.
     pub(super) said: usize,
-    /// When servers were targets last.
+    /// When an operation worked on servers last.
     pub(super) targets: BTreeMap<NodeAddr, Timestamp>,
 }
 

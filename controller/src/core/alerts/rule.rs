@@ -74,7 +74,7 @@ rules! {
     DiskFilling = "disk-filling", Warning, 60, "less than a tenth of a disk that services need is free";
     MemoryGrowing = "memory-growing", Warning, 0, "the memory of a service grows beyond its own baseline";
     ProbeWarning = "probe-warning", Warning, 300, "a server does not answer at a port for which no restart is begun";
-    PortalOffline = "portal-offline", Critical, 120, "a server is healthy on its node and offline in the portal";
+    PortalOffline = "portal-offline", Critical, 120, "a server is healthy on its node and offline in the portal, or not registered there";
     WhitelistMissing = "whitelist-missing", Critical, 60, "an address that must be let in is not";
     WhitelistDenied = "whitelist-denied", Critical, 0, "an entry keeps an address out that must be let in";
     WhitelistExpiring = "whitelist-expiring", Warning, 0, "an entry that lets a server in lapses soon, and Extend cannot renew it";

@@ -6,6 +6,8 @@ use std::time::Duration;
 use extend_common::operation::Verb;
 use extend_common::status::{Failing, Health, OutcomeKind};
 
+mod seen;
+
 use super::{AlertSettings, Delivery, Notice, ReceiverFilter, Rule, Severity, Window};
 use crate::core::tests::bench::{Bench, node, settings};
 

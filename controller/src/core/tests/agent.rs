@@ -15,7 +15,7 @@ use extend_common::status::{
     OutcomeKind, Phase, ResolvedImage, ServerStatus, Spared, StagedImage, Unclaimed, Warning,
 };
 
-use crate::core::request::{Hello, SessionNumber, ToAgent};
+use crate::core::request::{Heartbeat, Hello, SessionNumber, ToAgent};
 use crate::store::StoreId;
 
 /// A simulated agent with its ledger and its one container.
@@ -48,6 +48,8 @@ pub(crate) struct Agent {
     pub(crate) failing: Option<Failing>,
     /// What it warns of.
     pub(crate) warnings: Vec<Warning>,
+    /// What its signs of life tell.
+    pub(crate) beat: Heartbeat,
     /// It is left alone for its calls.
     pub(crate) spared: Option<Spared>,
     /// The holds that it was told of.
@@ -77,6 +79,7 @@ impl Agent {
             health: None,
             failing: None,
             warnings: Vec::new(),
+            beat: Heartbeat::default(),
             spared: None,
             holds: Vec::new(),
             starts: 0,

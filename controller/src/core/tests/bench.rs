@@ -373,13 +373,16 @@ impl Bench {
         let sessions: Vec<_> = self
             .agents
             .values()
-            .filter_map(|agent| Some((agent.node, agent.session?, agent.unclaimed())))
+            .filter_map(|agent| {
+                let session = agent.session?;
+                Some((agent.node, session, agent.unclaimed(), agent.beat.clone()))
+            })
             .collect();
-        for (node, session, unclaimed) in sessions {
+        for (node, session, unclaimed, beat) in sessions {
             let heartbeat = crate::core::request::Heartbeat {
                 unclaimed,
                 looked: true,
-                ..Default::default()
+                ..beat
             };
             let turn = self.fleet.heartbeat(session, node, heartbeat, self.now);
             self.commit(turn);

@@ -2,25 +2,26 @@
 
 mod node;
 mod outside;
+mod seen;
 mod server;
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use extend_common::clock::{before, since};
+use extend_common::clock::since;
 use extend_common::event::EventKind;
 use extend_common::ids::NodeAddr;
-use extend_common::record::{Desired, RunState};
+use extend_common::record::Desired;
+use extend_common::status::ServerStatus;
 
 use super::super::event::cut;
 use super::super::fleet::Fleet;
+use super::restarts::{By, HOUR};
 use super::{Finding, Findings, Rule, Subject};
 
 /// A server that was a target is not blamed for so long after the end.
 const AFTER_TARGET: Duration = Duration::from_secs(60);
-/// Restarts are counted over so long.
-const HOUR: Duration = Duration::from_secs(3_600);
 /// Words of others are cut here.
 const WORDS: usize = 300;
 
@@ -30,17 +31,9 @@ impl Findings {
             .insert((rule, finding.subject.what.clone()), finding);
     }
 
-    /// Whether a rule has found something on a node.
-    fn has(&self, rule: Rule, node: NodeAddr) -> bool {
-        let of_node =
-            |key: &(Rule, String)| key.0 == rule && key.1.starts_with(&format!("{node} "));
-        self.found.keys().any(of_node)
-    }
-
-    fn hide(&mut self, rules: &[Rule], what: &str) {
-        for rule in rules {
-            self.unseen.insert((*rule, what.to_owned()));
-        }
+    /// Whether a rule has found it already.
+    fn has(&self, rule: Rule, what: &str) -> bool {
+        self.found.contains_key(&(rule, what.to_owned()))
     }
 }
 
@@ -65,36 +58,29 @@ impl Subject {
 
 impl Fleet {
     /// Counts the restarts that agents have told of since this was called last; the first time,
-    /// all that are kept, so that a controller that starts anew counts on.
+    /// all that are kept, so that a controller that starts anew counts on. They count from when
+    /// they were: an agent that was away for long tells of many at once.
     pub(super) fn note_restarts(&mut self, now: Timestamp) {
-        let last = self.last_event();
-        for sequence in self.alerts.counted + 1..=last {
-            let Some(stored) = self.event(sequence) else {
+        for stored in self.events.after(self.alerts.counted) {
+            let event = &stored.event;
+            let (Some(node), Some(name)) = (event.node, &event.name) else {
                 continue;
             };
-            let (kind, told) = (stored.event.kind, stored.told);
-            let counts = matches!(kind, EventKind::Restart | EventKind::DockerRestart);
-            if let Some(node) = stored.event.node.filter(|_| counts) {
-                self.alerts
-                    .restarts
-                    .entry((node, kind))
-                    .or_default()
-                    .push_back(told);
+            if event.kind == EventKind::Restart {
+                let ahead = self.nodes.get(&node).and_then(|entry| entry.clock_ahead);
+                let at = event.at.saturating_sub(ahead.unwrap_or_default());
+                let at = at.unwrap_or(event.at).min(stored.told);
+                self.alerts.restarts.add((node, By::Agent), name, (at, 1));
             }
         }
-        self.alerts.counted = last;
-        let old = before(now, HOUR);
-        self.alerts.restarts.retain(|_, at| {
-            while at.front().is_some_and(|first| *first < old) {
-                at.pop_front();
-            }
-            !at.is_empty()
-        });
+        self.alerts.counted = self.events.last();
+        self.alerts.restarts.forget_old(now);
         let busy = self
             .nodes
             .iter()
-            .filter(|(_, entry)| !entry.wanted_by.is_empty());
-        let busy: Vec<_> = busy.map(|(node, _)| *node).collect();
+            .filter(|(_, entry)| entry.open().is_some());
+        let busy = busy.map(|(node, _)| *node);
+        let busy: Vec<_> = busy.filter(|node| self.is_worked_on(*node)).collect();
         self.alerts
             .targets
             .extend(busy.into_iter().map(|node| (node, now)));
@@ -103,16 +89,28 @@ impl Fleet {
             .retain(|_, at| since(*at, now) < AFTER_TARGET);
     }
 
+    /// Counts what Docker did to a server by itself. What comes of an operation is told by it.
+    pub(in crate::core) fn note_by_docker(
+        &mut self,
+        node: NodeAddr,
+        (status, times): (&ServerStatus, u64),
+        now: Timestamp,
+    ) {
+        if times > 0 && !self.is_worked_on(node) {
+            let by = (node, By::Docker);
+            self.alerts.restarts.add(by, &status.name, (now, times));
+        }
+    }
+
     /// Everything that is wrong.
     pub(super) fn findings(&self, now: Timestamp) -> Findings {
         let mut findings = Findings::default();
         for (node, entry) in &self.nodes {
-            if entry.row.enrolment.is_none() || entry.revoked().is_some() {
+            if !seen::is_ours(entry) {
                 continue;
             }
             self.find_node(*node, entry, now, &mut findings);
-            let running = |desired: &&Desired| desired.run_state == RunState::Running;
-            if let Some(desired) = entry.intended().filter(running) {
+            if let Some(desired) = seen::should_run(entry) {
                 self.find_server(*node, entry, desired, &mut findings);
             }
         }

@@ -25,9 +25,10 @@ impl Fleet {
         now: Timestamp,
         findings: &mut Findings,
     ) {
-        let known = entry.intended();
-        let subject =
-            || known.map_or_else(|| Subject::node(node), |known| Subject::server(node, known));
+        let subject = || match entry.intended() {
+            Some(known) => Subject::server(node, known),
+            None => Subject::node(node),
+        };
         let find = |since, what: String, done: &str, todo: String| Finding {
             subject: subject(),
             since,
@@ -44,13 +45,25 @@ impl Fleet {
                 format!("extend node show {node}; on the node: systemctl status extend-agent");
             findings.add(Rule::NodeOffline, find(away.since, what, done, todo));
         }
-        if entry.session.is_none() {
-            let rules = [
-                Rule::DockerUnresponsive,
-                Rule::AgentTrouble,
-                Rule::ClockSkew,
-            ];
-            return findings.hide(&rules, &node.to_string());
+        let ends = entry
+            .row
+            .enrolment
+            .as_ref()
+            .map(|enrolment| enrolment.leaf_not_after);
+        let quarter = self.settings.alerts.leaf_lifetime / 4;
+        if let Some(ends) = ends.filter(|ends| after(now, quarter) > *ends) {
+            let left =
+                extend_common::duration::show(Duration::from_secs(since(now, ends).as_secs()));
+            let what = format!(
+                "the certificate of node {node} is good for {left} more and was not renewed"
+            );
+            let done = "its agent tries again; for 30 days it can prove itself by its key";
+            let todo =
+                format!("on {node}: journalctl -u extend-agent; then extend node show {node}");
+            findings.add(Rule::CertificateExpiring, find(now, what, done, todo));
+        }
+        if entry.session.as_ref().is_none_or(|session| session.suspect) {
+            return;
         }
         if !entry.docker_trouble.is_empty() {
             let what = format!(
@@ -83,24 +96,16 @@ impl Fleet {
             let todo = format!("on {node}: timedatectl; chronyc tracking");
             findings.add(Rule::ClockSkew, find(now, what, "", todo));
         }
-        let ends = entry
-            .row
-            .enrolment
-            .as_ref()
-            .map(|enrolment| enrolment.leaf_not_after);
-        let quarter = self.settings.alerts.leaf_lifetime / 4;
-        if let Some(ends) = ends.filter(|ends| after(now, quarter) > *ends) {
-            let left =
-                extend_common::duration::show(Duration::from_secs(since(now, ends).as_secs()));
-            let what = format!(
-                "the certificate of node {node} is good for {left} more and was not renewed"
-            );
-            let done = "its agent tries again; for 30 days it can prove itself by its key";
-            let todo =
-                format!("on {node}: journalctl -u extend-agent; then extend node show {node}");
-            findings.add(Rule::CertificateExpiring, find(now, what, done, todo));
-        }
-        find_disks(node, entry, (&subject(), now), findings);
+        find_disks(node, entry, (&subject, now), findings);
+    }
+}
+
+/// What an alert about a disk of a node is about: one of each disk, whoever has seen it. The first
+/// that a node tells is that of the services' data.
+pub(super) fn disk(node: NodeAddr, number: usize, path: &str) -> String {
+    match number {
+        0 => format!("{node} data"),
+        _ => format!("{node} {path}"),
     }
 }
 
@@ -108,25 +113,29 @@ impl Fleet {
 fn find_disks(
     node: NodeAddr,
     entry: &Node,
-    (subject, now): (&Subject, Timestamp),
+    (subject, now): (&dyn Fn() -> Subject, Timestamp),
     findings: &mut Findings,
 ) {
-    for disk in entry.host.iter().flat_map(|host| &host.figures.disks) {
-        if disk.total > 0 && disk.free < disk.total / 10 {
-            let free = extend_common::size::show(disk.free);
+    let disks = entry.host.iter().flat_map(|host| &host.figures.disks);
+    for (number, known) in disks.enumerate() {
+        if known.total > 0 && known.free < known.total / 10 {
+            let free = extend_common::size::show(known.free);
             let what = format!(
                 "{free} of {} are free on {} of node {node}",
-                extend_common::size::show(disk.total),
-                disk.path
+                extend_common::size::show(known.total),
+                known.path
             );
-            let mut finding = Finding {
-                subject: subject.clone(),
+            let subject = Subject {
+                what: disk(node, number, &known.path),
+                ..subject()
+            };
+            let finding = Finding {
+                subject,
                 since: now,
                 what,
                 done: String::new(),
-                todo: format!("on {node}: du -xh -d2 {} | sort -h", disk.path),
+                todo: format!("on {node}: du -xh -d2 {} | sort -h", known.path),
             };
-            finding.subject.what = format!("{node} {}", disk.path);
             findings.add(Rule::DiskFilling, finding);
         }
     }

@@ -8,6 +8,9 @@ use super::super::{Finding, Findings, Rule, Subject};
 use super::WORDS;
 use crate::whitelist::State;
 
+/// What an alert about the portal as such is about.
+pub(super) const PORTAL: &str = "portal";
+
 impl Fleet {
     pub(super) fn find_outside(&self, now: Timestamp, findings: &mut Findings) {
         for kind in self.enforcers() {
@@ -20,23 +23,14 @@ impl Fleet {
             };
             let result = self.outside.rounds.get(&kind).map(|round| &round.result);
             let seen = match result {
-                Some(Ok(seen)) => seen,
-                other => {
-                    let hidden = self.alerts.places.keys();
-                    let ours = |what: &String| what.starts_with(&format!("{name} "));
-                    findings
-                        .unseen
-                        .extend(hidden.filter(|(_, what)| ours(what)).cloned());
-                    match other {
-                        None => findings.hide(&[Rule::EnforcerFailing], &name),
-                        Some(Err(problem)) => findings.add(
-                            Rule::EnforcerFailing,
-                            failing(of(name), &problem.sentence, &problem.hint, problem.since),
-                        ),
-                        Some(Ok(_)) => {}
-                    }
+                None => continue,
+                Some(Err(problem)) => {
+                    let finding =
+                        failing(of(name), &problem.sentence, &problem.hint, problem.since);
+                    findings.add(Rule::EnforcerFailing, finding);
                     continue;
                 }
+                Some(Ok(seen)) => seen,
             };
             if let Some(problem) = &seen.trouble {
                 findings.add(
@@ -84,7 +78,7 @@ impl Fleet {
         let look = self.outside.look.as_ref().map(|look| &look.result);
         if let Some(Err(problem)) = look {
             let subject = Subject {
-                what: "portal".to_owned(),
+                what: PORTAL.to_owned(),
                 node: None,
                 name: None,
                 role: None,
@@ -93,8 +87,6 @@ impl Fleet {
                 Rule::EnforcerFailing,
                 failing(subject, &problem.sentence, &problem.hint, now),
             );
-        } else if look.is_none() && self.settings.outside.portal {
-            findings.hide(&[Rule::EnforcerFailing], "portal");
         }
     }
 }

@@ -2,31 +2,22 @@
 
 use jiff::Timestamp;
 
-use extend_common::event::EventKind;
-use extend_common::ids::NodeAddr;
+use extend_common::ids::{NodeAddr, ServerName};
 use extend_common::record::Desired;
-use extend_common::status::{Health, NodeState, ServerStatus, WarningKind};
+use extend_common::status::{Health, ServerStatus, WarningKind};
 
 use super::super::super::event::cut;
 use super::super::super::fleet::Fleet;
 use super::super::super::node::Node;
 use super::super::super::refusal::moment;
 use super::super::super::view::PortalState;
+use super::super::restarts::By;
 use super::super::{Finding, Findings, Rule, Subject};
 use super::WORDS;
+use super::node::disk;
 
 /// So many restarts within an hour are told.
-const MANY_RESTARTS: usize = 3;
-
-/// The rules about a server that only its agent's word can answer.
-const OF_SERVER: [Rule; 6] = [
-    Rule::ServerCarryingCalls,
-    Rule::MemoryGrowing,
-    Rule::ServerUnhealthy,
-    Rule::ServerQuarantined,
-    Rule::PortalOffline,
-    Rule::ProbeWarning,
-];
+const MANY_RESTARTS: u64 = 3;
 
 impl Fleet {
     pub(super) fn find_server(
@@ -36,135 +27,134 @@ impl Fleet {
         desired: &Desired,
         findings: &mut Findings,
     ) {
-        let subject = Subject::server(node, desired);
         let (name, role) = (&desired.name, &desired.role);
-        let place = format!("{name} ({role}, {node})");
-        for (kind, rule, who) in [
-            (EventKind::Restart, Rule::RestartsRepeated, "its agent"),
-            (EventKind::DockerRestart, Rule::CrashLoop, "Docker"),
-        ] {
-            let times = self.restarts(node, kind);
-            let first = self
-                .alerts
-                .restarts
-                .get(&(node, kind))
-                .and_then(|at| at.front());
-            if let (Some(first), true) = (first, times >= MANY_RESTARTS) {
-                findings.add(
-                    rule,
-                    Finding {
-                        subject: subject.clone(),
-                        since: *first,
-                        what: format!(
-                            "{place} was restarted {times} times within an hour by {who}"
-                        ),
-                        done: self.done(node),
-                        todo: format!("extend events -n {name}; extend logs {name} --tail 200"),
-                    },
-                );
-            }
-        }
-        let Some(seen) = entry.observation() else {
-            return findings.hide(&OF_SERVER, &subject.what);
-        };
-        if self.alerts.targets.contains_key(&node) || entry.state() != NodeState::Online {
-            return findings.hide(&OF_SERVER, &subject.what);
-        }
-        let find = |since, what, todo| Finding {
-            subject: subject.clone(),
+        let find = |since, what: String, todo| Finding {
+            subject: Subject::server(node, desired),
             since,
-            what,
-            done: self.done(node),
+            what: format!("{name} ({role}, {node}) {what}"),
+            done: self.done(node, name),
             todo,
         };
-        let at = ours(entry, seen);
-        let reason = cut(&seen.reason, WORDS);
+        for (by, rule, who) in [
+            (By::Agent, Rule::RestartsRepeated, "its agent"),
+            (By::Docker, Rule::CrashLoop, "Docker"),
+        ] {
+            let known = self.alerts.restarts.of(node, by, name);
+            let Some((first, times)) = known.filter(|(_, times)| *times >= MANY_RESTARTS) else {
+                continue;
+            };
+            let what = format!("was restarted {times} times within an hour by {who}");
+            let todo = format!("extend events -n {name}; extend logs {name} --tail 200");
+            findings.add(rule, find(first, what, todo));
+        }
+        if self.sees_server(node, entry)
+            && let Some(seen) = entry.observation()
+        {
+            self.find_seen(node, entry, (seen, &find), findings);
+        }
+    }
+
+    /// What the agent tells of a server that should run.
+    fn find_seen(
+        &self,
+        node: NodeAddr,
+        entry: &Node,
+        (seen, find): (&ServerStatus, &dyn Fn(Timestamp, String, String) -> Finding),
+        findings: &mut Findings,
+    ) {
+        let name = &seen.name;
+        let at = shifted(entry, seen.since);
+        let reason = || cut(&seen.reason, WORDS);
         let unhealthy = matches!(seen.health, Health::Unhealthy | Health::Stopped);
         if seen.health == Health::Quarantined {
-            let what = format!("{place} is quarantined: {reason}");
             let todo = format!("extend logs {name} --tail 200; then extend restart -n {name}");
+            let what = format!("is quarantined: {}", reason());
             findings.add(Rule::ServerQuarantined, find(at, what, todo));
         } else if unhealthy {
-            let what = format!("{place} is {}: {reason}", seen.health);
             let todo = format!("extend status -n {name}; extend logs {name} --tail 200");
+            let what = format!("is {}: {}", seen.health, reason());
             findings.add(Rule::ServerUnhealthy, find(at, what, todo));
         }
         if let Some(spared) = &seen.spared {
-            let shift = |at: Timestamp| shifted(entry, at);
-            let until = moment(shift(spared.until));
-            let what =
-                format!("{place} is unhealthy and carries calls: it is left alone until {until}");
+            let until = moment(shifted(entry, spared.until));
+            let what = format!("is unhealthy and carries calls: it is left alone until {until}");
             let todo = format!("extend status -n {name}; extend restart -n {name} --now cuts them");
-            findings.add(
-                Rule::ServerCarryingCalls,
-                find(shift(spared.since), what, todo),
-            );
+            let since = shifted(entry, spared.since);
+            findings.add(Rule::ServerCarryingCalls, find(since, what, todo));
         }
         for warning in &seen.warnings {
             let at = shifted(entry, warning.since);
-            let what = format!("{place}: {}", cut(&warning.reason, WORDS));
-            let (rule, key, todo) = match warning.kind {
+            let what = format!("warns: {}", cut(&warning.reason, WORDS));
+            let (rule, todo) = match warning.kind {
                 WarningKind::Memory => (
                     Rule::MemoryGrowing,
-                    subject.what.clone(),
                     format!("at a quiet hour: extend restart -n {name} --drain"),
                 ),
-                // Told already by what the node samples.
-                WarningKind::Disk if findings.has(Rule::DiskFilling, node) => continue,
                 WarningKind::Disk => (
                     Rule::DiskFilling,
-                    format!("{node} data"),
                     format!("extend node show {node}; make room on {node}"),
                 ),
                 WarningKind::Probe => (
                     Rule::ProbeWarning,
-                    subject.what.clone(),
                     format!("extend health {name}; extend logs {name} --tail 200"),
                 ),
             };
             let mut finding = find(at, what, todo);
-            finding.subject.what = key;
-            findings.add(rule, finding);
+            if rule == Rule::DiskFilling {
+                finding.subject.what = disk(node, 0, "");
+            }
+            // Of a disk the node's own samples tell more.
+            if !findings.has(rule, &finding.subject.what) {
+                findings.add(rule, finding);
+            }
         }
-        self.find_portal(node, seen, &find, findings);
+        self.find_portal(node, (seen, find), findings);
     }
 
+    /// A server that is well here and that the PBX sends nothing: what keeps it from being
+    /// registered, or from being seen. One that somebody has disabled there is his.
     fn find_portal(
         &self,
         node: NodeAddr,
-        seen: &ServerStatus,
-        find: &dyn Fn(Timestamp, String, String) -> Finding,
+        (seen, find): (&ServerStatus, &dyn Fn(Timestamp, String, String) -> Finding),
         findings: &mut Findings,
     ) {
+        if seen.health != Health::Healthy {
+            return;
+        }
         let Some(standing) = self.portal_standing(node) else {
             return;
         };
-        match standing.state {
-            PortalState::Unknown => findings.hide(&[Rule::PortalOffline], &node.to_string()),
-            PortalState::Offline if seen.health == Health::Healthy => {
-                let name = &seen.name;
-                let what = format!(
-                    "{name} ({}, {node}) is healthy on its node and offline in the portal",
-                    seen.role
-                );
-                let todo = format!(
-                    "extend doctor -a {node}; extend whitelist check; extend restart -n {name}"
-                );
-                findings.add(Rule::PortalOffline, find(self.ticked, what, todo));
-            }
-            _ => {}
+        let how = match standing.state {
+            PortalState::Offline => "offline in the portal",
+            PortalState::NotRegistered => "not registered in the portal",
+            PortalState::Unknown | PortalState::Online | PortalState::Disabled => return,
+        };
+        let mut what = format!("is healthy on its node and {how}");
+        if !standing.reason.is_empty() {
+            what = format!("{what}: {}", cut(&standing.reason, WORDS));
         }
+        let name = &seen.name;
+        let todo =
+            format!("extend doctor -a {node}; extend whitelist check; extend restart -n {name}");
+        findings.add(Rule::PortalOffline, find(self.ticked, what, todo));
     }
 
     /// What Extend did about a server lately.
-    fn done(&self, node: NodeAddr) -> String {
+    fn done(&self, node: NodeAddr, name: &ServerName) -> String {
         let mut done = Vec::new();
-        match self.restarts(node, EventKind::Restart) {
+        let times = |by| {
+            self.alerts
+                .restarts
+                .of(node, by, name)
+                .map_or(0, |(_, times)| times)
+        };
+        match times(By::Agent) {
             0 => {}
             1 => done.push("restarted once within an hour".to_owned()),
             times => done.push(format!("restarted {times} times within an hour")),
         }
-        match self.restarts(node, EventKind::DockerRestart) {
+        match times(By::Docker) {
             0 => {}
             times => done.push(format!("Docker restarted it {times} times")),
         }
@@ -173,18 +163,6 @@ impl Fleet {
         }
         done.join("; ")
     }
-
-    fn restarts(&self, node: NodeAddr, kind: EventKind) -> usize {
-        self.alerts
-            .restarts
-            .get(&(node, kind))
-            .map_or(0, |at| at.len())
-    }
-}
-
-/// Since when a server is as it is, by our clock.
-fn ours(entry: &Node, seen: &ServerStatus) -> Timestamp {
-    shifted(entry, seen.since)
 }
 
 /// A moment of a node's clock by ours.
