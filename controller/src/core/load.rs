@@ -1,7 +1,8 @@
 //! From the rows of the store to the fleet in memory.
 //!
 //! A row that cannot be read stops the controller: what it says may be the only reason why a
-//! server runs, and guessing is worse than standing still.
+//! server runs, and guessing is worse than standing still. Rows of which nothing that runs depends
+//! (alerts, histories) go instead.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -71,6 +72,7 @@ impl Fleet {
         let mut targets: BTreeMap<OperationId, Vec<TargetRow>> = BTreeMap::new();
         let mut away: Vec<(NodeAddr, Away)> = Vec::new();
         let mut histories = Vec::new();
+        let mut unreadable = Vec::new();
         for (text, value) in rows {
             let prefix = text.split('/').next().unwrap_or_default();
             if !PREFIXES.contains(&prefix) {
@@ -95,17 +97,11 @@ impl Fleet {
                 Key::Removed(node) => drop(fleet.removed.insert(node, read(text, value)?)),
                 Key::Away(node) => away.push((node, read(text, value)?)),
                 Key::History(node) => histories.push((node, History::read(value).ok())),
-                Key::AlertCounter => fleet.alerts.counter = read(text, value)?,
-                Key::Alert(_) => fleet.alerts.load(read(text, value)?),
-                Key::Notice(number) => {
-                    drop(
-                        fleet
-                            .alerts
-                            .notices
-                            .insert(number, std::sync::Arc::new(read(text, value)?)),
-                    );
+                Key::AlertCounter | Key::Alert(_) | Key::Notice(_) | Key::Silence(_) => {
+                    if let Err(problem) = fleet.alerts.load(key, value) {
+                        unreadable.push((key, problem));
+                    }
                 }
-                Key::Silence(id) => drop(fleet.alerts.silences.insert(id, read(text, value)?)),
                 Key::Outside(node) => {
                     drop(fleet.outside.rows.insert(node, read(text, value)?));
                 }
@@ -129,6 +125,7 @@ impl Fleet {
         }
         fleet.expect_nodes(away);
         fleet.load_histories(histories);
+        fleet.drop_unreadable(&unreadable, now);
         Ok(fleet)
     }
 

@@ -165,9 +165,6 @@ impl Ground<'_> {
             OutsideCommand::Portal(seen) => {
                 gathering.add(InputKind::PortalSeen, fleet.portal_seen(*seen, now));
             }
-            OutsideCommand::Delivered(delivery) => {
-                gathering.add(InputKind::Delivered, fleet.delivered(&delivery, now));
-            }
             OutsideCommand::Enforced(round) => {
                 gathering.add(InputKind::Enforced, fleet.enforced(*round, now));
             }
@@ -186,6 +183,10 @@ impl Ground<'_> {
             fleet, gathering, ..
         } = self;
         match command {
+            AlertCommand::Delivered { delivery, reply } => {
+                gathering.add(InputKind::Delivered, fleet.delivered(&delivery, now));
+                gathering.answer(reply, Ok(()));
+            }
             AlertCommand::List { reply } => {
                 gathering.kinds.insert(InputKind::Question);
                 gathering.answer(reply, Ok(fleet.alerts(now)));

@@ -63,11 +63,14 @@ pub(super) enum Command {
 pub(super) enum OutsideCommand {
     Portal(Box<PortalSeen>),
     Enforced(Box<Round>),
-    Delivered(Box<Delivery>),
 }
 
-/// From operators, about alerts.
+/// About alerts: from operators, and from whoever tells receivers.
 pub(super) enum AlertCommand {
+    Delivered {
+        delivery: Box<Delivery>,
+        reply: Reply<()>,
+    },
     List {
         reply: Reply<AlertsView>,
     },
@@ -339,7 +342,9 @@ impl Command {
             Self::Alert(AlertCommand::List { reply }) => send(reply, Err(error)),
             Self::Alert(AlertCommand::Acknowledge { reply, .. }) => send(reply, Err(error)),
             Self::Alert(AlertCommand::Silence { reply, .. }) => send(reply, Err(error)),
-            Self::Alert(AlertCommand::Unsilence { reply, .. }) => send(reply, Err(error)),
+            Self::Alert(
+                AlertCommand::Unsilence { reply, .. } | AlertCommand::Delivered { reply, .. },
+            ) => send(reply, Err(error)),
             Self::Figures { reply } => send(reply, Err(error)),
             Self::Prune { reply, .. } => send(reply, Err(error)),
             Self::Recover(recovery) => send(recovery.reply, Err(error)),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use extend_common::backoff::{Backoff, jitter};
 use tokio::sync::watch;
 
 use super::command::{AlertCommand, OutsideCommand, Question};
@@ -13,6 +14,12 @@ use crate::core::alerts::{AlertsView, Delivery, Notice, SilenceRow};
 use crate::core::request::SelectorWords;
 use crate::portal::{PortalSeen, PortalWanted};
 use crate::whitelist::{LetIn, Overview, Round};
+
+/// Between two tries to tell of a delivery.
+const AGAIN: Backoff = Backoff {
+    first: Duration::from_millis(100),
+    most: Duration::from_secs(5),
+};
 
 /// What is wanted outside the nodes, as it is committed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -58,13 +65,25 @@ impl EngineHandle {
         self.ask(|reply| Question::Whitelist { reply }).await
     }
 
-    /// Tells what came of sending a notice.
+    /// Tells what came of sending a notice, again and again until that is committed: a notice that
+    /// was taken must not stand in the store as one that was not. Told twice it is told once.
     ///
     /// # Errors
     /// When the engine has stopped.
     pub async fn delivered(&self, delivery: Delivery) -> Result<(), EngineError> {
-        self.tell(OutsideCommand::Delivered(Box::new(delivery)))
-            .await
+        let mut attempt = 0;
+        loop {
+            let delivery = Box::new(delivery.clone());
+            let told = self.ask(|reply| AlertCommand::Delivered { delivery, reply });
+            match told.await {
+                Err(error @ EngineError::StoreFailed(_)) => {
+                    tracing::warn!(%error, "a delivery is told again: it was not committed");
+                    tokio::time::sleep(AGAIN.wait(attempt, jitter())).await;
+                    attempt = attempt.saturating_add(1);
+                }
+                told => return told,
+            }
+        }
     }
 
     /// Everything about alerts.

@@ -1,5 +1,6 @@
 //! The engine on a store in memory and a paused clock, with agents at the ends of its sessions.
 
+mod alerts;
 mod archive;
 mod counting;
 mod crashes;

@@ -118,7 +118,9 @@ fn subject(notice: &Notice, firing: u64, resolved: u64) -> String {
 fn write_told(text: &mut String, told: &Told) {
     let finding = &told.finding;
     let state = match (told.resolved, told.again) {
-        (Some(_), _) => "over",
+        (Some(_), true) => "over",
+        // Its end came before anybody could be told.
+        (Some(_), false) => "fired and is over",
         (None, true) => "still firing",
         (None, false) => "firing",
     };
@@ -156,7 +158,7 @@ fn told_json(told: &Told) -> Value {
         "rule": told.rule.name(),
         "severity": told.severity.to_string(),
         "status": if told.resolved.is_some() { "resolved" } else { "firing" },
-        "repeated": told.again,
+        "repeated": told.again && told.resolved.is_none(),
         "node": subject.node.map(|node| node.to_string()),
         "server": subject.name.as_ref().map(ToString::to_string),
         "role": subject.role.as_ref().map(ToString::to_string),

@@ -206,7 +206,7 @@ async fn carry(post: Arc<Post>, engine: EngineHandle, mut waiting: watch::Receiv
             notice: notice.number,
             result: result.map_err(|failed| failed.sentence),
         };
-        // Lost, it is sent again after the next start, with the same id.
+        // Lost with the controller, it is sent again after the next start, with the same id.
         if let Err(error) = engine.delivered(delivery).await {
             tracing::debug!(%error, "nobody was told of a delivery");
             return;

@@ -210,7 +210,7 @@ impl Alerts {
             ));
         }
         if self.dropped > 0 {
-            said.push(format!("{} alerts had to wait for a place", self.dropped));
+            said.push(format!("{} alerts wait for a place", self.dropped));
         }
         said
     }

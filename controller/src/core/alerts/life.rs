@@ -1,5 +1,6 @@
 //! The life of an alert: pending, firing, resolved. Nothing is told here.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,7 +12,7 @@ use super::super::event::own;
 use super::super::fleet::Fleet;
 use super::super::key::Key;
 use super::row::AlertRow;
-use super::{Finding, Findings, MOST_ALERTS, Pending, Place};
+use super::{Finding, Findings, MOST_ALERTS, MOST_OWED, Pending, Place};
 
 /// Findings are looked for so often. No rule is finer than that.
 const JUDGED: Duration = Duration::from_secs(1);
@@ -32,6 +33,8 @@ impl Fleet {
         let findings = self.findings(now);
         self.judge_findings(findings, now);
         self.say_rest(now);
+        self.say_crowd(now);
+        self.bound_owed(now);
         self.end_silences(now);
         self.tell_receivers(now);
     }
@@ -60,7 +63,7 @@ impl Fleet {
             let pending = Pending {
                 since: from,
                 finding,
-                counted: false,
+                waits: false,
             };
             let first = self
                 .alerts
@@ -85,9 +88,12 @@ impl Fleet {
     }
 
     fn fire(&mut self, place: &Place, now: Timestamp) {
-        if self.alerts.rows.len() >= MOST_ALERTS {
+        if self.alerts.places.len() >= MOST_ALERTS {
             // Still pending: it fires as soon as there is a place.
-            return self.count_dropped(place, now);
+            if let Some(pending) = self.alerts.pending.get_mut(place) {
+                pending.waits = true;
+            }
+            return;
         }
         let Some(pending) = self.alerts.pending.remove(place) else {
             return;
@@ -104,7 +110,8 @@ impl Fleet {
             fired: now,
             resolved: None,
             acknowledged: None,
-            told: std::collections::BTreeMap::new(),
+            told: BTreeMap::new(),
+            owed: BTreeSet::new(),
         };
         let text = format!("alert {id} fires: {}: {}", row.rule, row.finding.what);
         self.say_change(&row, now, text);
@@ -113,21 +120,45 @@ impl Fleet {
         self.write(Key::Alert(id));
     }
 
-    fn count_dropped(&mut self, place: &Place, now: Timestamp) {
-        let first = self.alerts.counter.dropped == 0;
-        // Counted once for each, not with every look.
-        let pending = self.alerts.pending.get_mut(place);
-        let Some(pending) = pending.filter(|pending| !pending.counted) else {
-            return;
-        };
-        pending.counted = true;
-        self.alerts.counter.dropped += 1;
-        self.write(Key::AlertCounter);
-        if first {
-            let text =
-                format!("more than {MOST_ALERTS} alerts at once: the others wait for a place");
+    /// So many wait for a place.
+    pub(super) fn crowd(&self) -> usize {
+        let waits = self.alerts.pending.values().filter(|pending| pending.waits);
+        waits.count()
+    }
+
+    /// Told once for as long as any waits.
+    fn say_crowd(&mut self, now: Timestamp) {
+        let crowd = self.crowd();
+        let was = std::mem::replace(&mut self.alerts.crowded, crowd > 0);
+        if crowd > 0 && !was {
+            let text = format!("more than {MOST_ALERTS} alerts at once: {crowd} wait for a place");
             self.note(own(EventKind::Alert, now, text));
         }
+    }
+
+    /// The oldest that are over are told nobody any more, should too many wait for receivers.
+    fn bound_owed(&mut self, now: Timestamp) {
+        let firing = self.alerts.places.len();
+        let excess = (self.alerts.rows.len() - firing).saturating_sub(MOST_OWED);
+        if excess == 0 {
+            return;
+        }
+        let over = self
+            .alerts
+            .rows
+            .values()
+            .filter(|row| row.resolved.is_some());
+        let mut over: Vec<_> = over.map(|row| (row.resolved, row.id)).collect();
+        over.sort_unstable();
+        for (_, id) in over.into_iter().take(excess) {
+            self.alerts.rows.remove(&id);
+            self.write(Key::Alert(id));
+        }
+        let text = format!(
+            "receivers are not told of {excess} alerts that are over: more than {MOST_OWED} wait \
+             for them"
+        );
+        self.note(own(EventKind::Alert, now, text));
     }
 
     fn resolve(&mut self, findings: &Findings, now: Timestamp) {
@@ -150,6 +181,10 @@ impl Fleet {
             };
             row.resolved = Some(now);
             let row = row.clone();
+            let owed = self.owed(&row, now);
+            if let Some(kept) = self.alerts.rows.get_mut(&id) {
+                kept.owed = owed;
+            }
             let text = format!("alert {id} is over: {}: {}", row.rule, row.finding.what);
             self.say_change(&row, now, text);
             self.write(Key::Alert(id));

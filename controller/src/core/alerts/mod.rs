@@ -15,6 +15,7 @@
 
 mod find;
 mod life;
+mod load;
 mod operate;
 mod restarts;
 mod row;
@@ -38,8 +39,11 @@ pub use rule::{NoRule, Rule, Severity};
 pub use settings::{AlertSettings, ReceiverFilter, RuleSetting, Window};
 pub use view::{AlertView, AlertsView, Delivery, ReceiverTrouble, ReceiverView};
 
-/// So many alerts are kept. More at once have a cause that these tell of already.
+/// So many alerts fire. More at once have a cause that these tell of already.
 pub(super) const MOST_ALERTS: usize = 1_000;
+/// So many that are over wait for receivers that are still to be told. Apart from what fires: a
+/// receiver that takes nothing keeps no alert from the others.
+pub(super) const MOST_OWED: usize = 1_000;
 /// So many notices wait for one receiver; then alerts wait for it in their rows.
 pub(super) const MOST_NOTICES: usize = 16;
 /// One notice tells of so many alerts in full, and counts the rest.
@@ -94,8 +98,8 @@ pub(super) struct Findings {
 pub(super) struct Pending {
     pub(super) since: Timestamp,
     pub(super) finding: Finding,
-    /// There was no place for it.
-    pub(super) counted: bool,
+    /// Its time is over, and there is no place for it.
+    pub(super) waits: bool,
 }
 
 /// Alerts, silences and notices. What is not a row is found again.
@@ -116,21 +120,12 @@ pub(super) struct Alerts {
     pub(super) counted: u64,
     pub(super) troubles: BTreeMap<String, ReceiverTrouble>,
     pub(super) judged: Option<Timestamp>,
+    /// Alerts wait for a place, and that was told.
+    pub(super) crowded: bool,
     /// How many events the present look has brought.
     pub(super) said: usize,
     /// When an operation worked on servers last.
     pub(super) targets: BTreeMap<NodeAddr, Timestamp>,
-}
-
-impl Alerts {
-    /// Takes one in that was stored before.
-    pub(super) fn load(&mut self, row: AlertRow) {
-        if row.resolved.is_none() {
-            let place = (row.rule, row.finding.subject.what.clone());
-            self.places.insert(place, row.id);
-        }
-        self.rows.insert(row.id, row);
-    }
 }
 
 #[cfg(test)]

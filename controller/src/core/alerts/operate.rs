@@ -75,7 +75,7 @@ impl Fleet {
                 .iter()
                 .filter(|one| one.is_open(now))
                 .count(),
-            dropped: self.alerts.counter.dropped,
+            dropped: self.crowd() as u64,
             warming_up: !self.warm,
         }
     }

@@ -1,6 +1,6 @@
 //! Alerts, silences and notices as the store keeps them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -16,8 +16,6 @@ use super::rule::{Rule, Severity};
 pub(in crate::core) struct AlertCounter {
     /// The last number that an alert, a silence or a notice got.
     pub(in crate::core) last: u64,
-    /// Alerts for which there was no place.
-    pub(in crate::core) dropped: u64,
 }
 
 /// An alert that fires, or has and somebody is still to be told of its end.
@@ -36,6 +34,9 @@ pub(in crate::core) struct AlertRow {
     /// When each receiver was told last that it fires.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(in crate::core) told: BTreeMap<String, Timestamp>,
+    /// Once it is over: who is still to be told so.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(in crate::core) owed: BTreeSet<String>,
 }
 
 /// Who knows of it.

@@ -1,6 +1,6 @@
 //! Who is told of what, and when: notices are made of alerts, and go when they were taken.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -23,6 +23,11 @@ struct Due {
     /// Since when; the first of all decides when the message is made.
     since: Timestamp,
     again: bool,
+}
+
+/// Whether a receiver is still to be told that an alert is over. Its filter may have changed since.
+fn is_owed(receiver: &ReceiverFilter, row: &AlertRow) -> bool {
+    row.owed.contains(&receiver.name) && receiver.wants(row.severity, &row.finding.subject)
 }
 
 impl Fleet {
@@ -94,24 +99,27 @@ impl Fleet {
             self.tell_receiver(receiver, now);
         }
         self.forget_strangers(&receivers);
-        let over = self
-            .alerts
-            .rows
-            .values()
-            .filter(|row| row.resolved.is_some());
-        let over: Vec<_> = over
-            .filter(|row| !receivers.iter().any(|one| self.is_owed(one, row)))
-            .map(|row| row.id)
-            .collect();
+        let over = self.alerts.rows.values();
+        let over = over.filter(|row| row.resolved.is_some());
+        let over = over.filter(|row| !receivers.iter().any(|one| is_owed(one, row)));
+        let over: Vec<_> = over.map(|row| row.id).collect();
         for id in over {
             self.alerts.rows.remove(&id);
             self.write(Key::Alert(id));
         }
     }
 
-    /// Whether a receiver is still to be told of an end.
-    fn is_owed(&self, receiver: &ReceiverFilter, row: &AlertRow) -> bool {
-        !row.rule.is_momentary() && row.told.contains_key(&receiver.name)
+    /// Who has to be told that an alert is over: who knows of it, and who should have been told
+    /// that it fires. What fired and ended while it was kept quiet is nobody's.
+    pub(super) fn owed(&self, row: &AlertRow, now: Timestamp) -> BTreeSet<String> {
+        let (subject, momentary) = (&row.finding.subject, row.rule.is_momentary());
+        let quiet = self.is_silenced(subject, now);
+        let receivers = self.settings.alerts.receivers.iter();
+        let owed = receivers.filter(|one| match row.told.contains_key(&one.name) {
+            true => !momentary,
+            false => !quiet && one.wants(row.severity, subject),
+        });
+        owed.map(|one| one.name.clone()).collect()
     }
 
     /// Notices for receivers that the configuration has no longer.
@@ -129,10 +137,11 @@ impl Fleet {
     fn tell_receiver(&mut self, receiver: &ReceiverFilter, now: Timestamp) {
         let waiting = self.alerts.notices.values();
         let waiting = waiting.filter(|notice| notice.receiver == receiver.name);
-        if waiting.count() >= MOST_NOTICES {
+        let waiting = waiting.count();
+        if waiting >= MOST_NOTICES {
             return;
         }
-        let due = self.due(receiver, now);
+        let due = self.due(receiver, waiting > 0, now);
         let first = due.iter().map(|due| due.since).min();
         let group = self.settings.alerts.group;
         if first.is_none_or(|first| after(first, group) > now) {
@@ -145,7 +154,7 @@ impl Fleet {
                 continue;
             };
             match row.resolved {
-                Some(_) => drop(row.told.remove(&receiver.name)),
+                Some(_) => drop(row.owed.remove(&receiver.name)),
                 None => drop(row.told.insert(receiver.name.clone(), now)),
             }
             told.push(Told {
@@ -182,27 +191,30 @@ impl Fleet {
         self.draft.outside();
     }
 
-    fn due(&self, receiver: &ReceiverFilter, now: Timestamp) -> Vec<Due> {
+    /// What it is to be told. Nothing is said again to one that has not even taken what it was told
+    /// before: repeats would fill the places of news.
+    fn due(&self, receiver: &ReceiverFilter, has_waiting: bool, now: Timestamp) -> Vec<Due> {
         let settings = &self.settings.alerts;
         let rows = self.alerts.rows.values();
         rows.filter(|row| receiver.wants(row.severity, &row.finding.subject))
             .filter_map(|row| {
                 let told = row.told.get(&receiver.name).copied();
                 let since = match (row.resolved, told) {
-                    (Some(_), _) if row.rule.is_momentary() => None,
-                    (Some(at), Some(_)) => Some(at),
-                    (Some(_), None) => None,
-                    _ if self.is_silenced(&row.finding.subject, now) => None,
+                    (Some(at), _) => is_owed(receiver, row).then_some(at),
                     (None, None) => Some(row.fired),
                     _ if row.acknowledged.is_some() || row.rule.is_momentary() => None,
+                    (None, Some(_)) if has_waiting => None,
                     // With what repeats about now, so that it stays one message.
                     (None, Some(told)) => Some(after(told, settings.repeat))
                         .filter(|at| *at <= after(now, settings.group)),
                 }?;
+                if row.resolved.is_none() && self.is_silenced(&row.finding.subject, now) {
+                    return None;
+                }
                 Some(Due {
                     id: row.id,
                     since,
-                    again: told.is_some() && row.resolved.is_none(),
+                    again: told.is_some(),
                 })
             })
             .collect()

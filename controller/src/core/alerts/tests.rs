@@ -6,6 +6,7 @@ use std::time::Duration;
 use extend_common::operation::Verb;
 use extend_common::status::{Failing, Health, OutcomeKind};
 
+mod receivers;
 mod seen;
 
 use super::{AlertSettings, Delivery, Notice, ReceiverFilter, Rule, Severity, Window};
@@ -155,43 +156,6 @@ fn a_controller_that_starts_anew_at_any_second_forgets_nothing_and_tells_nothing
             "restarted after {restart} s"
         );
     }
-}
-
-#[test]
-fn while_a_receiver_takes_nothing_alerts_wait_and_come_as_few_messages() {
-    let mut bench = bench(seconds(60));
-    bench.disconnect(node(MEDIA));
-    bench.pass(seconds(3 * 3600));
-    assert_eq!(waiting(&bench, "noc").len(), super::MOST_NOTICES);
-    let one = waiting(&bench, "noc")[0].number;
-    for _ in 0..3 {
-        let delivery = Delivery {
-            receiver: "noc".to_owned(),
-            notice: one,
-            result: Err("it is closed".to_owned()),
-        };
-        let turn = bench.fleet.delivered(&delivery, bench.now);
-        bench.commit(turn);
-    }
-    let view = bench.fleet.alerts(bench.now);
-    let noc = view.receivers.iter().find(|one| one.name == "noc").unwrap();
-    assert_eq!(
-        noc.trouble.as_ref().map(|trouble| trouble.attempts),
-        Some(3)
-    );
-    bench.connect(node(MEDIA));
-    bench.pass(seconds(60));
-    let told = take(&mut bench, "noc");
-    assert_eq!(told.len(), super::MOST_NOTICES);
-    bench.pass(seconds(20));
-    let last = take(&mut bench, "noc");
-    assert!(last[0].alerts[0].resolved.is_some(), "its end was not lost");
-    let view = bench.fleet.alerts(bench.now);
-    assert!(
-        view.receivers
-            .iter()
-            .all(|one| one.name != "noc" || one.trouble.is_none())
-    );
 }
 
 #[test]

@@ -60,7 +60,7 @@ pub struct AlertsView {
     pub silences: Vec<SilenceRow>,
     /// Windows that are open.
     pub open_windows: usize,
-    /// Alerts for which there was no place.
+    /// Alerts that wait for a place.
     pub dropped: u64,
     /// Nothing is judged yet: agents are coming back.
     pub warming_up: bool,
