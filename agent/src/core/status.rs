@@ -89,7 +89,15 @@ fn running(view: &View<'_>, should_run: bool, now: Timestamp) -> Condition {
         }
     };
     match view.verdict {
-        Verdict::Healthy => Condition::new(or_draining(Health::Healthy), healed(view, now)),
+        Verdict::Healthy => match view.lack(now) {
+            None => Condition::new(or_draining(Health::Healthy), healed(view, now)),
+            Some((Health::Unhealthy, why)) => {
+                let healed = healed(view, now);
+                let done = if healed.is_empty() { "" } else { "; " };
+                Condition::new(Health::Unhealthy, format!("{why}{done}{healed}"))
+            }
+            Some((health, why)) => Condition::new(or_draining(health), why),
+        },
         Verdict::Starting => Condition::new(or_draining(Health::Starting), ""),
         Verdict::NotProven => Condition::new(
             or_draining(Health::Starting),

@@ -6,14 +6,18 @@
 //!                                           ├ answers there too ── well
 //!                                           └ silent when its start is over
 //!                                               ├ a version on trial ── goes back
-//!                                               └ a restart ── done, and people are warned
+//!                                               └ a restart ── done, and people are told: of one that is
+//!                                                   deaf to SIP altogether as unhealthy, for calls do not
+//!                                                   reach it; of another as a warning
 //! ```
+//!
+//! Nothing is restarted for it: it has just been, and that did not help.
 
 use std::collections::BTreeSet;
 
 use extend_common::clock::after;
 use extend_common::roles::Point;
-use extend_common::status::{Warning, WarningKind};
+use extend_common::status::{Health, Warning, WarningKind};
 use jiff::Timestamp;
 
 use super::View;
@@ -35,7 +39,7 @@ impl View<'_> {
             return None;
         }
         let is_news = !self.signs.answered.is_subset(&serving.answered);
-        let is_up = now >= after(self.seen, self.timing.start_window);
+        let is_up = now >= self.due();
         (!serving.proven || (is_news && is_up)).then(|| Step::MarkProven {
             answered: self.signs.answered.clone(),
         })
@@ -54,13 +58,39 @@ impl View<'_> {
         self.answered_before().intersection(silent).next().copied()
     }
 
+    /// A point at which it answered to SIP before, when it does so nowhere on this run.
+    fn deaf(&self) -> Option<Point> {
+        let is_sip = |point: &&Point| matches!(point, Point::Sip(..));
+        if self.signs.answered.iter().any(|point| is_sip(&point)) {
+            return None;
+        }
+        let lost = self.answered_before().intersection(&self.signs.silent);
+        lost.copied().find(|point| is_sip(&point))
+    }
+
+    /// When its start is over, and what is silent by then will be so.
+    fn due(&self) -> Timestamp {
+        after(self.seen, self.timing.start_window)
+    }
+
+    /// What keeps a run from being healthy that answers, and what to say of it.
+    pub(crate) fn lack(&self, now: Timestamp) -> Option<(Health, String)> {
+        let point = self.lost()?;
+        if now < self.due() {
+            let words = format!("it answers; not yet at {point}, where it did before");
+            return Some((Health::Starting, words));
+        }
+        Some((Health::Unhealthy, lost_words(self.deaf()?)))
+    }
+
     /// What is the matter and no reason for a restart: what the probes say, a point that is silent
     /// since the last start, and new calls that are turned away though nobody has asked for that.
     pub(crate) fn warnings(&self, now: Timestamp) -> Vec<Warning> {
         let mut warnings = self.signs.warnings.clone();
         let runs = self.current().is_some_and(Container::is_up) && self.is_settled();
-        let due = after(self.seen, self.timing.start_window);
-        if let Some(point) = self.lost().filter(|_| runs && now >= due) {
+        let due = self.due();
+        let is_told = self.deaf().is_some();
+        if let Some(point) = self.lost().filter(|_| runs && !is_told && now >= due) {
             warnings.push(Warning {
                 kind: WarningKind::Probe,
                 reason: lost_words(point),

@@ -96,25 +96,77 @@ fn a_point_that_nobody_asks_any_more_is_not_missed() {
     assert_eq!(life.outcome(), (OutcomeKind::Succeeded, ""));
 }
 
+impl Life {
+    /// An operator has it restarted.
+    fn asks_for_restart(&mut self) {
+        let current = self.observed.current.as_ref().map(Container::instance);
+        self.assign(|desired, _| desired.replace = current);
+    }
+}
+
 #[test]
-fn a_restart_that_comes_back_deaf_is_done_and_people_are_warned() {
+fn a_restart_that_comes_back_deaf_to_sip_is_unhealthy_and_not_restarted_again() {
     let mut life = Life::that_answers_everywhere();
-    life.assign(|desired, _| {
-        desired.replace = Some(extend_common::record::Instance {
-            container_id: "c1".to_owned(),
-            started_at: "2026-01-01T00:00:00Z".to_owned(),
-        });
-    });
+    life.asks_for_restart();
     life.hears(&[TCP], &[SIP]);
     life.settle();
     let lost = "no answer to SIP OPTIONS on udp/8916, where it answered before";
     assert_eq!(life.outcome(), (OutcomeKind::Succeeded, lost));
     let told = life.told();
+    assert_eq!((told.health, &*told.reason), (Health::Unhealthy, lost));
+    assert_eq!(told.warnings, [], "it is said once");
+    life.log.clear();
+    life.now = after(life.now, Duration::from_secs(3600));
+    life.settle();
+    assert_eq!(life.log, Vec::<String>::new());
+    life.hears(&[TCP, SIP], &[]);
+    assert_eq!(life.told().health, Health::Healthy);
+}
+
+#[test]
+fn one_that_answers_to_sip_and_not_at_another_point_is_healthy_with_a_warning() {
+    let mut life = Life::that_answers_everywhere();
+    life.asks_for_restart();
+    life.hears(&[SIP], &[TCP]);
+    life.settle();
+    let told = life.told();
     assert_eq!(told.health, Health::Healthy);
     let warnings: Vec<_> = told.warnings.iter().map(|w| (w.kind, &*w.reason)).collect();
+    let lost = "no answer on tcp/8840, where it answered before";
     assert_eq!(warnings, [(WarningKind::Probe, lost)]);
     life.hears(&[TCP, SIP], &[]);
     assert_eq!(life.told().warnings, []);
+}
+
+#[test]
+fn until_its_start_is_over_what_does_not_answer_everywhere_again_is_starting() {
+    let mut life = Life::that_answers_everywhere();
+    life.hang();
+    while life.next() != Next::Wait(None) && life.entry.restarts_total == 0 {
+        match life.next() {
+            Next::Do(step) => life.apply(&step),
+            Next::Wait(until) => life.pass_until(until.unwrap()),
+        }
+    }
+    life.hears(&[TCP], &[SIP]);
+    life.verdict = Verdict::Healthy;
+    life.seen = life.now;
+    let told = life.told();
+    assert_eq!(
+        (told.health, &*told.reason),
+        (
+            Health::Starting,
+            "it answers; not yet at sip udp/8916, where it did before"
+        )
+    );
+    life.wait_for_window();
+    let told = life.told();
+    assert_eq!(told.health, Health::Unhealthy);
+    assert_eq!(
+        told.reason,
+        "no answer to SIP OPTIONS on udp/8916, where it answered before; restarted by the agent: \
+         no answer on tcp/8840 for 3 × 5s"
+    );
 }
 
 #[test]
