@@ -18,6 +18,7 @@ mod point;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use extend_common::clock::after;
 use extend_common::record::Instance;
 use extend_common::roles::{Consequence, Point, ProbeDefinition};
 use extend_common::service::ProbeFigure;
@@ -31,6 +32,9 @@ use point::PointState;
 /// whatever stood still with the agent needs a moment as well.
 pub const WARM_UP: Duration = Duration::from_secs(10);
 
+/// For so long nobody could ask, and people are told.
+const BLIND: Duration = Duration::from_secs(120);
+
 /// What one question came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
@@ -43,7 +47,8 @@ pub enum Answer {
     },
     /// It is not; why, in words.
     Failed(String),
-    /// Nobody can tell, for the agent itself was late; says nothing of the service.
+    /// Nobody can tell: the agent itself was late, or this host could not ask. Says nothing of the
+    /// service.
     Unsure(String),
 }
 
@@ -78,12 +83,14 @@ pub struct Signs {
     pub failing: Option<Failing>,
     /// What is the matter and no reason for a restart.
     pub warnings: Vec<Warning>,
-    /// It answers that it takes no new sessions.
-    pub draining: bool,
-    /// Where it has answered on this run, of the points that count.
-    pub answered: BTreeSet<Point>,
-    /// Where it has not.
+    /// Since when it answers that it takes no new sessions.
+    pub draining: Option<Timestamp>,
+    /// Where it has answered on this run, of the points that count, and when it did so first.
+    pub answered: BTreeMap<Point, Timestamp>,
+    /// Where it has been asked and has not.
     pub silent: BTreeSet<Point>,
+    /// Nobody could ask it anything; why not.
+    pub blind: Option<String>,
 }
 
 /// The probes' memory of one run.
@@ -95,6 +102,8 @@ pub struct Health {
     points: BTreeMap<Point, PointState>,
     /// The service itself has been asked.
     looked: bool,
+    /// What a probe follows with whose answer proves that the service works.
+    proof: Consequence,
 }
 
 impl Health {
@@ -106,7 +115,18 @@ impl Health {
             warm_until,
             points: BTreeMap::new(),
             looked: false,
+            proof: Consequence::Restart,
         }
+    }
+
+    /// How the run is probed. Where nothing is restarted for any answer, those prove it that people
+    /// are warned for.
+    pub fn expect(&mut self, probes: &[ProbeDefinition]) {
+        let has_proof = probes.iter().any(is_proof);
+        self.proof = match has_proof {
+            true => Consequence::Restart,
+            false => Consequence::Warn,
+        };
     }
 
     /// Which run it is about.
@@ -152,8 +172,9 @@ impl Health {
         counts: bool,
         now: Timestamp,
     ) {
-        self.looked |=
-            definition.consequence == Consequence::Restart && definition.kind.asks_service();
+        let is_told = |(_, answer): &(_, Answer)| !matches!(answer, Answer::Unsure(_));
+        let proves = definition.consequence == self.proof && definition.kind.asks_service();
+        self.looked |= proves && results.iter().any(is_told);
         let counts = counts && now >= self.warm_until;
         for (point, answer) in results {
             let state = self
@@ -180,44 +201,67 @@ impl Health {
 
     /// Whether the service has answered anything on this run.
     pub fn is_armed(&self) -> bool {
-        self.answering().any(|(_, state)| state.has_answered())
+        let mut proof = self.points.values().filter(|s| s.consequence == self.proof);
+        proof.any(PointState::has_answered)
     }
 
     /// What is seen beside the verdict, of everything that is asked.
-    pub fn signs(&self, probes: &[ProbeDefinition]) -> Signs {
-        let counts = probes
-            .iter()
-            .filter(|probe| probe.consequence == Consequence::Restart && probe.kind.asks_service());
-        let (answered, silent) = counts
-            .flat_map(ProbeDefinition::points)
-            .partition(|point| self.points.get(point).is_some_and(|s| s.has_answered()));
-        Signs {
-            answered,
-            silent,
+    pub fn signs(&self, probes: &[ProbeDefinition], now: Timestamp) -> Signs {
+        let points = probes.iter().filter(|probe| is_proof(probe));
+        let points = points.flat_map(ProbeDefinition::points);
+        let asked = points.filter_map(|point| Some((point, self.points.get(&point)?)));
+        let mut signs = Signs {
             failing: self.failing(),
-            warnings: self.warnings(),
-            draining: self.is_draining(),
+            warnings: self.warnings(now),
+            draining: self.draining(),
+            blind: self.blind(),
+            ..Signs::default()
+        };
+        for (point, state) in asked {
+            if let Some(first) = state.first_answer() {
+                signs.answered.insert(point, first);
+            } else if state.is_silent() {
+                signs.silent.insert(point);
+            }
         }
+        signs
     }
 
-    /// Whether it answers that it takes no new sessions.
-    fn is_draining(&self) -> bool {
-        self.answering().any(|(_, state)| state.is_draining())
+    /// Since when it answers that it takes no new sessions.
+    fn draining(&self) -> Option<Timestamp> {
+        self.answering()
+            .filter_map(|(_, state)| state.draining())
+            .min()
+    }
+
+    /// Why nobody could ask it anything on this run, if that is so.
+    fn blind(&self) -> Option<String> {
+        if self.looked {
+            return None;
+        }
+        let mut unsure = self.answering().filter_map(|(_, state)| state.unsure());
+        unsure.next().map(|(_, why)| why.to_owned())
     }
 
     /// The first of the failures that are going on at points that count, whether or not they are
-    /// enough for a verdict.
+    /// enough for a verdict. One that has become a warning is none of them.
     fn failing(&self) -> Option<Failing> {
-        let failing = self.answering().filter_map(|(point, state)| {
-            let (since, why) = state.failing()?;
-            let reason = format!("{}: {why}", point.complaint());
-            Some(Failing { since, reason })
-        });
+        let counts = |(point, state): &(&Point, &PointState)| {
+            !(state.is_ill() && self.is_made_up_for(**point))
+        };
+        let failing = self
+            .answering()
+            .filter(counts)
+            .filter_map(|(point, state)| {
+                let (since, why) = state.failing()?;
+                let reason = format!("{}: {why}", point.complaint());
+                Some(Failing { since, reason })
+            });
         failing.min_by_key(|failing| failing.since)
     }
 
     /// What is the matter and no reason for a restart.
-    fn warnings(&self) -> Vec<Warning> {
+    fn warnings(&self, now: Timestamp) -> Vec<Warning> {
         let told = self.points.iter().filter(|(point, state)| {
             state.consequence == Consequence::Warn || self.is_made_up_for(**point)
         });
@@ -233,7 +277,22 @@ impl Health {
                 since: state.since,
             })
         })
+        .chain(self.blind_points(now))
         .collect()
+    }
+
+    /// Where nobody has been able to ask for a while: whatever happens there is not seen.
+    fn blind_points(&self, now: Timestamp) -> Option<Warning> {
+        let mut unsure = self.answering().filter_map(|(point, state)| {
+            let (since, why) = state.unsure()?;
+            (after(since, BLIND) <= now).then_some((point, since, why))
+        });
+        let (point, since, why) = unsure.next()?;
+        Some(Warning {
+            kind: WarningKind::Probe,
+            reason: format!("nobody can tell whether it answers at {point}: {why}"),
+            since,
+        })
     }
 
     /// Whether a failure at a point is no reason for a restart, since the service answers to SIP at
@@ -269,6 +328,11 @@ impl Health {
             (false, _) => Verdict::Starting,
         }
     }
+}
+
+/// Whether what a probe finds says that the service answers.
+fn is_proof(probe: &ProbeDefinition) -> bool {
+    probe.consequence == Consequence::Restart && probe.kind.asks_service()
 }
 
 #[cfg(test)]

@@ -37,6 +37,9 @@ pub struct Mark {
     /// What was warned of.
     #[serde(default)]
     pub warned: Vec<WarningKind>,
+    /// Of which of the service's points, in words: a warning that has stood for weeks hides no other.
+    #[serde(default)]
+    pub points: Vec<String>,
 }
 
 /// What is known now.
@@ -233,8 +236,14 @@ impl Teller<'_> {
         kinds.sort_unstable();
         kinds.dedup();
         let before = std::mem::replace(&mut self.mark.warned, kinds);
+        let probes = self.known.warnings.iter();
+        let probes = probes.filter(|w| w.kind == WarningKind::Probe);
+        let points = probes.map(|w| w.reason.clone()).collect();
+        let points = std::mem::replace(&mut self.mark.points, points);
         for warning in self.known.warnings {
-            if !before.contains(&warning.kind) {
+            let is_probe = warning.kind == WarningKind::Probe;
+            let is_known = !is_probe || points.contains(&warning.reason);
+            if !before.contains(&warning.kind) || !is_known {
                 self.tell(EventKind::Warning, warning.reason.clone());
             }
         }

@@ -82,7 +82,7 @@ fn running(view: &View<'_>, should_run: bool, now: Timestamp) -> Condition {
         return Condition::new(Health::Unhealthy, with_restraint(view, why, now));
     }
     let or_draining = |health| {
-        if view.is_held() || view.signs.draining {
+        if view.is_held() || view.signs.draining.is_some() {
             Health::Draining
         } else {
             health

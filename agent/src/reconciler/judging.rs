@@ -110,6 +110,9 @@ impl Reconciler {
                 .clone()
                 .map(|instance| Health::of(instance, now, warm_until));
         }
+        if let Some(health) = &mut judged.health {
+            health.expect(&probes);
+        }
         let verdict = judged
             .health
             .as_ref()
@@ -122,7 +125,7 @@ impl Reconciler {
         judged.signs = judged
             .health
             .as_ref()
-            .map(|health| health.signs(&probes))
+            .map(|health| health.signs(&probes, now))
             .unwrap_or_default();
         let armed = judged.health.as_ref().is_some_and(Health::is_armed);
         let node = self.parts.settings.facts.node;

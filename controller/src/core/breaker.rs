@@ -11,7 +11,8 @@
 //!                                                 fewer do ── it runs out by itself
 //! ```
 //!
-//! In memory only: a controller that starts anew is told again who fails, and holds again.
+//! In memory only: a controller that starts anew is told again who fails, and holds again; in its first
+//! two minutes it does not ask since when.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -96,12 +97,15 @@ impl Fleet {
         let fails = status.failing.is_some() || status.health == Health::Unhealthy;
         // What an operation does to a server says nothing about it.
         let is_at_work = self.is_worked_on(node);
+        // By our clock.
+        let ahead = self.nodes.get(&node).and_then(|site| site.clock_ahead);
+        let told = status.failing.as_ref().map(|failing| failing.since);
+        let told = told.and_then(|at| at.saturating_sub(ahead.unwrap_or_default()).ok());
+        let since = told.map_or(now, |since| since.min(now));
         let known = self.breaker.fails.get_mut(&node);
         match (known, fails && !is_at_work) {
-            (Some(known), true) => known.still = true,
-            (None, true) => {
-                let told = status.failing.as_ref().map(|failing| failing.since);
-                let since = told.map_or(now, |since| since.min(now));
+            (Some(known), true) if known.still => {}
+            (_, true) => {
                 let fails = Fails { since, still: true };
                 self.breaker.fails.insert(node, fails);
             }
@@ -160,14 +164,20 @@ impl Fleet {
             return;
         }
         let recent = before(now, WITHIN);
+        // What the controller before held is held on: who fails now, whenever that began.
+        let is_new = now < after(self.started, LASTS);
+        let is_online = |node: NodeAddr| {
+            let site = self.nodes.get(&node);
+            site.is_some_and(|site| site.state() == NodeState::Online)
+        };
         let failing: Vec<NodeAddr> = self
             .members(scope.as_ref())
             .filter(|node| {
                 let fails = self.breaker.fails.get(node);
                 fails.is_some_and(|fails| match held {
-                    // A hold is renewed by those who fail now.
-                    Some(_) => fails.still,
-                    None => fails.since >= recent,
+                    // A hold is renewed by those who fail now, as far as anybody can tell.
+                    Some(_) => fails.still && is_online(*node),
+                    None => fails.since >= recent || (is_new && fails.still),
                 })
             })
             .collect();

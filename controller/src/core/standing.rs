@@ -235,4 +235,17 @@ impl Node {
             && !matches!(desired.drain, Drain::Hold { .. })
             && (seen.health == Health::Healthy || is_unproven)
     }
+
+    /// Whether it is well, but for turning new sessions away by itself: a server that is disabled in
+    /// the portal may do so for that.
+    pub(super) fn answers(&self) -> bool {
+        let (Some(desired), Some(seen)) = (self.intended(), self.observation()) else {
+            return false;
+        };
+        let turns_away = self.state() == NodeState::Online
+            && desired.run_state == RunState::Running
+            && !matches!(desired.drain, Drain::Hold { .. })
+            && seen.health == Health::Draining;
+        turns_away || self.is_well()
+    }
 }

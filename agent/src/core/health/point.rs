@@ -32,6 +32,14 @@ pub(super) struct PointState {
     /// The last answers that counted, the newest in the lowest bit: set for a failure.
     window: u64,
     last: Option<Answer>,
+    /// When it answered first.
+    first: Option<Timestamp>,
+    /// Since when it has answered that it takes no new sessions, and how often in a row.
+    draining: Option<(Timestamp, u32)>,
+    /// Since when nobody could tell.
+    unsure: Option<Timestamp>,
+    /// How often either has to be seen before it is told.
+    enough: u32,
 }
 
 /// Why a point does not pass.
@@ -58,6 +66,10 @@ impl PointState {
             successes: 0,
             window: 0,
             last: None,
+            first: None,
+            draining: None,
+            unsure: None,
+            enough: definition.failures,
         }
     }
 
@@ -69,8 +81,18 @@ impl PointState {
         counts: bool,
         now: Timestamp,
     ) {
+        self.enough = definition.failures;
+        self.unsure = match &answer {
+            Answer::Unsure(_) => self.unsure.or(Some(now)),
+            _ => None,
+        };
         match &answer {
-            Answer::Passed { .. } => self.pass(definition),
+            Answer::Passed { draining, .. } => {
+                self.first.get_or_insert(now);
+                let (since, count) = self.draining.unwrap_or((now, 0));
+                self.draining = draining.then_some((since, count.saturating_add(1)));
+                self.pass(definition);
+            }
             Answer::Failed(said) if self.armed && counts => {
                 let said = said.clone();
                 self.fail(definition, said, now);
@@ -133,9 +155,32 @@ impl PointState {
         self.armed && self.asks
     }
 
-    /// Whether it has answered and does so still.
+    /// When it answered first on this run; none where nobody answers.
+    pub(super) fn first_answer(&self) -> Option<Timestamp> {
+        self.first.filter(|_| self.asks)
+    }
+
+    /// Whether it was asked the last time and gave no answer.
+    pub(super) fn is_silent(&self) -> bool {
+        matches!(self.last, Some(Answer::Failed(_)))
+    }
+
+    /// Since when nobody could ask, and why not.
+    pub(super) fn unsure(&self) -> Option<(Timestamp, &str)> {
+        match (&self.last, self.unsure) {
+            (Some(Answer::Unsure(why)), Some(since)) => Some((since, why)),
+            _ => None,
+        }
+    }
+
+    /// Whether it has answered and is not known to fail.
     pub(super) fn is_well(&self) -> bool {
-        self.has_answered() && self.why.is_none() && self.failures == 0
+        self.has_answered() && self.why.is_none()
+    }
+
+    /// Whether it is known to fail.
+    pub(super) fn is_ill(&self) -> bool {
+        self.why.is_some()
     }
 
     /// Since when it has failed, and why the last time, if it failed the last time.
@@ -146,8 +191,10 @@ impl PointState {
         }
     }
 
-    pub(super) fn is_draining(&self) -> bool {
-        matches!(&self.last, Some(Answer::Passed { draining: true, .. })) && self.armed
+    /// Since when it has taken no new sessions, said often enough to be believed.
+    pub(super) fn draining(&self) -> Option<Timestamp> {
+        let (since, count) = self.draining?;
+        (self.armed && count >= self.enough).then_some(since)
     }
 
     /// What it said last, for people.

@@ -134,7 +134,7 @@ fn until_it_has_warmed_up_no_failure_counts() {
         health.note(&definition(), vec![(point, refused())], at(seconds));
     }
     assert_eq!(health.verdict(None), Verdict::Healthy);
-    assert_eq!(health.signs(&[definition()]).failing, None);
+    assert_eq!(health.signs(&[definition()], at(0)).failing, None);
     for seconds in 10..12 {
         health.note(&definition(), vec![(point, refused())], at(seconds));
     }
@@ -152,17 +152,17 @@ fn until_it_has_warmed_up_no_failure_counts() {
 #[test]
 fn the_first_failure_is_told_at_once_and_forgotten_with_the_next_answer() {
     assert_eq!(
-        health_after(&["--"]).signs(&[definition()]).failing,
+        health_after(&["--"]).signs(&[definition()], at(0)).failing,
         None,
         "never armed"
     );
-    let signs = health_after(&["++", "++", "-+", "-+"]).signs(&[definition()]);
+    let signs = health_after(&["++", "++", "-+", "-+"]).signs(&[definition()], at(0));
     let failing = signs.failing.unwrap();
     assert_eq!(failing.since, at(10));
     assert_eq!(failing.reason, "no answer on tcp/8840: refused");
     assert_eq!(
         health_after(&["++", "-+", "++"])
-            .signs(&[definition()])
+            .signs(&[definition()], at(0))
             .failing,
         None
     );
@@ -182,7 +182,7 @@ fn what_no_restart_mends_is_a_warning_and_no_verdict() {
         health.note(&disk, vec![(Point::Disk, full())], at(seconds));
     }
     assert_eq!(health.verdict(None), Verdict::Healthy);
-    let warnings = health.signs(&[definition()]).warnings;
+    let warnings = health.signs(&[definition()], at(0)).warnings;
     assert_eq!(warnings.len(), 1);
     assert_eq!(warnings[0].kind, WarningKind::Disk);
     assert_eq!(warnings[0].since, at(0));
@@ -190,9 +190,9 @@ fn what_no_restart_mends_is_a_warning_and_no_verdict() {
         warnings[0].reason,
         "the data directory's disk is filling up for 3 × 5s: 3 % are free"
     );
-    assert_eq!(health.signs(&[definition()]).failing, None);
+    assert_eq!(health.signs(&[definition()], at(0)).failing, None);
     health.note(&disk, vec![(Point::Disk, passed())], at(3));
-    assert_eq!(health.signs(&[definition()]).warnings, []);
+    assert_eq!(health.signs(&[definition()], at(0)).warnings, []);
 }
 
 #[test]
@@ -210,12 +210,19 @@ fn whoever_says_503_to_sip_takes_no_new_sessions() {
         took: None,
         draining,
     };
-    health.note(&sip, vec![(point, said(true))], at(0));
-    assert!(health.signs(&[definition()]).draining);
+    for seconds in 0..3 {
+        assert_eq!(
+            health.signs(&[], at(0)).draining,
+            None,
+            "now and then is not enough"
+        );
+        health.note(&sip, vec![(point, said(true))], at(seconds));
+    }
+    assert_eq!(health.signs(&[], at(0)).draining, Some(at(0)));
     assert_eq!(health.verdict(None), Verdict::Healthy);
-    health.note(&sip, vec![(point, said(false))], at(1));
-    assert!(!health.signs(&[definition()]).draining);
-    for seconds in 2..5 {
+    health.note(&sip, vec![(point, said(false))], at(3));
+    assert_eq!(health.signs(&[], at(0)).draining, None);
+    for seconds in 4..7 {
         let silent = Answer::Failed("silence".to_owned());
         health.note(&sip, vec![(point, silent)], at(seconds));
     }
@@ -247,17 +254,18 @@ fn sip_after(rounds: &[&str]) -> Health {
 fn sip_that_is_silent_at_one_point_and_answers_at_another_is_a_warning() {
     let health = sip_after(&["++", "-+", "-+", "-+"]);
     assert_eq!(health.verdict(None), Verdict::Healthy);
-    let signs = health.signs(&[]);
+    let signs = health.signs(&[], at(0));
     assert_eq!(signs.warnings.len(), 1, "{signs:?}");
     assert_eq!(signs.warnings[0].kind, WarningKind::Probe);
     assert!(signs.warnings[0].reason.contains("udp/5060 for 3 × 5s"));
-    assert!(
-        signs.failing.is_some(),
-        "a common cause is seen in it still"
-    );
-    // Nor is the point a way in that fails now, or that has never answered.
+    assert_eq!(signs.failing, None, "no part of a common cause any more");
+    let signs = sip_after(&["++", "-+"]).signs(&[], at(0));
+    assert!(signs.failing.is_some(), "at first it may be");
+    let health = sip_after(&["++", "-+", "-+", "-+", "--"]);
+    assert_eq!(health.verdict(None), Verdict::Healthy, "one is none");
+    // A point is no way in that fails as well, or that has never answered.
     for rounds in [
-        &["++", "-+", "-+", "--"][..],
+        &["++", "-+", "-+", "--", "--", "--"][..],
         &["+-", "--", "--", "--"],
         &["++", "--", "--", "--"],
     ] {
@@ -283,20 +291,69 @@ fn what_is_asked_in_haste_arms_and_never_counts_as_a_failure() {
         health.note_eager(&definition(), vec![(point, refused())], at(1));
     }
     assert_eq!(health.verdict(None), Verdict::Healthy);
-    assert_eq!(health.signs(&[definition()]).failing, None);
+    assert_eq!(health.signs(&[definition()], at(0)).failing, None);
 }
 
 #[test]
 fn where_it_has_answered_and_where_not_is_known_of_everything_that_counts() {
-    let signs = health_after(&["+-", "--"]).signs(&[definition()]);
-    assert_eq!(signs.answered, [Point::Tcp(8840)].into());
+    let signs = health_after(&["+-", "--"]).signs(&[definition()], at(0));
+    assert_eq!(signs.answered, [(Point::Tcp(8840), at(0))].into());
     assert_eq!(signs.silent, [Point::Tcp(8841)].into());
     let warns = ProbeDefinition {
         consequence: Consequence::Warn,
         ..definition()
     };
-    let signs = health_after(&["+-"]).signs(&[warns]);
+    let signs = health_after(&["+-"]).signs(&[warns], at(0));
     assert_eq!((signs.answered.len(), signs.silent.len()), (0, 0));
+}
+
+#[test]
+fn what_nobody_could_ask_is_not_known_to_be_silent_and_is_told_after_a_while() {
+    let asked = |rounds: &[&str], seconds| {
+        let health = health_after(rounds);
+        (
+            health.verdict(None),
+            health.signs(&[definition()], at(seconds)),
+        )
+    };
+    let (verdict, signs) = asked(&["??", "??"], 5);
+    assert_eq!(verdict, Verdict::Starting);
+    assert_eq!(signs.silent, [].into());
+    assert_eq!(signs.blind.as_deref(), Some("late"));
+    assert_eq!(signs.warnings, []);
+    let (_, signs) = asked(&["+?", "+?"], 119);
+    assert_eq!((signs.silent.len(), signs.warnings.len()), (0, 0));
+    assert_eq!(signs.blind, None);
+    let (_, signs) = asked(&["+?", "+?"], 120);
+    let warning = &signs.warnings[0];
+    assert_eq!((warning.kind, warning.since), (WarningKind::Probe, at(0)));
+    assert_eq!(
+        warning.reason,
+        "nobody can tell whether it answers at tcp/8841: late"
+    );
+    let (verdict, signs) = asked(&["?-"], 0);
+    assert_eq!(verdict, Verdict::NotProven);
+    assert_eq!(signs.silent, [Point::Tcp(8841)].into());
+}
+
+#[test]
+fn where_nothing_is_restarted_for_an_answer_one_proves_that_it_works() {
+    let warns = ProbeDefinition {
+        consequence: Consequence::Warn,
+        ..definition()
+    };
+    let point = Point::Tcp(8840);
+    let mut health = health();
+    health.expect(std::slice::from_ref(&warns));
+    health.note(&warns, vec![(point, refused())], at(0));
+    assert_eq!(health.verdict(None), Verdict::NotProven);
+    health.note(&warns, vec![(point, passed())], at(1));
+    assert_eq!(health.verdict(None), Verdict::Healthy);
+    for seconds in 2..9 {
+        health.note(&warns, vec![(point, refused())], at(seconds));
+    }
+    assert_eq!(health.verdict(None), Verdict::Healthy);
+    assert_eq!(health.signs(&[warns], at(9)).warnings.len(), 1);
 }
 
 #[test]

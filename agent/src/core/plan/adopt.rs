@@ -102,7 +102,7 @@ pub(super) fn settle_in(
     now: Timestamp,
 ) -> Decision {
     let phase = Phase::Verifying;
-    if let Some(step) = view.proof(serving, now) {
+    if let Some(step) = view.proof(serving, current, now) {
         return Decision::step(step, phase, "it answers");
     }
     if !current.state.is_live() {

@@ -34,15 +34,37 @@ pub(super) fn lost_words(point: Point) -> String {
 impl View<'_> {
     /// What is to be written of where the service has answered: its first answer at once, what comes
     /// later when its start is over.
-    pub(super) fn proof(&self, serving: &Served, now: Timestamp) -> Option<Step> {
+    pub(super) fn proof(
+        &self,
+        serving: &Served,
+        current: &Container,
+        now: Timestamp,
+    ) -> Option<Step> {
         if *self.verdict != Verdict::Healthy {
             return None;
         }
-        let is_news = !self.signs.answered.is_subset(&serving.answered);
+        let answered = self.prompt(current);
+        let is_news = !answered.is_subset(&serving.answered);
         let is_up = now >= self.due();
-        (!serving.proven || (is_news && is_up)).then(|| Step::MarkProven {
-            answered: self.signs.answered.clone(),
-        })
+        (!serving.proven || (is_news && is_up)).then_some(Step::MarkProven { answered })
+    }
+
+    /// Where a run answered within the time that a start may take. What answers later is not waited for
+    /// the next time either: it may depend on more than the start.
+    pub(super) fn prompt(&self, run: &Container) -> BTreeSet<Point> {
+        let Ok(started) = run.started_at.parse::<Timestamp>() else {
+            return BTreeSet::new();
+        };
+        let due = after(started, self.timing.start_window);
+        let answered = self.signs.answered.iter();
+        let prompt = answered.filter(|(_, first)| **first <= due);
+        prompt.map(|(point, _)| *point).collect()
+    }
+
+    /// It runs, and this host could not ask it.
+    pub(super) fn unseen(&self) -> String {
+        let why = self.signs.blind.as_deref().unwrap_or_default();
+        format!("not proven: it runs, and nobody can tell whether it answers: {why}")
     }
 
     /// Where what serves, or served before, has ever answered.
@@ -61,7 +83,7 @@ impl View<'_> {
     /// A point at which it answered to SIP before, when it does so nowhere on this run.
     fn deaf(&self) -> Option<Point> {
         let is_sip = |point: &&Point| matches!(point, Point::Sip(..));
-        if self.signs.answered.iter().any(|point| is_sip(&point)) {
+        if self.signs.answered.keys().any(|point| is_sip(&point)) {
             return None;
         }
         let lost = self.answered_before().intersection(&self.signs.silent);
@@ -97,13 +119,13 @@ impl View<'_> {
                 since: due,
             });
         }
-        if self.signs.draining && runs && !self.is_held() {
+        if let Some(since) = self.signs.draining.filter(|_| runs && !self.is_held()) {
             warnings.push(Warning {
                 kind: WarningKind::Probe,
                 reason: "it answers to SIP with 503 and takes no new sessions, though nobody has \
                          drained it"
                     .to_owned(),
-                since: self.verdict_since,
+                since,
             });
         }
         warnings

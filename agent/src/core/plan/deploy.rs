@@ -140,7 +140,7 @@ fn make_room(view: &View<'_>, now: Timestamp) -> Option<Decision> {
 fn verify(view: &View<'_>, trial: &Container, now: Timestamp) -> Decision {
     let promote = |proven, words: &str| {
         let answered = match proven {
-            true => view.signs.answered.clone(),
+            true => view.prompt(trial),
             // It is to answer there once it runs.
             false => view.answered_before().clone(),
         };
@@ -189,7 +189,8 @@ fn verify(view: &View<'_>, trial: &Container, now: Timestamp) -> Decision {
             Phase::Verifying,
             "it answers: waiting whether it lasts",
         ),
-        Verdict::Healthy => match view.lost() {
+        // Back to the image before: it is not to do what came after it.
+        Verdict::Healthy => match view.lost().filter(|_| !goes_back(view)) {
             None => promote(true, "healthy"),
             Some(point) if now < window_ends => Decision::wait(
                 Some(window_ends),
@@ -205,6 +206,7 @@ fn verify(view: &View<'_>, trial: &Container, now: Timestamp) -> Decision {
         Verdict::NotProven if !old_was_proven && now >= settles => {
             promote(false, "it runs, and no port has answered yet")
         }
+        _ if now >= window_ends && view.signs.blind.is_some() => promote(false, &view.unseen()),
         _ if now >= window_ends => {
             let window = extend_common::duration::show(view.timing.start_window);
             spend(
@@ -221,6 +223,14 @@ fn verify(view: &View<'_>, trial: &Container, now: Timestamp) -> Decision {
             "waiting for it to answer",
         ),
     }
+}
+
+/// Whether what is on trial is the image that served before the one that serves.
+fn goes_back(view: &View<'_>) -> bool {
+    let entry = view.entry;
+    let on_trial = entry.candidate.as_ref().map(|c| &c.image.identity);
+    let before = entry.previous.as_ref().map(|image| &image.identity);
+    on_trial.is_some() && on_trial == before
 }
 
 fn spend(reason: &str, container: Option<&Container>) -> Decision {

@@ -156,7 +156,7 @@ fn running(view: &View<'_>, serving: &Served, current: &Container, now: Timestam
             format!("starting {}", current.name),
         );
     }
-    if let Some(step) = view.proof(serving, now) {
+    if let Some(step) = view.proof(serving, current, now) {
         return Decision::step(step, Phase::Verifying, "it answers");
     }
     if view.is_settled() {
@@ -198,6 +198,7 @@ fn verify(view: &View<'_>, serving: &Served, current: &Container, now: Timestamp
             "not proven: it runs, and no port has answered yet",
             now,
         ),
+        _ if now >= window_ends && view.signs.blind.is_some() => finish(view, &view.unseen(), now),
         _ if now >= window_ends => {
             let window = extend_common::duration::show(view.timing.start_window);
             let words = format!("{} did not become healthy in {window}", current.name);

@@ -20,12 +20,15 @@ use jiff::Timestamp;
 
 use super::{Decision, View};
 use crate::core::entry::Spared;
+use crate::core::health::Verdict;
 use crate::core::restart::chance;
 use crate::core::step::Step;
 use crate::docker::Container;
 
 /// Whether it carries calls is known by then, or taken as so.
 const UNDECIDED: Duration = Duration::from_secs(10);
+/// A server that answers again for so long has recovered.
+const RECOVERED: Duration = Duration::from_secs(60);
 /// Without a controller that could hold them, restarts of many nodes are spread over so long.
 const SPREAD: Duration = Duration::from_secs(10);
 
@@ -55,7 +58,10 @@ fn carrying(view: &View<'_>, current: &Container, now: Timestamp) -> Option<Deci
             false => None,
         };
     }
-    let decided = after(view.verdict_since, UNDECIDED);
+    // Counting begins with the trouble, which a verdict may have taken its time to become.
+    let noticed = view.entry.incident.as_ref().map(|incident| incident.at);
+    let begun = noticed.map_or(view.verdict_since, |at| at.max(view.verdict_since));
+    let decided = after(begun, UNDECIDED);
     if carries.is_none() && now < decided {
         return waits(decided, "counting its sessions");
     }
@@ -82,11 +88,14 @@ impl View<'_> {
         self.entry.spared.as_ref()
     }
 
-    /// Whether the mercy is over by itself: it answers again, or is another run.
+    /// Whether the mercy is over by itself: it answers again and has for a while, or is another run.
+    /// An agent that has just been started has not asked yet, and one good answer is no recovery:
+    /// the time that is left goes on.
     pub(super) fn is_spared_in_vain(&self, current: &Container, now: Timestamp) -> bool {
-        self.spared().is_some_and(|spared| {
-            spared.instance != current.instance() || self.ailment(now).is_none()
-        })
+        let is_well = *self.verdict == Verdict::Healthy && self.ailment(now).is_none();
+        let lasts = is_well && now >= after(self.verdict_since, RECOVERED);
+        self.spared()
+            .is_some_and(|spared| spared.instance != current.instance() || lasts)
     }
 
     /// Whether what is known of sessions decides anything now.

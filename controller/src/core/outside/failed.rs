@@ -154,7 +154,7 @@ impl Fleet {
         let keep = |holds: bool, since: Option<Timestamp>| holds.then(|| since.unwrap_or(now));
         let ill = Ill {
             ill: keep(offline && is_ill(site), before.ill),
-            well: keep(online && site.is_well(), before.well),
+            well: keep(online && site.answers(), before.well),
             left: before.left && !site.is_well(),
             said: before.said,
         };

@@ -97,10 +97,11 @@ fn what_fails_one_after_the_other_or_has_failed_for_long_is_no_common_cause() {
     }
     assert!(!bench.is_held());
     let mut bench = Bench::four_media();
+    bench.pass(Duration::from_secs(121));
     for at in MEDIA {
         bench.fails_since(at, Duration::from_secs(61));
     }
-    assert!(!bench.is_held(), "as after a restart of the controller");
+    assert!(!bench.is_held());
     bench.answers(MEDIA[0]);
     bench.pass(Duration::from_secs(1));
     bench.answers(MEDIA[1]);
@@ -110,6 +111,42 @@ fn what_fails_one_after_the_other_or_has_failed_for_long_is_no_common_cause() {
         bench.fails(at);
     }
     assert!(bench.is_held());
+}
+
+#[test]
+fn a_controller_that_has_just_been_started_holds_what_has_failed_for_long() {
+    let mut bench = Bench::four_media();
+    for at in MEDIA.iter().take(3) {
+        bench.fails_since(at, Duration::from_secs(600));
+    }
+    assert!(bench.is_held(), "the one before may have held them");
+}
+
+#[test]
+fn who_fails_again_fails_anew() {
+    let mut bench = Bench::four_media();
+    bench.pass(Duration::from_secs(121));
+    bench.fails(MEDIA[0]);
+    bench.pass(Duration::from_secs(50));
+    bench.answers(MEDIA[0]);
+    bench.fails(MEDIA[0]);
+    bench.pass(Duration::from_secs(20));
+    bench.fails(MEDIA[1]);
+    bench.fails(MEDIA[2]);
+    assert!(bench.is_held());
+}
+
+#[test]
+fn nobody_who_is_away_keeps_a_hold() {
+    let mut bench = Bench::four_media();
+    for at in MEDIA.iter().take(3) {
+        bench.fails(at);
+    }
+    for at in MEDIA.iter().take(3) {
+        bench.disconnect(node(at));
+    }
+    bench.pass(Duration::from_secs(181));
+    assert!(!bench.is_held(), "it fails as far as anybody knew");
 }
 
 #[test]

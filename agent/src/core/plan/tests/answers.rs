@@ -13,7 +13,8 @@ const SIP: Point = Point::Sip(Transport::Udp, 8916);
 impl Life {
     /// From now on it answers there, and not there.
     fn hears(&mut self, answered: &[Point], silent: &[Point]) {
-        self.signs.answered = answered.iter().copied().collect();
+        let now = self.now;
+        self.signs.answered = answered.iter().map(|point| (*point, now)).collect();
         self.signs.silent = silent.iter().copied().collect();
     }
 
@@ -170,7 +171,7 @@ fn until_its_start_is_over_what_does_not_answer_everywhere_again_is_starting() {
 }
 
 #[test]
-fn an_answer_that_came_after_the_start_is_written_once_the_start_is_over() {
+fn an_answer_that_came_during_the_start_is_written_once_the_start_is_over() {
     let mut life = Life::new();
     life.hears(&[TCP], &[SIP]);
     life.settle();
@@ -184,9 +185,64 @@ fn an_answer_that_came_after_the_start_is_written_once_the_start_is_over() {
 }
 
 #[test]
+fn an_answer_that_came_later_is_not_waited_for_the_next_time() {
+    let mut life = Life::new();
+    life.hears(&[TCP], &[SIP]);
+    life.settle();
+    life.wait_for_window();
+    life.now = after(life.now, Duration::from_secs(1));
+    let late = life.now;
+    life.signs.answered.insert(SIP, late);
+    life.signs.silent.clear();
+    assert_eq!(life.next(), Next::Wait(None));
+    assert_eq!(life.answered(), [TCP]);
+}
+
+#[test]
+fn the_way_back_to_the_image_before_is_not_held_to_what_came_after_it() {
+    let mut life = Life::new();
+    life.hears(&[TCP], &[SIP]);
+    life.settle();
+    life.asks_for("22.4").hears(&[TCP, SIP], &[]);
+    life.settle();
+    life.wait_for_window();
+    life.settle();
+    assert_eq!(life.answered(), [TCP, SIP]);
+    life.asks_for("22.3").hears(&[TCP], &[SIP]);
+    life.settle();
+    assert_eq!(life.outcome(), (OutcomeKind::Succeeded, ""));
+    assert_eq!(life.answered(), [TCP]);
+}
+
+#[test]
+fn what_nobody_could_ask_is_neither_put_back_nor_restarted() {
+    let mut life = Life::that_answers_everywhere();
+    life.silent = vec!["22.4".to_owned()];
+    life.asks_for("22.4").hears(&[], &[]);
+    life.signs.blind = Some("this host cannot ask: no port is left".to_owned());
+    // Nobody can tell is no verdict.
+    while life.entry.outcome.is_none() {
+        if life.verdict == Verdict::NotProven {
+            life.verdict = Verdict::Starting;
+        }
+        match life.next() {
+            Next::Do(step) => life.apply(&step),
+            Next::Wait(until) => life.pass_until(until.unwrap()),
+        }
+    }
+    let words = "not proven: it runs, and nobody can tell whether it answers: this host cannot ask: \
+                 no port is left";
+    assert_eq!(life.outcome(), (OutcomeKind::Succeeded, words));
+    life.log.clear();
+    life.now = after(life.now, Duration::from_secs(3600));
+    life.settle();
+    assert_eq!(life.log, Vec::<String>::new());
+}
+
+#[test]
 fn whoever_takes_no_calls_though_nobody_asked_for_that_is_told_to_people() {
     let mut life = Life::that_answers_everywhere();
-    life.signs.draining = true;
+    life.signs.draining = Some(life.now);
     let told = life.told();
     assert_eq!(told.warnings.len(), 1, "{told:?}");
     assert!(told.warnings[0].reason.contains("nobody has drained it"));

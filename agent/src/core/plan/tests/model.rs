@@ -77,7 +77,8 @@ impl Life {
             (Point::Sip(Transport::Tcp, 8916), sip),
         ];
         let (yes, no) = points.into_iter().partition::<Vec<_>, _>(|(_, here)| *here);
-        self.signs.answered = yes.into_iter().map(|(point, _)| point).collect();
+        let now = self.now;
+        self.signs.answered = yes.into_iter().map(|(point, _)| (point, now)).collect();
         self.signs.silent = no.into_iter().map(|(point, _)| point).collect();
     }
 }

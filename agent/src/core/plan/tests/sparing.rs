@@ -109,7 +109,15 @@ fn what_answers_again_is_spared_no_more() {
     let mut life = Life::with_calls(Some(10), Flow::Flows);
     life.hang();
     life.rest();
+    let begun = life.now;
     life.verdict = Verdict::Healthy;
+    life.verdict_since = life.now;
+    assert_eq!(
+        life.rest().0,
+        Vec::<String>::new(),
+        "one answer is no recovery"
+    );
+    life.now = after(begun, Duration::from_secs(60));
     assert_eq!(life.rest().0, ["unspare"]);
     assert_eq!(life.entry.spared, None);
     // The next time it begins anew.
@@ -193,4 +201,23 @@ fn while_its_sessions_are_waited_for_nothing_is_restarted() {
         ["stop c1"],
         "frozen: there is nothing to wait for"
     );
+}
+
+#[test]
+fn the_time_that_is_left_goes_on_when_the_agent_is_started_anew_or_it_answers_for_a_moment() {
+    let mut life = Life::with_calls(Some(10), Flow::Flows);
+    life.hang();
+    let asked = life.now;
+    life.rest();
+    for verdict in [Verdict::Starting, Verdict::NotProven, Verdict::Healthy] {
+        life.now = after(life.now, Duration::from_secs(30));
+        life.seen = life.now;
+        life.verdict = verdict;
+        life.verdict_since = life.now;
+        assert_eq!(life.rest().0, Vec::<String>::new());
+        life.hang();
+        let (steps, until) = life.rest();
+        assert!(!steps.contains(&"spare c1".to_owned()), "{steps:?}");
+        assert_eq!(until, Some(after(asked, SPARE)));
+    }
 }
