@@ -184,6 +184,9 @@ impl Daemon {
         let socket = OperatorSocket::bind(&config.socket, &config.socket_group).await?;
         let addresses = listeners.addresses(socket.path());
 
+        for problem in config.alerts.unknown_roles(&roles) {
+            tracing::warn!(problem, "the table [alerts] means nobody here");
+        }
         let settings = engine_config(&config, &options, roles, recovering);
         let (engine, engine_task) =
             Engine::start(store.clone(), settings, ends.engine.clone()).await?;

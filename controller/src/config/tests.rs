@@ -380,6 +380,24 @@ fn receivers_and_rules_of_alerts_are_told_where_they_are_wrong() {
         let told = receiver(words);
         assert!(told.contains(cause), "{words}: {told}");
     }
+    for (words, cause) in [
+        (
+            "kind = \"command\"\ncommand = [\"/p\"]\nca_file = \"/c\"",
+            "webhook or email",
+        ),
+        (
+            "kind = \"email\"\nhost = \" \"\nfrom = \"a@b.c\"\nto = [\"a@b.c\"]",
+            "needs `host`",
+        ),
+    ] {
+        let told = receiver(words);
+        assert!(told.contains(cause), "{words}: {told}");
+    }
+    for key in ["url_file", "token_file", "ca_file"] {
+        let told = receiver(&format!("kind = \"webhook\"\n{key} = \"T0PSECRET\""));
+        assert!(told.contains(&format!("`{key}` of")), "{told}");
+        assert!(!told.contains("T0PSECRET"), "{told}");
+    }
     let secret = "https://hooks.example.com/T0PSECRET";
     let told = receiver(&format!("kind = \"email\"\nurl = \"{secret}\""));
     assert!(!told.contains("T0PSECRET"), "{told}");
@@ -402,5 +420,22 @@ fn receivers_and_rules_of_alerts_are_told_where_they_are_wrong() {
         wrong(&windows("Mars/Base"))
             .to_string()
             .contains("no time zone")
+    );
+}
+
+#[test]
+fn roles_that_alerts_name_and_nobody_has_are_told() {
+    let config = parse(&format!(
+        "{ADDRESS}\n[[alerts.receivers]]\nname = \"noc\"\nkind = \"webhook\"\nurl = \"https://a\"\n\
+         roles = [\"media-server-only\", \"media-only\"]\n\
+         [[alerts.windows]]\nfrom = \"22:00\"\nto = \"02:00\"\nrole = \"queue-only\"\n"
+    ));
+    let roles = crate::core::tests::bench::settings().roles;
+    assert_eq!(
+        config.unwrap().alerts.unknown_roles(&roles),
+        [
+            "receiver noc of alerts names media-only, and no role has that name",
+            "a window of alerts names queue-only, and no role has that name",
+        ]
     );
 }

@@ -1,7 +1,9 @@
 //! A message as an e-mail, over SMTP.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use lettre::address::Envelope;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, header::ContentType};
 use lettre::transport::smtp::authentication::Credentials;
@@ -18,6 +20,9 @@ use crate::pbx::{authorities, secret_line};
 /// One command and its answer may take so long; all of them together have the notifier's limit.
 const LIMIT: Duration = Duration::from_secs(20);
 
+/// A message that somebody has taken is tried so often for the others.
+const MOST_TRIES: u32 = 5;
+
 /// Whether an address can be used.
 ///
 /// # Errors
@@ -28,32 +33,86 @@ pub fn check_mailbox(text: &str) -> Result<(), String> {
         .map_err(|error| error.to_string())
 }
 
-/// Sends a message. Taken is what the server has accepted for all of them.
-pub(super) async fn send(email: &Email, message: &Message) -> Result<(), Failed> {
-    let mail = mail(email, message).map_err(Failed::lasting)?;
+/// Who has taken the message that is on its way, so that nobody gets it with every try for another.
+#[derive(Debug, Default)]
+pub(super) struct Sent {
+    id: String,
+    to: BTreeSet<String>,
+    tries: u32,
+}
+
+/// Sends a message, to each person by itself: an address that is refused keeps it from nobody else.
+/// Taken is what the server has accepted for all of them, or for some while it will never for the
+/// others.
+pub(super) async fn send(email: &Email, message: &Message, sent: &mut Sent) -> Result<(), Failed> {
+    if sent.id != message.id {
+        *sent = Sent {
+            id: message.id.clone(),
+            ..Sent::default()
+        };
+    }
+    sent.tries += 1;
     let settings = email.clone();
     let made = tokio::task::spawn_blocking(move || transport(&settings)).await;
     let transport = made.map_err(|error| Failed::soon(error.to_string()))??;
     let place = format!("{}:{}", email.host, email.port);
-    match transport.send(mail).await {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let mut sentence = format!("{place}: {error}");
-            let mut source = std::error::Error::source(&error);
-            while let Some(cause) = source {
-                let cause_text = cause.to_string();
-                if !sentence.contains(&cause_text) {
-                    sentence = format!("{sentence}: {cause_text}");
-                }
-                source = cause.source();
-            }
-            Err(if error.is_permanent() {
-                Failed::lasting(sentence)
-            } else {
-                Failed::soon(sentence)
-            })
+    let bytes = mail(email, message).map_err(Failed::lasting)?.formatted();
+    let mut refused: Option<Failed> = None;
+    for to in &email.to {
+        if sent.to.contains(to) {
+            continue;
         }
+        let envelope = envelope(&email.from, to).map_err(Failed::lasting)?;
+        let Err(error) = transport.send_raw(&envelope, &bytes).await else {
+            sent.to.insert(to.clone());
+            continue;
+        };
+        let sentence = format!("{place}: {to}: {}", with_causes(&error));
+        let answered = error.is_permanent() || error.is_transient();
+        let failed = if error.is_permanent() {
+            Failed::lasting(sentence)
+        } else {
+            Failed::soon(sentence)
+        };
+        // Nobody else would fare better without a server that talks.
+        if !answered {
+            return Err(failed);
+        }
+        refused = Some(match refused {
+            Some(first) if !first.lasting => first,
+            _ => failed,
+        });
     }
+    match refused {
+        None => Ok(()),
+        Some(failed) if sent.to.is_empty() => Err(failed),
+        // Further messages are not held up for one person.
+        Some(failed) if failed.lasting || sent.tries >= MOST_TRIES => {
+            let taken = sent.to.len();
+            tracing::warn!(taken, reason = %failed, "not everybody gets this e-mail");
+            Ok(())
+        }
+        Some(failed) => Err(failed),
+    }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut sentence = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !sentence.contains(&cause_text) {
+            sentence = format!("{sentence}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    sentence
+}
+
+fn envelope(from: &str, to: &str) -> Result<Envelope, String> {
+    let read = |text: &str| text.parse::<Mailbox>().map_err(|error| error.to_string());
+    let (from, to) = (read(from)?.email, read(to)?.email);
+    Envelope::new(Some(from), vec![to]).map_err(|error| error.to_string())
 }
 
 fn mail(email: &Email, message: &Message) -> Result<Mail, String> {

@@ -9,8 +9,10 @@ use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
 use serde_json::json;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use zeroize::Zeroizing;
 
@@ -18,6 +20,9 @@ use super::Failed;
 use super::message::Message;
 use crate::config::alerts::{Format, Place, Webhook};
 use crate::pbx::{ConnectError, by_authorities, secret_line};
+
+/// A connection comes about within so long.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
 /// Whether an address can be used.
 ///
@@ -97,14 +102,16 @@ pub(super) async fn post(webhook: &Webhook, message: &Message) -> Result<(), Fai
         read.map_err(|error| Failed::soon(error.to_string()))??;
     let body = match webhook.format {
         Format::Json => message.json.to_string(),
-        Format::Slack => json!({ "text": message.text }).to_string(),
+        Format::Slack => json!({ "text": escaped(&message.text) }).to_string(),
     };
     let request = request(&target, token.as_ref(), message, body)
         .map_err(|error| Failed::lasting(format!("it cannot be asked: {error}")))?;
     let place = format!("{}:{}", target.host, target.port);
     let lost = |error: &dyn std::fmt::Display| Failed::soon(format!("{place}: {error}"));
-    let tcp = TcpStream::connect((target.host.as_str(), target.port))
-        .await
+    let dialled = TcpStream::connect((target.host.as_str(), target.port));
+    let dialled = timeout(CONNECT_LIMIT, dialled).await;
+    let tcp = dialled
+        .map_err(|_| lost(&format_args!("no connection within {CONNECT_LIMIT:?}")))?
         .map_err(|error| lost(&error))?;
     let response = match tls {
         None => exchange(tcp, request).await,
@@ -123,13 +130,21 @@ pub(super) async fn post(webhook: &Webhook, message: &Message) -> Result<(), Fai
         return Ok(());
     }
     let sentence = format!("{place} answered {status}");
-    // Too early and too often are of the moment; whatever else is refused is refused again.
-    let passing = matches!(status.as_u16(), 408 | 425 | 429) || !status.is_client_error();
+    // Too early and too often are of the moment; whatever else is refused is refused again. Another
+    // place that an answer names is not gone to: what is told is for this one.
+    let passing = matches!(status.as_u16(), 408 | 425 | 429) || status.is_server_error();
     Err(if passing {
         Failed::soon(sentence)
     } else {
         Failed::lasting(sentence)
     })
+}
+
+/// The three characters that mean something in the text of Slack and of what is compatible with it.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 fn request(

@@ -76,7 +76,7 @@ impl Failed {
 #[derive(Debug)]
 struct Post {
     receiver: Receiver,
-    busy: Mutex<()>,
+    busy: Mutex<email::Sent>,
     /// Somebody has found that it takes messages: no more waiting.
     again: Notify,
 }
@@ -93,7 +93,7 @@ impl Posts {
         let posts = receivers.iter().map(|receiver| {
             Arc::new(Post {
                 receiver: receiver.clone(),
-                busy: Mutex::new(()),
+                busy: Mutex::default(),
                 again: Notify::new(),
             })
         });
@@ -146,7 +146,7 @@ impl Posts {
 
 impl Post {
     async fn send(&self, message: &message::Message) -> Result<(), Failed> {
-        let Ok(_turn) = timeout(LIMIT, self.busy.lock()).await else {
+        let Ok(mut turn) = timeout(LIMIT, self.busy.lock()).await else {
             return Err(Failed::soon(
                 "another message is on its way to it for too long",
             ));
@@ -154,7 +154,7 @@ impl Post {
         match &self.receiver.way {
             Way::Command(program) => program::run(program, message).await,
             Way::Webhook(webhook) => within(http::post(webhook, message)).await,
-            Way::Email(email) => within(email::send(email, message)).await,
+            Way::Email(email) => within(email::send(email, message, &mut turn)).await,
         }
     }
 }

@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::Failed;
 use super::message::Message;
@@ -18,7 +19,8 @@ use crate::config::alerts::Program;
 
 /// Of what it writes so much goes to the log.
 const OUTPUT: u64 = 4 * 1024;
-/// What it has written is there when it has ended; who else holds its output is not waited for.
+/// What it has written is there when it has ended; who else holds its output is not waited for, and
+/// writes to nobody from then on.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// Kills the group of a process when it goes, whatever the reason.
@@ -60,6 +62,7 @@ pub(super) async fn run(program: &Program, message: &Message) -> Result<(), Fail
     let _group = Group(pid.map(Pid::from_raw));
     let (input, out, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let output = tokio::spawn(async move { tokio::join!(heard(out), heard(errors)) });
+    let output = AbortOnDropHandle::new(output);
     let body = message.json.to_string();
     let done = timeout(program.timeout, async {
         if let Some(mut input) = input {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use extend_common::config_file::refused;
 use extend_common::duration;
 use extend_common::nearest::nearest;
+use extend_common::roles::RoleSet;
 use serde::{Deserialize, Deserializer};
 
 use crate::core::alerts::{AlertSettings, ReceiverFilter, Rule, RuleSetting, Severity};
@@ -56,6 +57,24 @@ impl Default for Alerts {
 }
 
 impl Alerts {
+    /// Roles that are named and that no definition has, each in a sentence: nobody would ever be
+    /// told of them, or kept quiet about them.
+    pub fn unknown_roles(&self, roles: &RoleSet) -> Vec<String> {
+        let of_receivers = self.receivers.iter().flat_map(|receiver| {
+            let place = format!("receiver {} of alerts", receiver.name);
+            receiver.roles.iter().map(move |role| (place.clone(), role))
+        });
+        let of_windows = self.windows.iter().filter_map(|window| {
+            let place = "a window of alerts".to_owned();
+            Some((place, window.role.as_ref()?))
+        });
+        let named = of_receivers.chain(of_windows);
+        let unknown = named.filter(|(_, role)| roles.get(role).is_none());
+        unknown
+            .map(|(place, role)| format!("{place} names {role}, and no role has that name"))
+            .collect()
+    }
+
     /// What the core has to know of it.
     pub fn settings(&self, leaf_lifetime: Duration) -> AlertSettings {
         let receivers = self.receivers.iter().map(|receiver| ReceiverFilter {

@@ -194,6 +194,11 @@ impl Words {
             set(!self.to.is_empty(), "to", "email"),
             set(!self.command.is_empty(), "command", "command"),
             set(self.timeout.is_some(), "timeout", "command"),
+            set(
+                self.ca_file.is_some() && matches!(self.kind, Kind::Command),
+                "ca_file",
+                "webhook or email",
+            ),
         ];
         let kind = match self.kind {
             Kind::Webhook => "webhook",
@@ -208,14 +213,17 @@ impl Words {
             ));
         }
         let files = [
-            &self.url_file,
-            &self.token_file,
-            &self.ca_file,
-            &self.password_file,
+            ("url_file", &self.url_file),
+            ("token_file", &self.token_file),
+            ("ca_file", &self.ca_file),
+            ("password_file", &self.password_file),
         ];
-        if let Some(path) = files.into_iter().flatten().find(|path| !path.is_absolute()) {
-            let path = path.display();
-            return Err(format!("{path} of receiver {name} is not an absolute path"));
+        let relative = |path: &Option<PathBuf>| path.as_ref().is_some_and(|p| !p.is_absolute());
+        // Without what is written there: it may be the secret itself.
+        if let Some((key, _)) = files.into_iter().find(|(_, path)| relative(path)) {
+            return Err(format!(
+                "`{key}` of receiver {name} is not an absolute path"
+            ));
         }
         let (severity, roles) = (self.severity, self.roles.clone());
         let way = match self.kind {
@@ -252,7 +260,8 @@ impl Words {
 
     fn email(self) -> Result<Email, String> {
         let name = &self.name;
-        let (Some(host), Some(from)) = (self.host, self.from) else {
+        let host = self.host.filter(|host| !host.trim().is_empty());
+        let (Some(host), Some(from)) = (host, self.from) else {
             return Err(format!("receiver {name} needs `host`, `from` and `to`"));
         };
         if self.to.is_empty() || self.to.len() > MOST_PEOPLE {
