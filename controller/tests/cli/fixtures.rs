@@ -504,6 +504,10 @@ pub(crate) fn health() -> v1::HealthResponse {
                     probe("tcp/8840", true, true),
                     probe("tcp/8841", false, true),
                     probe("sip udp/8916", false, false),
+                    probe("udp/8840", true, true),
+                    probe("udp/8841", false, true),
+                    probe("disk", false, true),
+                    probe("memory", false, false),
                 ],
                 memory_bytes: Some(512 * 1024 * 1024),
                 ..v1::ServiceFigures::default()

@@ -1,23 +1,23 @@
 //! How a server is and was, as `extend health` shows it.
 
+mod service;
+
 use std::time::Duration;
 
-use extend_common::clock::before;
-use extend_common::service::{AgedService, ServiceFigures};
-use extend_common::size;
 use extend_common::status::Health as Word;
 use extend_common::wire::shown_text;
 use extend_proto::v1;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use self::service::Service;
 use super::server::Server;
 use super::{health_tone, not_understood};
 use crate::cli::failure::Failure;
+use crate::cli::output::Stream;
 use crate::cli::output::spark::Marks;
 use crate::cli::output::table::{Cell, Table};
 use crate::cli::output::text::{age, local_times, moment, span};
-use crate::cli::output::{Stream, Tone};
 
 /// Marks of a spark line: half as many as a scale has steps, so that it fits a terminal.
 const STEPS_OF_MARK: usize = 2;
@@ -43,35 +43,6 @@ pub(crate) struct Health {
     pub(crate) history: Vec<Scale>,
     /// The last changes of its health, oldest first.
     pub(crate) changes: Vec<Change>,
-}
-
-/// How a service does.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Service {
-    /// When the figures were put together, by the controller's clock.
-    pub(crate) sampled_at: Timestamp,
-    /// What each point of each probe came to last.
-    pub(crate) probes: Vec<Probe>,
-    /// How many sessions it has; null where nobody can tell.
-    pub(crate) sessions: Option<u64>,
-    /// The memory of its container.
-    pub(crate) memory_bytes: Option<u64>,
-    /// How many crash dumps lie in its directory, and how large they are together.
-    pub(crate) dumps: Option<u64>,
-    pub(crate) dumps_bytes: Option<u64>,
-}
-
-/// A probe's point.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Probe {
-    /// What is asked: `tcp/8840`.
-    pub(crate) point: String,
-    /// Whether it answered.
-    pub(crate) passed: bool,
-    /// Whether it has ever answered on this run: until then silence means nothing.
-    pub(crate) armed: bool,
-    /// How long the answer took.
-    pub(crate) took_ms: Option<f64>,
 }
 
 /// The steps of one length.
@@ -158,7 +129,8 @@ impl Health {
     /// For people.
     pub(crate) fn lines(&self, marks: Marks, stream: Stream, wide: bool, now: Timestamp) -> String {
         let mut parts = vec![self.heading(now, stream)];
-        parts.extend(self.probes().map(|table| table.render(stream)));
+        let probes = self.service.as_ref().and_then(Service::probes);
+        parts.extend(probes.map(|table| table.render(stream)));
         let scales = if wide { self.history.len() } else { 2 };
         for scale in self.history.iter().take(scales) {
             parts.push(scale.lines(marks, now));
@@ -202,28 +174,6 @@ impl Health {
         facts.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 
-    fn probes(&self) -> Option<Table> {
-        let service = self.service.as_ref()?;
-        if service.probes.is_empty() {
-            return None;
-        }
-        let mut table = Table::new(vec!["PROBE", "LAST", "TOOK"]);
-        for probe in &service.probes {
-            let (word, tone) = match (probe.passed, probe.armed) {
-                (true, _) => ("answers", Tone::Good),
-                (false, true) => ("no answer", Tone::Bad),
-                (false, false) => ("never answered", Tone::Faint),
-            };
-            let took = probe.took_ms.map(|took| format!("{took:.1} ms"));
-            table.row(vec![
-                Cell::from(probe.point.clone()),
-                Cell::toned(word, tone),
-                took.unwrap_or_default().into(),
-            ]);
-        }
-        Some(table)
-    }
-
     fn timeline(&self, now: Timestamp) -> Option<Table> {
         if self.changes.is_empty() {
             return None;
@@ -239,49 +189,6 @@ impl Health {
             ]);
         }
         Some(table)
-    }
-}
-
-impl Service {
-    fn read(wire: v1::ServiceFigures, now: Timestamp) -> Self {
-        let AgedService { age, figures } = wire.into();
-        let ServiceFigures {
-            probes,
-            sessions,
-            memory,
-            dumps,
-        } = figures;
-        let probes = probes.into_iter().map(|probe| Probe {
-            point: probe.point,
-            passed: probe.passed,
-            armed: probe.armed,
-            took_ms: probe.took.map(|took| took.as_secs_f64() * 1_000.0),
-        });
-        Self {
-            sampled_at: before(now, age),
-            probes: probes.collect(),
-            sessions: sessions.and_then(|count| count.sessions),
-            memory_bytes: memory,
-            dumps: dumps.as_ref().map(|dumps| dumps.count),
-            dumps_bytes: dumps.map(|dumps| dumps.bytes),
-        }
-    }
-
-    fn facts(&self) -> Vec<(&'static str, String)> {
-        let number = |value: Option<u64>| value.map(|value| value.to_string());
-        let dumps = self.dumps.filter(|count| *count > 0);
-        let dumps = dumps.map(|count| {
-            let bytes = size::show(self.dumps_bytes.unwrap_or_default());
-            format!("{count}, {bytes} together")
-        });
-        vec![
-            ("Sessions", number(self.sessions).unwrap_or_default()),
-            (
-                "Its memory",
-                self.memory_bytes.map(size::show).unwrap_or_default(),
-            ),
-            ("Crash dumps", dumps.unwrap_or_default()),
-        ]
     }
 }
 
