@@ -26,6 +26,7 @@ pub mod nearest;
 pub mod operation;
 pub mod owner;
 pub mod record;
+pub mod redact;
 pub mod roles;
 pub mod service;
 pub mod size;
