@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::core::spec::NodeFacts;
 use crate::docker::engine::{Engine, EngineTimeouts};
 use crate::docker::{Docker, credentials};
+use crate::dumps;
 use crate::execute::{Executor, Settings};
 use crate::failure::Failure;
 use crate::faults::Faults;
@@ -191,7 +192,7 @@ pub async fn live(
         faults: world.faults,
         watchdog: world.watchdog.clone(),
         link: linked.clone(),
-        gauges: world.gauges,
+        gauges: world.gauges.clone(),
         figures: world.figures.clone(),
     });
     let view = handle.view();
@@ -203,12 +204,14 @@ pub async fn live(
         settings: settings.clone(),
         view: handle.view(),
     });
+    let dumps = dumps::keep(world.gauges, settings.clone(), handle.view(), stop.clone());
     let logs = Sources {
         docker: world.docker,
         settings,
         view: handle.view(),
     };
     tokio::join!(
+        dumps,
         reconciler.run(stop.clone()),
         session::run(
             session::Tells {

@@ -12,10 +12,12 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use extend_common::hint::with_hint;
 use extend_common::record::{Desired, ImageRequest, RunState};
 use extend_common::roles::{RoleDefinition, RoleSet};
+use extend_common::service::DumpFile;
 use extend_common::status::{ContainerState, Evidence, OutcomeKind, ResolvedImage};
 use extend_common::wire::{MAX_LOG_LINES, bounded_log_tail};
 
@@ -25,8 +27,12 @@ use crate::core::observed::{Observed, Place};
 use crate::core::spec::{ContainerSpec, NodeFacts, render};
 use crate::core::step::{Done, Seen, Step};
 use crate::docker::{Container, Docker, DockerError, Image, PullProgress};
+use crate::dumps;
 use crate::host::Host;
 use images::{is_disk_full, is_missing_image};
+
+/// So long a look at crash dumps may take; it is a directory's list.
+const DUMPS_TIME: Duration = Duration::from_secs(5);
 
 /// Why a step was not done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -133,7 +139,7 @@ impl Executor {
                 instance, death, ..
             } => {
                 let id = Some(instance.container_id.as_str());
-                let mut seen = self.look_at(id, observed).await;
+                let mut seen = self.look_at(id, observed, entry).await;
                 if let (Some(evidence), Some(death)) = (&mut seen.evidence, death) {
                     evidence.exit_code = Some(death.exit_code);
                     evidence.oom_killed |= death.oom_killed;
@@ -142,13 +148,13 @@ impl Executor {
             }
             Step::Spend { container, .. } => {
                 return Ok(Done::Seen(
-                    self.look_at(container.as_deref(), observed).await,
+                    self.look_at(container.as_deref(), observed, entry).await,
                 ));
             }
             Step::Settle {
                 container, kind, ..
             } => {
-                let mut seen = self.look_at(container.as_deref(), observed).await;
+                let mut seen = self.look_at(container.as_deref(), observed, entry).await;
                 if desired.run_state.is_tombstone() && *kind != OutcomeKind::Declined {
                     seen.data_bytes = self.data_size(desired).await;
                     // What was not taken over after all has left the host as it was.
@@ -315,7 +321,7 @@ impl Executor {
     }
 
     /// Evidence is worth having and never worth failing for.
-    async fn look_at(&self, container: Option<&str>, observed: &Observed) -> Seen {
+    async fn look_at(&self, container: Option<&str>, observed: &Observed, entry: &Entry) -> Seen {
         let Some(container) = container.and_then(|id| observed.by_id(id)) else {
             return Seen::default();
         };
@@ -326,10 +332,25 @@ impl Executor {
         Seen {
             evidence: Some(Evidence {
                 health_output: bounded_log_tail(observed.health_output(container)),
+                dumps: self.dumps_of(container, entry).await,
                 ..evidence(container, log_tail)
             }),
             ..Seen::default()
         }
+    }
+
+    /// The crash dumps that a run has left so far.
+    async fn dumps_of(&self, container: &Container, entry: &Entry) -> Vec<DumpFile> {
+        let settings = Arc::clone(&self.settings);
+        let role = entry.record.desired.role.clone();
+        let found = blocking(move || {
+            let definition = settings.roles.get(&role)?;
+            dumps::look(definition, &settings.facts.data)
+        });
+        // A disk that hangs holds up nobody who mends.
+        let found = tokio::time::timeout(DUMPS_TIME, found).await;
+        let found = found.ok().and_then(Result::ok).flatten();
+        dumps::since(found.unwrap_or_default(), &container.started_at)
     }
 
     /// Looks at the containers that bear a server's names.
@@ -361,6 +382,7 @@ fn evidence(container: &Container, log_tail: Vec<String>) -> Evidence {
         oom_killed: container.oom_killed,
         log_tail,
         health_output: Vec::new(),
+        dumps: Vec::new(),
     }
 }
 

@@ -12,6 +12,7 @@ pub mod config;
 pub mod core;
 pub mod daemon;
 pub mod docker;
+pub mod dumps;
 pub mod execute;
 pub mod failure;
 pub mod faults;

@@ -33,6 +33,12 @@ pub enum LogSource {
     File(LogPath),
     /// The list of those files.
     List,
+    /// A file below the role's directory of crash dumps, whole.
+    Dump(LogPath),
+    /// The list of those.
+    DumpList,
+    /// What the container was made from and how it is, as lines of text without secrets.
+    Inspection,
 }
 
 /// A file below a log directory: relative, of plain components, at most [`MAX_DEPTH`] of them.

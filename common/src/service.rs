@@ -6,7 +6,9 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
+use crate::size;
 use crate::status::SessionCount;
 
 /// One sample.
@@ -56,7 +58,7 @@ pub struct Dumps {
 }
 
 /// A crash dump.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DumpFile {
     /// Its name in the directory.
     pub name: String,
@@ -64,4 +66,11 @@ pub struct DumpFile {
     pub bytes: u64,
     /// When it was written last.
     pub at: Timestamp,
+}
+
+impl std::fmt::Display for DumpFile {
+    /// `crash dump core.42 (12.3 MB)`
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "crash dump {} ({})", self.name, size::show(self.bytes))
+    }
 }

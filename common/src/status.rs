@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{RoleName, ServerName};
 use crate::record::{Deployment, Instance, Parameters, RecordId};
+use crate::service::DumpFile;
 
 /// How a server is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +94,9 @@ pub struct Evidence {
     /// What the probes, and Docker's own health check, said last; a line each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub health_output: Vec<String>,
+    /// Crash dumps that this run has left, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dumps: Vec<DumpFile>,
 }
 
 /// How a record ended, and why.

@@ -8,11 +8,12 @@
 //!
 //! Called by the session with what the controller asks for, which is hostile until it has been
 //! through here: only the server of the agent's own record can be named, and only files below the
-//! log directory that the node's own definition names. Changes nothing on the node. Everything a
-//! session began ends with it.
+//! log directory, or the directory of dumps, that the node's own definition names. Changes nothing on
+//! the node. Everything a session began ends with it.
 
 mod desk;
 mod file;
+mod inspection;
 mod out;
 mod output;
 
@@ -30,7 +31,7 @@ use crate::execute::Settings;
 use crate::reconciler::AgentView;
 
 pub use desk::Desk;
-use file::LogDirectory;
+pub(crate) use file::{Kept, LogDirectory};
 use out::{Out, Stop};
 
 /// What reading needs of the agent.
@@ -58,21 +59,39 @@ impl Sources {
             LogSource::Output => Place::Current,
             LogSource::FailedOutput => Place::Failed,
             LogSource::File(path) => {
-                let directory = self.directory(definition)?;
+                let directory = self.directory(definition, Kept::Logs)?;
                 return file::read(directory, path.clone(), &query, out).await;
             }
-            LogSource::List => return file::list(self.directory(definition)?, out).await,
+            LogSource::List => {
+                return file::list(self.directory(definition, Kept::Logs)?, out).await;
+            }
+            LogSource::Dump(path) => {
+                let directory = self.directory(definition, Kept::Dumps)?;
+                return file::read_whole(directory, path.clone(), out).await;
+            }
+            LogSource::DumpList => {
+                return file::list(self.directory(definition, Kept::Dumps)?, out).await;
+            }
+            LogSource::Inspection => {
+                let name = Place::Current.name(&definition.main_container().name);
+                return inspection::read(self.docker.as_ref(), &name, &self.owner(role), out).await;
+            }
         };
         let container = output::Named {
             docker: self.docker.as_ref(),
             name: place.name(&definition.main_container().name),
-            owner: Owner {
-                node: self.settings.facts.node,
-                role: role.clone(),
-                adopted: self.view.borrow().adopted.clone(),
-            },
+            owner: self.owner(role),
         };
         container.read(&query, out).await
+    }
+
+    /// Whose containers may be read.
+    fn owner(&self, role: &RoleName) -> Owner {
+        Owner {
+            node: self.settings.facts.node,
+            role: role.clone(),
+            adopted: self.view.borrow().adopted.clone(),
+        }
     }
 
     /// The definition of the server that the agent's own record is about.
@@ -91,9 +110,12 @@ impl Sources {
         definition.ok_or_else(|| LogFault::new(LogFaultKind::NoServer, words()))
     }
 
-    fn directory(&self, definition: &RoleDefinition) -> Result<LogDirectory, LogFault> {
-        let words = || format!("the role {} keeps no log files", definition.role);
-        LogDirectory::of(definition, &self.settings.facts.data)
+    fn directory(&self, definition: &RoleDefinition, kept: Kept) -> Result<LogDirectory, LogFault> {
+        let words = || match kept {
+            Kept::Logs => format!("the role {} keeps no log files", definition.role),
+            Kept::Dumps => format!("the role {} keeps no crash dumps", definition.role),
+        };
+        LogDirectory::of(definition, &self.settings.facts.data, kept)
             .ok_or_else(|| LogFault::new(LogFaultKind::NoDirectory, words()))
     }
 }

@@ -68,6 +68,9 @@ impl From<LogQuery> for v1::LogQuery {
             LogSource::FailedOutput => Source::Output(v1::LogOutput { failed: true }),
             LogSource::File(path) => Source::File(v1::LogFile { path: path.into() }),
             LogSource::List => Source::List(v1::LogList {}),
+            LogSource::Dump(path) => Source::Dump(v1::LogFile { path: path.into() }),
+            LogSource::DumpList => Source::Dumps(v1::LogList {}),
+            LogSource::Inspection => Source::Inspection(v1::LogInspection {}),
         };
         Self {
             source: Some(source),
@@ -88,6 +91,9 @@ impl TryFrom<v1::LogQuery> for LogQuery {
             Source::Output(v1::LogOutput { failed: true }) => LogSource::FailedOutput,
             Source::File(v1::LogFile { path }) => LogSource::File(parse("path", &path)?),
             Source::List(v1::LogList {}) => LogSource::List,
+            Source::Dump(v1::LogFile { path }) => LogSource::Dump(parse("path", &path)?),
+            Source::Dumps(v1::LogList {}) => LogSource::DumpList,
+            Source::Inspection(v1::LogInspection {}) => LogSource::Inspection,
         };
         Ok(Self {
             source,

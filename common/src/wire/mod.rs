@@ -21,7 +21,7 @@ pub use event::MAX_EVENTS;
 pub use firewall::{firewall_told, firewall_wanted};
 pub use logs::MAX_LISTED;
 pub use operation::whole_seconds;
-pub use status::{MAX_LOG_LINES, bounded_log_tail};
+pub use status::{MAX_DUMPS, MAX_LOG_LINES, bounded_log_tail};
 
 /// Why a message cannot be understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -101,7 +101,7 @@ impl From<DumpFile> for v1::DumpFile {
     }
 }
 
-fn dump_file(wire: v1::DumpFile) -> Option<DumpFile> {
+pub(super) fn dump_file(wire: v1::DumpFile) -> Option<DumpFile> {
     Some(DumpFile {
         name: shown_text(clipped(wire.name, MAX_WORD)),
         bytes: wire.bytes,

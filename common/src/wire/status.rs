@@ -2,6 +2,7 @@
 
 use extend_proto::v1;
 
+use super::service::dump_file;
 use super::{WireError, clipped, parse, required, shown_text, time};
 use crate::record::Deployment;
 use crate::status::{
@@ -11,6 +12,8 @@ use crate::status::{
 
 /// Evidence holds so many lines of a container's output.
 pub const MAX_LOG_LINES: usize = 20;
+/// Evidence names so many crash dumps.
+pub const MAX_DUMPS: usize = 5;
 /// A line of evidence is cut here, in bytes.
 const MAX_LOG_LINE: usize = 1024;
 
@@ -32,6 +35,7 @@ impl From<Evidence> for v1::Evidence {
             oom_killed: evidence.oom_killed,
             log_tail: evidence.log_tail,
             health_output: evidence.health_output,
+            dumps: evidence.dumps.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -44,6 +48,12 @@ impl From<v1::Evidence> for Evidence {
             oom_killed: evidence.oom_killed,
             log_tail: bounded_log_tail(evidence.log_tail),
             health_output: bounded_log_tail(evidence.health_output),
+            dumps: evidence
+                .dumps
+                .into_iter()
+                .take(MAX_DUMPS)
+                .filter_map(dump_file)
+                .collect(),
         }
     }
 }

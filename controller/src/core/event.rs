@@ -13,7 +13,9 @@ use jiff::Timestamp;
 
 use extend_common::event::{Event, EventKind, StoredEvent};
 use extend_common::ids::NodeAddr;
+use extend_common::service::DumpFile;
 use extend_common::status::Evidence;
+use extend_common::wire::MAX_DUMPS;
 
 use super::fleet::Fleet;
 use super::key::Key;
@@ -30,6 +32,8 @@ const MAX_TAIL: usize = 2_048;
 const MAX_LINE: usize = 512;
 /// Longer names of operators and ids of containers are nobody's.
 const MAX_NAME: usize = 128;
+/// The name of a crash dump is cut here: there are some of them.
+const MAX_DUMP_NAME: usize = 64;
 
 /// The kept events.
 #[derive(Debug)]
@@ -195,6 +199,15 @@ fn fitted(event: Event) -> Event {
         evidence: event.evidence.map(|evidence| Evidence {
             container_id: cut(&evidence.container_id, MAX_NAME),
             log_tail: newest(&evidence.log_tail),
+            dumps: evidence
+                .dumps
+                .into_iter()
+                .take(MAX_DUMPS)
+                .map(|dump| DumpFile {
+                    name: cut(&dump.name, MAX_DUMP_NAME),
+                    ..dump
+                })
+                .collect(),
             ..evidence
         }),
         ..event

@@ -33,6 +33,7 @@ fn wide_shows_the_evidence_beneath() {
     2026-01-15 10:13:01  -                -                     controller      the controller started at epoch 3
     2026-01-15 10:13:02  172.31.16.139    media-server-1        crash           portsip.mediaserver ended with exit code 137
         container 3f2a9c41d0aa, exit code 137, killed by the kernel: out of memory
+        crash dump core.42 (12.3 MB)
         | allocating
         | \u{1b}[31mno memory
     2026-01-15 10:13:03  172.31.16.139    media-server-1        restart         restart 1 of 5 begun (told 2026-01-15 10:14:03)

@@ -322,6 +322,7 @@ pub(crate) fn mixed() -> v1::Operation {
         oom_killed: true,
         log_tail: vec!["starting".to_owned(), "no license\u{1b}[2J".to_owned()],
         health_output: Vec::new(),
+        dumps: Vec::new(),
     });
     phase(&mut failed, v1::Phase::Pending, 0);
     phase(&mut failed, v1::Phase::Stopping, 1_000);
@@ -391,6 +392,11 @@ pub(crate) fn events() -> Vec<v1::StoredEvent> {
         oom_killed: true,
         log_tail: vec!["allocating".to_owned(), "\u{1b}[31mno memory".to_owned()],
         health_output: Vec::new(),
+        dumps: vec![v1::DumpFile {
+            name: "core.42".to_owned(),
+            bytes: 12_300_000,
+            at_ms: BEGUN_MS,
+        }],
     });
     let mut late = event(3, v1::EventKind::Restart, "restart 1 of 5 begun");
     late.told_ms += 60_000;

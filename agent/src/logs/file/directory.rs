@@ -1,4 +1,5 @@
-//! A role's log directory: which it is, what is in it, and how a file in it is opened.
+//! A role's directory of logs, or of crash dumps: which it is, what is in it, and how a file in it is
+//! opened.
 //!
 //! The service owns what lies below its data directory and can put links and pipes there, and the
 //! name comes from elsewhere. So every step from the node's data directory on is taken from the
@@ -19,23 +20,40 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 
 /// The beginning of every path below the node's data directory, in definitions.
 const DATA: &str = "{data}/";
-/// The last name of the directory that holds logs.
-const LOG: &str = "log";
 /// Directories and files are looked at until there were so many: what is no log costs too.
 const MAX_LOOKED_AT: usize = 10_000;
 
 /// Why there is no file or no list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     NoFile,
     NotAFile,
     NoDirectory(String),
     Io(String),
 }
 
-/// A role's log directory on this node.
+/// Which of a role's directories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// What the service writes about itself.
+    Logs,
+    /// What the kernel, or the service, leaves of a process that crashed.
+    Dumps,
+}
+
+impl Kept {
+    /// The last name of the directory, in every definition.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Logs => "log",
+            Self::Dumps => "dump",
+        }
+    }
+}
+
+/// A role's directory of logs or of dumps on this node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::logs) struct LogDirectory {
+pub(crate) struct LogDirectory {
     /// The node's data directory, which its administrator chose.
     data: PathBuf,
     /// From there on.
@@ -43,13 +61,14 @@ pub(in crate::logs) struct LogDirectory {
 }
 
 impl LogDirectory {
-    /// The directory that a definition names: the one called `log` below the data directory.
-    pub(in crate::logs) fn of(definition: &RoleDefinition, data: &Path) -> Option<Self> {
+    /// The directory that a definition names: the one of that name below the data directory.
+    pub(crate) fn of(definition: &RoleDefinition, data: &Path, kept: Kept) -> Option<Self> {
         let below = definition.directories.iter().find_map(|directory| {
             let below = directory.path.strip_prefix(DATA)?;
             let plain = |name: &str| !matches!(name, "" | "." | "..");
-            let is_log = below.rsplit('/').next() == Some(LOG) && below.split('/').all(plain);
-            is_log.then(|| below.split('/').map(str::to_owned).collect())
+            let last = below.rsplit('/').next();
+            let is_it = last == Some(kept.name()) && below.split('/').all(plain);
+            is_it.then(|| below.split('/').map(str::to_owned).collect())
         })?;
         let data = data.to_owned();
         Some(Self { data, below })
@@ -96,7 +115,7 @@ impl LogDirectory {
 
     /// The files there are, in the order of their paths, and whether there are more. Names that
     /// cannot be asked for are left out.
-    pub(super) fn list(&self) -> Result<(Vec<LogFileEntry>, bool), Trouble> {
+    pub(crate) fn list(&self) -> Result<(Vec<LogFileEntry>, bool), Trouble> {
         let mut list = List::default();
         let directory = self.enter()?;
         list.add(directory, "", 1)

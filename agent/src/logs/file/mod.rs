@@ -20,8 +20,8 @@ use extend_common::logs::{
     FilePosition, LogFault, LogFaultKind, LogNote, LogPath, LogPosition, LogQuery,
 };
 
-pub(super) use directory::LogDirectory;
 use directory::Trouble;
+pub(crate) use directory::{Kept, LogDirectory};
 
 use super::out::{Out, Stop};
 
@@ -79,6 +79,31 @@ impl Named {
         let (directory, path) = (Arc::clone(&self.directory), self.path.clone());
         blocking(move || directory.open(&path)).await
     }
+}
+
+/// Reads a file from its first byte to where its end is now.
+pub(super) async fn read_whole(
+    directory: LogDirectory,
+    path: LogPath,
+    out: &Out,
+) -> Result<(), Stop> {
+    let named = Named {
+        directory: Arc::new(directory),
+        path,
+    };
+    let file = named.open().await?.map_err(fault)?;
+    let begun = blocking(move || {
+        let mut reading = Reading::new(file, 0)?;
+        reading.end = Some(reading.file.metadata()?.len());
+        Ok(reading)
+    });
+    let reading = begun.await?.map_err(unreadable)?;
+    let mut follower = Follower {
+        named,
+        reading: Some(reading),
+        told: None,
+    };
+    follower.read_to_end(out).await
 }
 
 /// An open file, and how far it was read.

@@ -50,7 +50,7 @@ impl Place {
     fn directory(&self) -> LogDirectory {
         let roles = RoleSet::built_in().unwrap();
         let role = roles.find("media-server-only").unwrap().unwrap();
-        LogDirectory::of(role, self.data.path()).unwrap()
+        LogDirectory::of(role, self.data.path(), Kept::Logs).unwrap()
     }
 
     fn begin(&self, name: &str, tail: u32, follow: bool, after: Option<LogPosition>) -> Reader {
@@ -316,7 +316,7 @@ async fn the_list_has_what_can_be_read_and_an_end() {
 #[test]
 fn every_built_in_role_has_a_log_directory_of_its_own() {
     for role in RoleSet::built_in().unwrap().iter() {
-        let found = LogDirectory::of(role, std::path::Path::new("/data")).unwrap();
+        let found = LogDirectory::of(role, std::path::Path::new("/data"), Kept::Logs).unwrap();
         let expected = format!("/data/{}/log", role.role);
         assert_eq!(found.shown(), expected);
     }

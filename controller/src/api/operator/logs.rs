@@ -128,6 +128,10 @@ impl Of {
             .into()
     }
 
+    fn is_about_dumps(&self) -> bool {
+        matches!(self.source, LogSource::Dump(_) | LogSource::DumpList)
+    }
+
     fn look(&self) -> String {
         format!("extend node show {}", self.found.node)
     }
@@ -140,6 +144,7 @@ impl Of {
     fn fault(&self, fault: &LogFault) -> Status {
         let file = match &self.source {
             LogSource::File(path) => path.to_string(),
+            LogSource::Dump(path) => format!("the crash dump {path}"),
             _ => "it".to_owned(),
         };
         let rule = Code::FailedPrecondition;
@@ -163,6 +168,10 @@ impl Of {
             LogFaultKind::NotAFile => {
                 let why = format!("{file} is no regular file");
                 self.status(rule, "not-a-file", &why, self.list())
+            }
+            LogFaultKind::NoDirectory if self.is_about_dumps() => {
+                let why = "it has no directory of crash dumps";
+                self.status(rule, "no-log-directory", why, status)
             }
             LogFaultKind::NoDirectory => {
                 let hint = format!("extend logs {}", self.found.name);

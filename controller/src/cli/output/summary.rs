@@ -86,6 +86,7 @@ pub(crate) fn evidence(evidence: &Evidence) -> Vec<String> {
         let said = evidence.health_output.iter();
         lines.extend(said.map(|line| format!("    | {line}")));
     }
+    lines.extend(evidence.dumps.iter().map(|dump| format!("    {dump}")));
     if !evidence.log_tail.is_empty() {
         lines.push("    the last lines of its output:".to_owned());
         lines.extend(evidence.log_tail.iter().map(|line| format!("    | {line}")));

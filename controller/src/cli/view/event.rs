@@ -139,6 +139,9 @@ impl Event {
         if !facts.is_empty() {
             add(&facts.join(", "));
         }
+        for dump in &evidence.dumps {
+            add(&dump.line());
+        }
         for line in &evidence.log_tail {
             add(&format!("| {line}"));
         }

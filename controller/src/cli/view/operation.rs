@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use extend_common::checkup::Accepted;
 use extend_common::ids::{NodeAddr, OperationId, RoleName, ServerName};
 use extend_common::operation::{self, Operation, PhaseEntry, TargetState, Verb};
+use extend_common::service::DumpFile;
 use extend_common::status::{self, Phase};
 use extend_common::wire::shown_text;
 use extend_proto::v1;
@@ -141,6 +142,31 @@ pub(crate) struct Evidence {
     pub(crate) log_tail: Vec<String>,
     /// What the probes, and Docker's own health check, said last.
     pub(crate) health_output: Vec<String>,
+    /// Crash dumps that its run has left, the newest first.
+    pub(crate) dumps: Vec<Dump>,
+}
+
+/// A crash dump.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Dump {
+    /// Its name in the server's directory of dumps.
+    pub(crate) name: String,
+    /// Its size.
+    pub(crate) bytes: u64,
+    /// When it was written last, by the node's clock.
+    pub(crate) at: Timestamp,
+}
+
+impl Dump {
+    /// In a line.
+    pub(crate) fn line(&self) -> String {
+        DumpFile {
+            name: self.name.clone(),
+            bytes: self.bytes,
+            at: self.at,
+        }
+        .to_string()
+    }
 }
 
 /// Reads an operation off the wire, with every text made fit to be shown.
@@ -252,6 +278,15 @@ impl From<&status::Evidence> for Evidence {
             oom_killed: evidence.oom_killed,
             log_tail: evidence.log_tail.clone(),
             health_output: evidence.health_output.clone(),
+            dumps: evidence
+                .dumps
+                .iter()
+                .map(|dump| Dump {
+                    name: dump.name.clone(),
+                    bytes: dump.bytes,
+                    at: dump.at,
+                })
+                .collect(),
         }
     }
 }

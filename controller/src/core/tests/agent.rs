@@ -277,6 +277,7 @@ impl Agent {
             oom_killed: false,
             log_tail: vec!["no license".to_owned()],
             health_output: Vec::new(),
+            dumps: Vec::new(),
         });
         self.outcome = Some(Outcome {
             kind,
