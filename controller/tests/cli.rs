@@ -14,6 +14,8 @@ mod bootstrap;
 mod completion;
 #[path = "cli/connection.rs"]
 mod connection;
+#[path = "cli/diagnose.rs"]
+mod diagnose;
 #[path = "cli/doctor.rs"]
 mod doctor;
 #[path = "cli/events.rs"]

@@ -44,6 +44,11 @@ impl Failure {
         Self::new(Exit::Usage, sentence)
     }
 
+    /// Whether the controller was not reached.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.exit == Exit::Unreachable
+    }
+
     /// Names the command to run next.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = hint.into();

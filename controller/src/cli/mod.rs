@@ -11,6 +11,7 @@ mod completion;
 mod confirm;
 mod context;
 mod controller;
+mod diagnose;
 mod doctor;
 mod events;
 mod failure;
@@ -22,6 +23,7 @@ mod man;
 mod node;
 mod op;
 mod output;
+mod part;
 mod patience;
 mod pbx;
 mod reconnect;
@@ -106,6 +108,15 @@ enum Command {
     Events(events::Args),
     /// Show what a server writes: its container's output, or its log files
     Logs(logs::Args),
+    /// Write all that is known of a server into one archive, without secrets (exit code 3 when parts
+    /// are missing)
+    ///
+    /// What the controller knows (health, history, events, operations, node), and from the node: how
+    /// its container is, its output, its log files, and with --dumps its crash dumps. README.txt in
+    /// it lists everything, and what is not there and why.
+    ///
+    /// A node that is away gives an archive of what the controller knows, and exit code 3.
+    Diagnose(diagnose::Args),
     /// List, show, watch, cancel and retry operations
     #[command(subcommand)]
     Op(op::Command),
@@ -198,6 +209,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
         Command::Doctor(args) => doctor::run(context, args).await,
         Command::Events(args) => events::run(context, args).await,
         Command::Logs(args) => logs::run(context, args).await,
+        Command::Diagnose(args) => diagnose::run(context, args).await,
         Command::Op(command) => op::run(context, command).await,
         Command::Node(command) => node::run(context, command).await,
         Command::Alert(command) => alert::run(context, command).await,
