@@ -47,6 +47,8 @@ pub(crate) struct Controls {
     pub(crate) sip_status: Option<u16>,
     /// `leak-mb=N`: have so many megabytes of memory more, for the rest of its life.
     pub(crate) leak: u16,
+    /// `dump=TEXT`: leave a crash dump with this in it when it crashes.
+    pub(crate) dump: String,
     /// `fill-mb=N`: have a file of so many megabytes in the data directory.
     pub(crate) fill: u16,
 }
@@ -97,6 +99,7 @@ impl Controls {
             "sip-silent" => self.sip_silent = flag(key, value)?,
             "sip-status" => self.sip_status = Some(status(key, value)?),
             "leak-mb" => self.leak = megabytes(key, value)?,
+            "dump" => value.clone_into(&mut self.dump),
             "fill-mb" => self.fill = megabytes(key, value)?,
             _ => return Err(format!("unknown key {key:?}")),
         }
@@ -226,7 +229,7 @@ mod tests {
     fn every_key_is_understood() {
         let text = "# all of them\n\nstart-delay-ms=1\ncrash-at-start=2\n crash-after-ms=3 \ncrash=4\n\
                     hang=true\ndeaf=true\nignore-sigterm=true\nstop-delay-ms=5\nsigterm-exit=6\n\
-                    sessions=7\nsip-silent=true\nsip-status=503\nleak-mb=8\nfill-mb=9";
+                    sessions=7\nsip-silent=true\nsip-status=503\nleak-mb=8\nfill-mb=9\ndump=x";
         let expected = Controls {
             start_delay: Duration::from_millis(1),
             crash_at_start: Some(2),
@@ -242,6 +245,7 @@ mod tests {
             sip_status: Some(503),
             leak: 8,
             fill: 9,
+            dump: "x".to_owned(),
         };
         assert_eq!(parse(text), Ok(expected));
         assert_eq!(parse(""), Ok(Controls::default()));

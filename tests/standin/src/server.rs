@@ -134,9 +134,24 @@ impl Server {
                 }
             }
             Mode::Stopped(code) => self.journal.say(&format!("stopped, exit code {code}")),
-            Mode::Crashed(code) => self.journal.say(&format!("crashes, exit code {code}")),
+            Mode::Crashed(code) => {
+                self.journal.say(&format!("crashes, exit code {code}"));
+                self.leave_dump();
+            }
         }
         Ok(())
+    }
+
+    /// As the kernel and crash handlers do before the process is gone.
+    fn leave_dump(&mut self) {
+        let text = &self.controls.current().dump;
+        if text.is_empty() {
+            return;
+        }
+        let path = Path::new(DATA_DIR).join("dump/core.1");
+        if let Err(error) = std::fs::write(&path, text) {
+            self.journal.say(&format!("no crash dump: {error}"));
+        }
     }
 
     fn open(&mut self) -> Result<&mut Doors, NoDoor> {
