@@ -25,8 +25,8 @@ use super::node::Node;
 pub(super) const SHARE: usize = 1_000;
 /// A sentence is cut here, in bytes.
 const MAX_SENTENCE: usize = 512;
-/// The lines of evidence of one event have so many bytes in all, as they are written. With the
-/// sentence and the names a row stays below 4 KiB.
+/// The lines and crash dumps of one event's evidence have so many bytes in all, as they are written.
+/// With the sentence and the names a row stays below 4 KiB.
 const MAX_TAIL: usize = 2_048;
 /// A line of evidence is cut here, in bytes.
 const MAX_LINE: usize = 512;
@@ -196,26 +196,33 @@ fn fitted(event: Event) -> Event {
     Event {
         text: cut(&event.text, MAX_SENTENCE),
         by: cut(&event.by, MAX_NAME),
-        evidence: event.evidence.map(|evidence| Evidence {
-            container_id: cut(&evidence.container_id, MAX_NAME),
-            log_tail: newest(&evidence.log_tail),
-            dumps: evidence
-                .dumps
-                .into_iter()
-                .take(MAX_DUMPS)
-                .map(|dump| DumpFile {
-                    name: cut(&dump.name, MAX_DUMP_NAME),
-                    ..dump
-                })
-                .collect(),
-            ..evidence
-        }),
+        evidence: event.evidence.map(fitted_evidence),
         ..event
     }
 }
 
-fn newest(lines: &[String]) -> Vec<String> {
-    let mut left = MAX_TAIL;
+/// Crash dumps go before lines: there are few of them, and nothing else tells of them.
+fn fitted_evidence(evidence: Evidence) -> Evidence {
+    let of_event = |dump: DumpFile| DumpFile {
+        name: cut(&dump.name, MAX_DUMP_NAME),
+        ..dump
+    };
+    let dumps = evidence.dumps.into_iter().take(MAX_DUMPS).map(of_event);
+    let dumps: Vec<_> = dumps.collect();
+    let written = match dumps.is_empty() {
+        true => 0,
+        false => serde_json::to_string(&dumps).map_or(MAX_TAIL, |json| json.len()),
+    };
+    Evidence {
+        container_id: cut(&evidence.container_id, MAX_NAME),
+        log_tail: newest(&evidence.log_tail, MAX_TAIL.saturating_sub(written)),
+        dumps,
+        ..evidence
+    }
+}
+
+fn newest(lines: &[String], room: usize) -> Vec<String> {
+    let mut left = room;
     let mut tail = VecDeque::new();
     for line in lines.iter().rev() {
         let line = cut(line, MAX_LINE);

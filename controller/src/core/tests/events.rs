@@ -208,7 +208,7 @@ fn the_largest_event_is_a_small_row() {
     });
     bench.tell(media(), part);
     let row = &bench.rows[&Key::Event(bench.fleet.last_event()).to_string()];
-    assert!(row.len() < 5 * 1024, "{}", row.len());
+    assert!(row.len() < 4 * 1024, "{}", row.len());
     let events = bench.events();
     let tail = &events
         .last()
