@@ -33,7 +33,7 @@ const MAX_LINE: usize = 512;
 /// Longer names of operators and ids of containers are nobody's.
 const MAX_NAME: usize = 128;
 /// The name of a crash dump is cut here: there are some of them.
-const MAX_DUMP_NAME: usize = 64;
+const MAX_DUMP_NAME: usize = 48;
 
 /// The kept events.
 #[derive(Debug)]
