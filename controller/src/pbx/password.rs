@@ -1,4 +1,4 @@
-//! The password of the account at the PBX.
+//! The password of the account at the PBX, and other secrets of one line in a file.
 //!
 //! Owns finding and reading it, and that it is wiped after use. It is read at every sign-in, so
 //! that a changed one is taken without a restart; it is never kept.
@@ -12,8 +12,8 @@ use zeroize::{Zeroize, Zeroizing};
 
 /// The name of the systemd credential.
 const CREDENTIAL: &str = "pbx.password";
-/// No account has a longer one.
-const MAX_PASSWORD: u64 = 1024;
+/// No password, token or address with a token in it is longer.
+const MAX_PASSWORD: u64 = 4096;
 
 /// Where the password is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub enum PasswordError {
         source: io::Error,
     },
     /// There is nothing in it, or no text.
-    #[error("{} holds no password: one line of text is wanted", path.display())]
+    #[error("{} holds no secret: one line of text is wanted, of {MAX_PASSWORD} bytes at most", path.display())]
     NoText {
         /// The file.
         path: PathBuf,
@@ -52,16 +52,15 @@ impl PasswordError {
     pub fn hint(&self) -> String {
         match self {
             Self::File(error) if error.is_missing() => {
-                "put the account's password there, owned by the controller's user, mode 0600"
-                    .to_owned()
+                "put it there, in one line, owned by the controller's user, mode 0600".to_owned()
             }
             Self::File(error) => error
                 .hint()
-                .unwrap_or_else(|| "see pbx.password_file in the configuration".to_owned()),
+                .unwrap_or_else(|| "see where controller.toml names that file".to_owned()),
             Self::Credential { .. } => {
                 "see LoadCredential=pbx.password:… in the unit extend-controller".to_owned()
             }
-            Self::NoText { path } => format!("write the password into {}", path.display()),
+            Self::NoText { path } => format!("write it into {}, and nothing else", path.display()),
         }
     }
 }
