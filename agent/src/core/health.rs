@@ -89,6 +89,8 @@ pub struct Signs {
     pub answered: BTreeMap<Point, Timestamp>,
     /// Where it has been asked and has not.
     pub silent: BTreeSet<Point>,
+    /// Where nobody can tell, or has asked yet.
+    pub unasked: BTreeSet<Point>,
     /// Nobody could ask it anything; why not.
     pub blind: Option<String>,
 }
@@ -209,7 +211,6 @@ impl Health {
     pub fn signs(&self, probes: &[ProbeDefinition], now: Timestamp) -> Signs {
         let points = probes.iter().filter(|probe| is_proof(probe));
         let points = points.flat_map(ProbeDefinition::points);
-        let asked = points.filter_map(|point| Some((point, self.points.get(&point)?)));
         let mut signs = Signs {
             failing: self.failing(),
             warnings: self.warnings(now),
@@ -217,11 +218,14 @@ impl Health {
             blind: self.blind(),
             ..Signs::default()
         };
-        for (point, state) in asked {
-            if let Some(first) = state.first_answer() {
+        for point in points {
+            let state = self.points.get(&point);
+            if let Some(first) = state.and_then(PointState::first_answer) {
                 signs.answered.insert(point, first);
-            } else if state.is_silent() {
+            } else if state.is_some_and(PointState::is_silent) {
                 signs.silent.insert(point);
+            } else {
+                signs.unasked.insert(point);
             }
         }
         signs

@@ -74,10 +74,13 @@ impl View<'_> {
         serving.map_or(&NOWHERE, |serving| &serving.answered)
     }
 
-    /// A point at which it answered before and does not on this run.
-    pub(super) fn lost(&self) -> Option<Point> {
-        let silent = &self.signs.silent;
-        self.answered_before().intersection(silent).next().copied()
+    /// A point at which it answered before and has not on this run; once its start is over, only one
+    /// at which it was asked.
+    pub(super) fn lost(&self, now: Timestamp) -> Option<Point> {
+        let unasked = self.signs.unasked.iter().filter(|_| now < self.due());
+        let mut missing = self.signs.silent.iter().chain(unasked);
+        let before = self.answered_before();
+        missing.find(|point| before.contains(point)).copied()
     }
 
     /// A point at which it answered to SIP before, when it does so nowhere on this run.
@@ -97,7 +100,7 @@ impl View<'_> {
 
     /// What keeps a run from being healthy that answers, and what to say of it.
     pub(crate) fn lack(&self, now: Timestamp) -> Option<(Health, String)> {
-        let point = self.lost()?;
+        let point = self.lost(now)?;
         if now < self.due() {
             let words = format!("it answers; not yet at {point}, where it did before");
             return Some((Health::Starting, words));
@@ -112,7 +115,7 @@ impl View<'_> {
         let runs = self.current().is_some_and(Container::is_up) && self.is_settled();
         let due = self.due();
         let is_told = self.deaf().is_some();
-        if let Some(point) = self.lost().filter(|_| runs && !is_told && now >= due) {
+        if let Some(point) = self.lost(now).filter(|_| runs && !is_told && now >= due) {
             warnings.push(Warning {
                 kind: WarningKind::Probe,
                 reason: lost_words(point),

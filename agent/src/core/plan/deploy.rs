@@ -190,7 +190,7 @@ fn verify(view: &View<'_>, trial: &Container, now: Timestamp) -> Decision {
             "it answers: waiting whether it lasts",
         ),
         // Back to the image before: it is not to do what came after it.
-        Verdict::Healthy => match view.lost().filter(|_| !goes_back(view)) {
+        Verdict::Healthy => match view.lost(now).filter(|_| !goes_back(view)) {
             None => promote(true, "healthy"),
             Some(point) if now < window_ends => Decision::wait(
                 Some(window_ends),

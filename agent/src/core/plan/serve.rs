@@ -185,7 +185,7 @@ fn verify(view: &View<'_>, serving: &Served, current: &Container, now: Timestamp
         Verdict::Healthy if now < steady => {
             Decision::wait(Some(steady), phase, "it answers: waiting whether it lasts")
         }
-        Verdict::Healthy => match view.lost() {
+        Verdict::Healthy => match view.lost(now) {
             None => finish(view, "", now),
             Some(point) if now < window_ends => {
                 let words = format!("it answers; not yet at {point}, where it did before");

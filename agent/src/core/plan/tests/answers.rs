@@ -16,6 +16,7 @@ impl Life {
         let now = self.now;
         self.signs.answered = answered.iter().map(|point| (*point, now)).collect();
         self.signs.silent = silent.iter().copied().collect();
+        self.signs.unasked.clear();
     }
 
     /// A server whose every point has answered.
@@ -149,9 +150,12 @@ fn until_its_start_is_over_what_does_not_answer_everywhere_again_is_starting() {
             Next::Wait(until) => life.pass_until(until.unwrap()),
         }
     }
-    life.hears(&[TCP], &[SIP]);
+    life.hears(&[TCP], &[]);
+    life.signs.unasked = [SIP].into();
     life.verdict = Verdict::Healthy;
     life.seen = life.now;
+    assert_eq!(life.told().health, Health::Starting, "not asked yet");
+    life.hears(&[TCP], &[SIP]);
     let told = life.told();
     assert_eq!(
         (told.health, &*told.reason),
