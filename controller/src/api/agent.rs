@@ -41,7 +41,8 @@ const RENEWALS: Rate = Rate {
     every: Duration::from_secs(1),
     burst: 5,
 };
-/// A node sends logs as often as operators ask for them.
+/// Calls with logs that nobody waits for. What operators wait for has no pace but theirs: a diagnosis
+/// asks for one part after the other.
 const SENDINGS: Rate = Rate {
     every: Duration::from_millis(200),
     burst: 20,
@@ -150,9 +151,14 @@ impl Agent for AgentApi {
         request: Request<Streaming<v1::LogPiece>>,
     ) -> Result<Response<LogsTaken>, Status> {
         let peer = peer(&request)?;
-        within_pace(&self.sendings, peer.node)?;
-        let taken = logs::receive(&self.settings, peer, request.into_inner()).await?;
-        Ok(Response::new(taken))
+        let node = peer.node;
+        match logs::receive(&self.settings, peer, request.into_inner()).await {
+            Ok(taken) => Ok(Response::new(taken)),
+            Err(status) => {
+                within_pace(&self.sendings, node)?;
+                Err(status)
+            }
+        }
     }
 }
 

@@ -159,3 +159,27 @@ async fn a_slow_operator_slows_the_agent_down() {
     drop(reader);
     sending.end().await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn only_calls_that_nobody_waits_for_have_a_pace() {
+    let world = World::new().await;
+    let mut client = world.connect(Timestamp::MAX).await;
+    let only_id = |id: Ulid| {
+        let kind = Some(v1::log_piece::Kind::Id(id.to_string()));
+        tokio_stream::once(v1::LogPiece { kind })
+    };
+    // As many as a diagnosis of a server with many files, and no time between them.
+    for part in 0..100 {
+        let mut reader = world.settings.logs.open(world.node).unwrap();
+        let heard = client.send_logs(only_id(reader.id())).await;
+        assert!(heard.is_ok(), "{part}: {heard:?}");
+        assert_eq!(piece(&mut reader).await, Some(Passed::End));
+    }
+    let mut told = Vec::new();
+    for _ in 0..30 {
+        let heard = client.send_logs(only_id(Ulid::generate())).await;
+        told.push(heard.unwrap_err().code());
+    }
+    assert_eq!(told[..20], [Code::NotFound; 20]);
+    assert_eq!(told[20..], [Code::ResourceExhausted; 10]);
+}
