@@ -55,7 +55,10 @@ fn a_crash_leaves_a_dump_that_its_event_tells_and_its_archive_has() {
     let log = data.join("log/secrets.log");
     fs::write(&log, format!("db password={CANARY}\nthe last line\n")).unwrap();
     // The second run finds the file empty and lives.
-    fleet.control(MEDIA, &format!("dump=memory with {CANARY}\ncrash=139\n"));
+    fleet.control(
+        MEDIA,
+        &format!("dump=memory with password={CANARY}\ncrash=139\n"),
+    );
     until("a crash dump", TOLD, || {
         let is_there = data.join("dump/core.1").exists();
         is_there.then_some(()).ok_or_else(|| "none".to_owned())
@@ -94,6 +97,6 @@ fn a_crash_leaves_a_dump_that_its_event_tells_and_its_archive_has() {
     }
     let root = diagnose(&fleet, "whole", &["--dumps"]);
     let dump = fs::read_to_string(root.join("dumps/core.1")).unwrap();
-    assert_eq!(dump, format!("memory with {CANARY}"));
+    assert_eq!(dump, format!("memory with password={CANARY}"));
     fleet.check_bystanders();
 }
