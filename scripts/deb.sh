@@ -174,6 +174,7 @@ make_agent() {
     units 'extend-agent*' "$root"
     install -D -m 0644 -t "$root/etc/extend" packaging/agent.toml
     install -d "$root/etc/extend/roles.d"
+    install -D -m 0644 -t "$root/usr/share/extend-agent/roles" common/src/roles/builtin/*.toml
     documents "$root" extend-agent extend-agent
     overrides extend-agent "$root"
     pack extend-agent '' "$root"
@@ -195,6 +196,7 @@ make_extend() { # AGENT_PACKAGE
     install -d "$root/etc/extend/roles.d"
     install -D -m 0755 -t "$share/extend" packaging/extend.sh
     install -D -m 0644 -t "$share/extend/agent" "$1"
+    install -D -m 0644 -t "$share/extend/roles" common/src/roles/builtin/*.toml
     install -D -m 0644 -t "$share/extend/prometheus" packaging/prometheus/*.yml
     install -D -m 0644 -t "$share/extend/grafana" packaging/grafana/extend.json
     documents "$root" extend extend-controller "${CONTROLLER_FEATURES[@]}"
