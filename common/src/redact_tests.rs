@@ -254,3 +254,106 @@ fn any_text_is_told_somehow_and_a_named_secret_never() {
         }
     }
 }
+
+/// Lines of one text.
+fn told(lines: &[&str]) -> Vec<String> {
+    let mut redactor = Redactor::default();
+    lines.iter().map(|line| redactor.line(line)).collect()
+}
+
+#[test]
+fn whatever_stands_around_a_name_its_secret_goes() {
+    for line in [
+        r#"{"msg":"REGISTER sip:a SIP/2.0\r\nAuthorization: Digest x=\"1\", response=\"hunter2\""}"#,
+        r#"{"msg":"GET /\r\nCookie: sid=hunter2"}"#,
+        r#"http.request.header.authorization="Basic hunter2""#,
+        "'HTTP_AUTHORIZATION': 'Basic hunter2'",
+        "req.headers.cookie: hunter2",
+        "\u{1b}[32mAuthorization: Basic hunter2",
+        r"a\npin=hunter2",
+        r"a\tpassword=hunter2",
+        "\u{1b}[36mpassword\u{1b}[0m=hunter2",
+        "\u{1b}[36mpassword=\u{1b}[0mhunter2",
+        r"{\u0022password\u0022:\u0022hunter2\u0022,\u0022n\u0022:1}",
+        r"\u003cpassword\u003ehunter2\u003c/password\u003e",
+        "{&quot;password&quot;:&quot;hunter2&quot;}",
+        "&lt;password&gt;hunter2&lt;/password&gt;",
+        r#"<password type="string">hunter2</password>"#,
+        "<password><![CDATA[hunter2]]></password>",
+        r#"<param name="password" type="s" value="hunter2"/>"#,
+        r#""Cmd":["serve","--password","hunter2"]"#,
+        "ALTER ROLE a PASSWORD 'it''s-hunter2' VALID",
+        r#"{"voicemailPin":"hunter2"}"#,
+        "userPin=hunter2",
+        "pinCode: hunter2",
+        "auth_key=hunter2",
+        "INVITE sip:1001:hunter2@10.0.0.1 SIP/2.0",
+        "postgres://u:hunter2/x@h/db",
+        "postgres://u:a/hunter2?b@h/db",
+    ] {
+        let told = plain(line);
+        assert!(!told.contains(CANARY), "{line}\n{told}");
+        assert!(told.contains(REDACTED), "{line}\n{told}");
+    }
+    assert_eq!(arguments(["-t=hunter2"]), ["-t=[redacted]"]);
+}
+
+#[test]
+fn what_is_no_secret_stays_beside_all_that() {
+    for line in [
+        "INVITE sip:1001@10.0.0.1 SIP/2.0",
+        "From: <sip:1001@pbx.example>;tag=1",
+        "https://10.0.0.1:8887/api?page=a@b",
+        "\u{1b}[32mINFO\u{1b}[0m started",
+        r"one\nline\ttwo",
+        "<item name=\"a\" value=\"b\"/>",
+        "spinning=3 pinged=2",
+    ] {
+        assert_eq!(plain(line), line);
+    }
+}
+
+#[test]
+fn a_value_that_goes_on_behind_its_line_goes_whole_and_what_follows_stays() {
+    assert_eq!(
+        told(&["\"tokens\": [", "  \"hunter2\",", "  [1]", "],", "\"n\": 1"]),
+        [
+            "\"tokens\": [redacted]",
+            REDACTED,
+            REDACTED,
+            REDACTED,
+            "\"n\": 1"
+        ]
+    );
+    assert_eq!(
+        told(&["\"credentials\": {", "  \"value\": \"hunter2\"", "}", "n=1"]),
+        ["\"credentials\": [redacted]", REDACTED, REDACTED, "n=1"]
+    );
+    assert_eq!(
+        told(&[
+            "  password: |",
+            "    hunter2",
+            "",
+            "    hunter2",
+            "  port: 1"
+        ]),
+        [
+            "  password: [redacted]",
+            REDACTED,
+            REDACTED,
+            REDACTED,
+            "  port: 1"
+        ]
+    );
+    assert_eq!(
+        told(&[
+            "Authorization: Digest a=\"b\",",
+            "  response=\"hunter2\"",
+            "Via: x"
+        ]),
+        ["Authorization: [redacted]", REDACTED, "Via: x"]
+    );
+    let mut endless = vec!["secrets: {"];
+    endless.resize(LINES_OF_VALUE + 2, "line");
+    assert_eq!(told(&endless).last().unwrap(), "line", "not for ever");
+}

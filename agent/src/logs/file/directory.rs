@@ -120,6 +120,12 @@ impl LogDirectory {
         let directory = self.enter()?;
         list.add(directory, "", 1)
             .map_err(|error| Trouble::Io(error.desc().to_owned()))?;
+        // The newest of too many: what is looked for is among them.
+        if list.files.len() > MAX_FILES {
+            list.files.sort_by(|one, other| other.modified.cmp(&one.modified));
+            list.files.truncate(MAX_FILES);
+            list.cut = true;
+        }
         list.files.sort_by(|one, other| one.path.cmp(&other.path));
         Ok((list.files, list.cut))
     }
@@ -144,7 +150,7 @@ impl List {
                 continue;
             };
             self.looked_at += 1;
-            if self.looked_at > MAX_LOOKED_AT || self.files.len() >= MAX_FILES {
+            if self.looked_at > MAX_LOOKED_AT {
                 self.cut = true;
                 return Ok(());
             }

@@ -186,7 +186,10 @@ impl Reading<'_> {
         let taken = self.take(source, lines, MAX_TEXT, &mut spool).await?;
         let note = match taken {
             Taken::Whole => String::new(),
-            Taken::Cut(why) => format!("not all of it: {why}"),
+            Taken::Cut(why) => {
+                self.gathering.missing += 1;
+                format!("not all of it: {why}")
+            }
             Taken::Failed(failure) => {
                 let why = self.failed(&failure);
                 if spool.bytes() == 0 {
@@ -299,7 +302,7 @@ impl Reading<'_> {
                 }
                 Next::Piece(_) => {}
                 Next::End if is_cut => {
-                    let words = format!("there are more than {MAX_FILES}, which are not listed");
+                    let words = format!("there are more than {MAX_FILES}, or deeper ones: not all are listed");
                     return Ok((files, Some(Box::new(Failure::new(Exit::Failed, words)))));
                 }
                 Next::End => return Ok((files, None)),
@@ -369,7 +372,11 @@ impl Reading<'_> {
                 let bytes = spool.bytes();
                 let listed = match bytes == file.size {
                     true => String::new(),
-                    false => format!("; it was {} when it was listed", size::show(file.size)),
+                    false => {
+                        // It was written, or cut, while it was read.
+                        self.gathering.missing += 1;
+                        format!("; it was {} when it was listed", size::show(file.size))
+                    }
                 };
                 let note = format!("memory of the process: may have secrets in it{listed}");
                 archive.add(name, spool, &note).await?;
