@@ -122,7 +122,8 @@ impl LogDirectory {
             .map_err(|error| Trouble::Io(error.desc().to_owned()))?;
         // The newest of too many: what is looked for is among them.
         if list.files.len() > MAX_FILES {
-            list.files.sort_by(|one, other| other.modified.cmp(&one.modified));
+            let newest = |file: &LogFileEntry| std::cmp::Reverse(file.modified);
+            list.files.sort_by_key(newest);
             list.files.truncate(MAX_FILES);
             list.cut = true;
         }

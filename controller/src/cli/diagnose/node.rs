@@ -302,7 +302,9 @@ impl Reading<'_> {
                 }
                 Next::Piece(_) => {}
                 Next::End if is_cut => {
-                    let words = format!("there are more than {MAX_FILES}, or deeper ones: not all are listed");
+                    let words = format!(
+                        "there are more than {MAX_FILES}, or deeper ones: not all are listed"
+                    );
                     return Ok((files, Some(Box::new(Failure::new(Exit::Failed, words)))));
                 }
                 Next::End => return Ok((files, None)),
