@@ -357,3 +357,19 @@ fn a_value_that_goes_on_behind_its_line_goes_whole_and_what_follows_stays() {
     endless.resize(LINES_OF_VALUE + 2, "line");
     assert_eq!(told(&endless).last().unwrap(), "line", "not for ever");
 }
+
+#[test]
+fn a_folded_header_ends_with_an_empty_line() {
+    assert_eq!(
+        told(&["Cookie: hunter2", "", "  at main.rs:1"]),
+        ["Cookie: [redacted]", "", "  at main.rs:1"]
+    );
+}
+
+#[test]
+fn keys_are_found_behind_runs_that_are_none() {
+    let key = "Zm9vYmFyMTIz".repeat(4);
+    assert_eq!(plain(&format!("a+b+c {key}")), "a+b+c [redacted]");
+    assert_eq!(plain(&format!("a+{key}")), REDACTED);
+    assert_eq!(plain("password=a, , ,b , n=1"), "password=[redacted] , n=1");
+}
