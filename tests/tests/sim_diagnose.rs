@@ -10,12 +10,11 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
 use extend_agent::docker::memory::MemoryDocker;
 use extend_common::ids::NodeAddr;
-use extend_tests::sim::Fleet;
+use extend_tests::sim::{Fleet, typed};
 use tokio::process::Command;
 
 const NODE: &str = "172.31.16.139";
@@ -67,20 +66,8 @@ impl Place {
     }
 
     async fn run(&self, words: &str) -> Ran {
-        let own = std::env::current_exe().unwrap();
-        let programs = own.parent().and_then(Path::parent).unwrap();
-        let extend = programs.join("extend");
-        assert!(
-            extend.exists(),
-            "build it: cargo build -p extend-controller"
-        );
-        let output = Command::new(extend)
-            .args(words.split_whitespace())
+        let output = typed::extend(&self.path("controller.sock"), words)
             .current_dir(self.directory.path())
-            .env("EXTEND_SOCKET", self.path("controller.sock"))
-            .env("NO_COLOR", "1")
-            .env("LC_ALL", "C.UTF-8")
-            .stdin(Stdio::null())
             .output()
             .await
             .unwrap();
@@ -219,6 +206,25 @@ async fn a_crash_is_told_with_its_dump_and_a_diagnosis_has_all_of_it_and_no_secr
         list.contains("dumps/core.42: 100.0 kB, more than --dump-limit"),
         "{list}"
     );
+    place.fleet.check();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_what_is_compressed_no_secret_could_be_taken_and_it_is_left_out() {
+    let place = Place::new().await;
+    let packed = [&[0x1f, 0x8b, 8, 0], CANARY.as_bytes()].concat();
+    fs::write(place.data("log/media.log.1.gz"), packed).unwrap();
+    fs::write(place.data("log/media.log"), "last line\n").unwrap();
+    let (ran, root) = place.diagnose("packed", "").await;
+    assert_eq!(ran.code, 3, "{}", ran.err);
+    let list = read(&root, "README.txt");
+    assert!(
+        list.contains("not here  logs/media.log.1.gz: it is compressed"),
+        "{list}"
+    );
+    assert!(!root.join("logs/media.log.1.gz").exists());
+    assert_eq!(read(&root, "logs/media.log"), "last line\n");
+    assert!(!everything(&root).contains(CANARY));
     place.fleet.check();
 }
 

@@ -7,14 +7,14 @@
     reason = "helpers of tests fail their test"
 )]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use extend_common::ids::NodeAddr;
 use extend_common::record::RunState;
 use extend_tests::guide;
-use extend_tests::sim::Fleet;
 use extend_tests::sim::fleet::{IMAGE, image};
+use extend_tests::sim::{Fleet, typed};
 use tokio::process::Command;
 
 struct Terminal {
@@ -26,12 +26,6 @@ struct Answer {
     code: i32,
     stdout: String,
     stderr: String,
-}
-
-/// The directory of the programs that were built with this test.
-fn programs() -> PathBuf {
-    let own = std::env::current_exe().unwrap();
-    own.parent().and_then(Path::parent).unwrap().to_owned()
 }
 
 impl Terminal {
@@ -47,7 +41,7 @@ impl Terminal {
     /// Types a line of the guide. The guide's folder is where the shim was put: `cd` goes there,
     /// so that the line itself stays as it is.
     async fn types(&self, line: &str) -> Answer {
-        let extend = programs().join("extend");
+        let extend = typed::programs().join("extend");
         assert!(
             extend.exists(),
             "{} is not built: cargo build --workspace",

@@ -8,15 +8,14 @@
 )]
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use extend_agent::docker::memory::MemoryDocker;
 use extend_common::ids::NodeAddr;
 use extend_common::operation::Verb;
-use extend_tests::sim::Fleet;
 use extend_tests::sim::fleet::{IMAGE, image};
+use extend_tests::sim::{Fleet, typed};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -71,23 +70,7 @@ impl Place {
     }
 
     fn command(&self, words: &str) -> Command {
-        let own = std::env::current_exe().unwrap();
-        let programs = own.parent().and_then(Path::parent).unwrap();
-        let extend = programs.join("extend");
-        assert!(
-            extend.exists(),
-            "build it: cargo build -p extend-controller"
-        );
-        let mut command = Command::new(extend);
-        command
-            .args(words.split_whitespace())
-            .env("EXTEND_SOCKET", self.socket())
-            .env("NO_COLOR", "1")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
-        command
+        typed::extend(&self.socket(), words)
     }
 
     async fn run(&self, words: &str) -> (i32, String, String) {

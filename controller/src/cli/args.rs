@@ -186,6 +186,59 @@ pub(crate) struct WatchArgs {
     pub(crate) watch_timeout: Option<Duration>,
 }
 
+/// One server, by its name or by its node.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ServerArg {
+    /// The server's name, as entered in the PBX Web Portal
+    #[arg(
+        value_name = "NAME",
+        value_parser = parse_name,
+        required_unless_present_any = ["name", "address"],
+        add = ArgValueCompleter::new(live::names)
+    )]
+    position: Option<ServerName>,
+
+    /// The same as an option
+    #[arg(
+        short = 'n',
+        long,
+        value_name = "NAME",
+        value_parser = parse_name,
+        conflicts_with = "position",
+        add = ArgValueCompleter::new(live::names)
+    )]
+    name: Option<ServerName>,
+
+    /// The server on this node, by private IP
+    #[arg(short = 'a', long, value_name = "IP", value_parser = parse_node,
+        add = ArgValueCompleter::new(live::servers_addresses))]
+    address: Option<NodeAddr>,
+}
+
+impl ServerArg {
+    fn name(&self) -> Option<&ServerName> {
+        self.position.as_ref().or(self.name.as_ref())
+    }
+
+    /// As the controller is asked for it.
+    pub(crate) fn selector(&self) -> v1::Selector {
+        v1::Selector {
+            role: String::new(),
+            nodes: self.address.iter().map(ToString::to_string).collect(),
+            name: self.name().map(ToString::to_string).unwrap_or_default(),
+        }
+    }
+
+    /// In words.
+    pub(crate) fn words(&self) -> String {
+        match (self.name(), self.address) {
+            (Some(name), _) => name.to_string(),
+            (None, Some(address)) => format!("the server at {address}"),
+            (None, None) => "the server".to_owned(),
+        }
+    }
+}
+
 /// One node, by position or with `-a`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct NodeArg {

@@ -7,7 +7,6 @@
 use std::time::Duration;
 
 use extend_common::exit::Exit;
-use extend_common::ids::{NodeAddr, ServerName};
 use extend_common::logs::{
     LogNote, LogPath, LogPiece, LogPosition, LogQuery, LogSource, MAX_FILES, MAX_TAIL,
 };
@@ -15,7 +14,7 @@ use extend_proto::v1;
 use tokio::time::timeout;
 use tonic::{Code, Status, Streaming};
 
-use super::args::{Format, FormatArgs, parse_name, parse_node};
+use super::args::{Format, FormatArgs, ServerArg};
 use super::client::{Client, bounded};
 use super::context::Context;
 use super::failure::{Failure, is_lost};
@@ -35,27 +34,8 @@ const SILENCE: Duration = Duration::from_secs(20);
 /// The options of `logs`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The server's name, as entered in the PBX Web Portal
-    #[arg(
-        value_name = "NAME",
-        value_parser = parse_name,
-        required_unless_present_any = ["name", "address"]
-    )]
-    position: Option<ServerName>,
-
-    /// The same as an option
-    #[arg(
-        short = 'n',
-        long,
-        value_name = "NAME",
-        value_parser = parse_name,
-        conflicts_with = "position"
-    )]
-    name: Option<ServerName>,
-
-    /// The server on this node, by private IP
-    #[arg(short = 'a', long, value_name = "IP", value_parser = parse_node)]
-    address: Option<NodeAddr>,
+    #[command(flatten)]
+    server: ServerArg,
 
     /// Go on with what is written from now on, across restarts, upgrades and rotation of files
     #[arg(short = 'f', long)]
@@ -97,30 +77,14 @@ impl Args {
     }
 
     fn request(&self, query: LogQuery) -> v1::ReadLogsRequest {
-        let name = self.position.as_ref().or(self.name.as_ref());
-        let selector = v1::Selector {
-            role: String::new(),
-            nodes: self.address.iter().map(ToString::to_string).collect(),
-            name: name.map(ToString::to_string).unwrap_or_default(),
-        };
         v1::ReadLogsRequest {
-            selector: Some(selector),
+            selector: Some(self.server.selector()),
             query: Some(query.into()),
         }
     }
 
-    /// The server in words.
-    fn server(&self) -> String {
-        let name = self.position.as_ref().or(self.name.as_ref());
-        match (name, self.address) {
-            (Some(name), _) => name.to_string(),
-            (None, Some(address)) => format!("the server at {address}"),
-            (None, None) => "the server".to_owned(),
-        }
-    }
-
     fn what(&self) -> String {
-        format!("show the logs of {}", self.server())
+        format!("show the logs of {}", self.server.words())
     }
 }
 
@@ -181,7 +145,7 @@ async fn list(context: &Context, args: &Args) -> Result<Exit, Failure> {
         follow: false,
         after: None,
     };
-    let what = format!("list the log files of {}", args.server());
+    let what = format!("list the log files of {}", args.server.words());
     let failed = |status: &Status| Failure::from_status(&what, status);
     let answer = bounded(client.rpc().read_logs(args.request(query))).await;
     let mut stream = answer.map_err(|status| failed(&status))?;
@@ -203,7 +167,7 @@ async fn list(context: &Context, args: &Args) -> Result<Exit, Failure> {
         None if files.files.is_empty() => {
             context
                 .output
-                .say(&format!("{} has no log files", args.server()));
+                .say(&format!("{} has no log files", args.server.words()));
         }
         None => {
             let table =
@@ -344,7 +308,7 @@ impl Reader<'_> {
     }
 
     fn words(&self, note: LogNote) -> String {
-        let server = self.args.server();
+        let server = self.args.server.words();
         let file = self.args.file.as_ref().map(ToString::to_string);
         let file = file.unwrap_or_default();
         match note {

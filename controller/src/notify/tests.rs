@@ -135,19 +135,24 @@ async fn once(mail: &Email, body: &Message) -> Result<(), Failed> {
     email::send(mail, body, &mut Sent::default()).await
 }
 
-#[tokio::test]
-async fn a_mail_is_taken_when_the_server_says_so_after_the_text() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mail = Email {
+/// To a server of ours, in the clear.
+fn mail_to(server: &TcpListener, to: &[&str]) -> Email {
+    Email {
         host: "127.0.0.1".to_owned(),
-        port: listener.local_addr().unwrap().port(),
+        port: server.local_addr().unwrap().port(),
         tls: Tls::None,
         username: None,
         password_file: None,
         ca_file: None,
         from: "Extend <extend@example.com>".to_owned(),
-        to: vec!["noc@example.com".to_owned()],
-    };
+        to: to.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[tokio::test]
+async fn a_mail_is_taken_when_the_server_says_so_after_the_text() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mail = mail_to(&listener, &["noc@example.com"]);
     let body = message();
     let (sent, said) = tokio::join!(once(&mail, &body), smtp(&listener, "250 kept"));
     assert_eq!(sent, Ok(()));
@@ -202,16 +207,7 @@ async fn refuse(listener: &TcpListener, (who, code): (&str, &str), asked: &mut V
 async fn an_address_that_is_refused_keeps_a_mail_from_nobody_else() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let to = ["noc@example.com", "boss@example.com"];
-    let mail = Email {
-        host: "127.0.0.1".to_owned(),
-        port: listener.local_addr().unwrap().port(),
-        tls: Tls::None,
-        username: None,
-        password_file: None,
-        ca_file: None,
-        from: "Extend <extend@example.com>".to_owned(),
-        to: to.map(ToOwned::to_owned).to_vec(),
-    };
+    let mail = mail_to(&listener, &to);
     let body = message();
     let try_once = async |refused: (&str, &str), sent: &mut Sent| {
         let mut asked = Vec::new();

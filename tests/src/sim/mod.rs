@@ -9,6 +9,7 @@ pub mod invariants;
 pub mod net;
 pub mod node;
 pub mod operators;
+pub mod typed;
 
 pub use alone::Alone;
 pub use faults::Trap;

@@ -18,11 +18,28 @@ pub(super) struct Lines {
     line: Vec<u8>,
     /// The rest of the line is left out.
     is_cut: bool,
+    /// Whether it is a text at all, once its beginning has been seen.
+    is_text: Option<bool>,
 }
+
+/// How compressed files begin: gzip, zip, xz, zstd.
+const COMPRESSED: [&[u8]; 4] = [
+    &[0x1f, 0x8b],
+    b"PK\x03\x04",
+    &[0xfd, b'7', b'z', b'X', b'Z'],
+    &[0x28, 0xb5, 0x2f, 0xfd],
+];
 
 impl Lines {
     /// Takes a piece.
     pub(super) fn take(&mut self, bytes: &[u8], out: &mut Spool) -> Result<(), Failure> {
+        if !bytes.is_empty() {
+            let is_text = || !COMPRESSED.iter().any(|begin| bytes.starts_with(begin));
+            self.is_text.get_or_insert_with(is_text);
+        }
+        if !self.is_text() {
+            return Ok(());
+        }
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let (text, ends) = match piece.split_last() {
                 Some((b'\n', text)) => (text, true),
@@ -36,6 +53,11 @@ impl Lines {
             }
         }
         Ok(())
+    }
+
+    /// Whether it may be a text. Of what is compressed no secret could be taken out.
+    pub(super) fn is_text(&self) -> bool {
+        self.is_text.unwrap_or(true)
     }
 
     /// The end of a line, and of the text.

@@ -10,7 +10,6 @@ mod node;
 
 use std::path::PathBuf;
 
-use clap_complete::engine::ArgValueCompleter;
 use extend_common::exit::Exit;
 use extend_common::ids::{NodeAddr, ServerName};
 use extend_common::size;
@@ -18,9 +17,8 @@ use extend_proto::v1;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::args::{parse_name, parse_node};
+use super::args::ServerArg;
 use super::client::{Client, ask, bounded};
-use super::completion::live;
 use super::context::Context;
 use super::failure::Failure;
 use super::interrupt::Interrupts;
@@ -41,30 +39,8 @@ const DUMP_LIMIT: u64 = 2_000_000_000;
 /// The options of `diagnose`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The server's name, as entered in the PBX Web Portal
-    #[arg(
-        value_name = "NAME",
-        value_parser = parse_name,
-        required_unless_present_any = ["name", "address"],
-        add = ArgValueCompleter::new(live::names)
-    )]
-    position: Option<ServerName>,
-
-    /// The same as an option
-    #[arg(
-        short = 'n',
-        long,
-        value_name = "NAME",
-        value_parser = parse_name,
-        conflicts_with = "position",
-        add = ArgValueCompleter::new(live::names)
-    )]
-    name: Option<ServerName>,
-
-    /// The server on this node, by private IP
-    #[arg(short = 'a', long, value_name = "IP", value_parser = parse_node,
-        add = ArgValueCompleter::new(live::servers_addresses))]
-    address: Option<NodeAddr>,
+    #[command(flatten)]
+    server: ServerArg,
 
     /// The archive to write; it must not exist yet [default: NAME-TIME.tar.gz]
     #[arg(long, value_name = "FILE")]
@@ -110,12 +86,7 @@ async fn make(context: &Context, args: &Args) -> Result<Exit, Failure> {
         refuse_existing(file)?;
     }
     let now = context.clock.now();
-    let name = args.position.as_ref().or(args.name.as_ref());
-    let selector = v1::Selector {
-        role: String::new(),
-        nodes: args.address.iter().map(ToString::to_string).collect(),
-        name: name.map(ToString::to_string).unwrap_or_default(),
-    };
+    let selector = args.server.selector();
     let mut client = context.client().await?;
     let health = find(&mut client, &selector, now).await?;
     let (name, address) = (health.server.name.clone(), health.server.address);

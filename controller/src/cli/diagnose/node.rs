@@ -181,6 +181,7 @@ impl Reading<'_> {
         if !self.is_there(name, archive) {
             return Ok(0);
         }
+        let is_listed = matches!(source, LogSource::File(_));
         let mut spool = archive.spool()?;
         let lines = Taking::Text(Lines::default());
         let taken = self.take(source, lines, MAX_TEXT, &mut spool).await?;
@@ -188,10 +189,18 @@ impl Reading<'_> {
             Taken::Whole => String::new(),
             Taken::Cut(why) => {
                 self.gathering.missing += 1;
+                if spool.bytes() == 0 {
+                    archive.leave_out(name, &why);
+                    return Ok(0);
+                }
                 format!("not all of it: {why}")
             }
             Taken::Failed(failure) => {
                 let why = self.failed(&failure);
+                // It was there a moment ago, and has another name now.
+                if is_listed && ABSENT.contains(&failure.code.as_str()) {
+                    self.gathering.missing += 1;
+                }
                 if spool.bytes() == 0 {
                     archive.leave_out(name, &why);
                     return Ok(0);
@@ -241,7 +250,12 @@ impl Reading<'_> {
         let taken = loop {
             match pieces.next().await? {
                 Next::Piece(LogPiece::Data { bytes, .. }) => match &mut taking {
-                    Taking::Text(lines) => lines.take(&bytes, spool)?,
+                    Taking::Text(lines) => {
+                        lines.take(&bytes, spool)?;
+                        if !lines.is_text() {
+                            break Taken::Cut("it is compressed, and no text".to_owned());
+                        }
+                    }
                     Taking::Bytes => spool.write(&bytes)?,
                 },
                 // Not asked for: notes, lists; a fault comes as a status.

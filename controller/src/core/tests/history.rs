@@ -38,19 +38,24 @@ fn set(bench: &mut Bench, health: Health) {
     bench.report(node(MEDIA));
 }
 
+/// The figures of a host with a third of its processors in use.
+fn busy() -> Box<AgedFigures> {
+    Box::new(AgedFigures {
+        figures: HostFigures {
+            processor_permille: Some(321),
+            ..HostFigures::default()
+        },
+        ..AgedFigures::default()
+    })
+}
+
 #[test]
 fn heartbeats_and_reports_write_nothing_and_the_tick_writes_once_a_minute() {
     let mut bench = Bench::guide();
     bench.pass(Duration::from_secs(120));
     let session = bench.agents[&node(MEDIA)].session.unwrap();
     let heartbeat = Heartbeat {
-        host: Some(Box::new(AgedFigures {
-            figures: HostFigures {
-                processor_permille: Some(321),
-                ..HostFigures::default()
-            },
-            ..AgedFigures::default()
-        })),
+        host: Some(busy()),
         ..Heartbeat::default()
     };
     let turn = bench
@@ -296,13 +301,7 @@ fn spark_lines_are_told_to_whoever_asks() {
 fn figures_of_a_minute_ago_are_not_recorded_as_new_ones() {
     let mut bench = Bench::guide();
     let heartbeat = Heartbeat {
-        host: Some(Box::new(AgedFigures {
-            figures: HostFigures {
-                processor_permille: Some(321),
-                ..HostFigures::default()
-            },
-            ..AgedFigures::default()
-        })),
+        host: Some(busy()),
         service: Some(Box::new(AgedService {
             figures: ServiceFigures {
                 memory: Some(5 << 20),
